@@ -1,0 +1,32 @@
+"""equirgz: rotation-aware image backbones on radio galaxies, compared fairly.
+
+The names below are the public interface; each is imported on first use, so that ``import equirgz``
+costs no import of torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0.dev0"
+
+_EXPORTS = {
+    "create_backbone": "equirgz.backbones",
+    "list_backbones": "equirgz.backbones",
+    "load_encoder": "equirgz.backbones",
+    "save_encoder": "equirgz.backbones",
+    "load_data": "equirgz.data",
+    "load_results": "equirgz.report",
+}
+__all__ = ["__version__", *_EXPORTS]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'equirgz' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,177 @@
+"""Run configurations: validated, hashable, and free of anything that is not science.
+
+A *run* is one :class:`RunConfig`. Its ``run_key`` is the hash of all its fields; where data lie,
+which device computes and how many jobs run are not fields. Unknown keys are errors that name the
+nearest valid key. A *grid* is a base run and axes over dotted keys (see :mod:`equirgz.grid.plan`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from equirgz.errors import InputError, suggest
+from equirgz.records import content_hash
+
+
+class Section(BaseModel):
+    """A frozen part of a configuration that refuses unknown keys."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DataConfig(Section):
+    """Which sources are used and how their pixels reach the network."""
+
+    name: str = Field("synthetic_fr", description="registered dataset, e.g. mirabest_confident")
+    image_size: int = Field(65, ge=1, description="side of the network's input, pixels")
+    crop: int | None = Field(None, ge=1, description="side cut from the centre before resampling; default: all")
+    stretch: Literal["linear", "sqrt", "asinh"] = Field("sqrt", description="intensity stretch of [0, 1] images")
+    mask: bool = Field(True, description="zero the corners outside the inscribed disk")
+    unlabelled: str | None = Field(None, description="registered dataset used without labels")
+    params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
+
+
+class SplitConfig(Section):
+    """Which training sources carry labels; depends on ``split_seed`` alone."""
+
+    n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")
+    n_val: int = Field(0, ge=0, description="training sources held out for validation")
+    split_seed: int = Field(0, ge=0)
+
+
+class BackboneConfig(Section):
+    """A registered backbone and what ``create_backbone`` is told."""
+
+    name: str = "steerable_lenet"
+    group: str = "C1"
+    width: float | None = Field(None, gt=0, description="multiplier of the default field counts")
+    match: str | None = Field(None, description="params:NAME, flops:NAME or activations:NAME")
+    engine: Literal["native", "escnn", "e2cnn"] = "native"
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class ObjectiveConfig(Section):
+    """A registered objective and its options."""
+
+    name: str = "supervised"
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class OptimizerConfig(Section):
+    """Optimiser and learning-rate schedule of one training."""
+
+    name: Literal["adamw", "sgd"] = "adamw"
+    lr: float = Field(2e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup_steps: int = Field(0, ge=0, description="linear rise to lr; reaches lr exactly at its end")
+    layer_decay: float = Field(1.0, gt=0, le=1, description="learning-rate factor per block from the top")
+    clip_norm: float | None = Field(None, gt=0)
+
+
+class TrainConfig(Section):
+    """One training: ``steps`` optimiser updates on batches of ``batch_size`` sources."""
+
+    steps: int = Field(600, ge=1)
+    batch_size: int = Field(64, ge=1)
+    augmentation: str = "rotation_flips"
+    augmentation_params: dict[str, Any] = Field(default_factory=dict)
+    optimizer: OptimizerConfig = OptimizerConfig()
+    selection_rule: Literal["last_step", "best_val"] = "last_step"
+    eval_every: int = Field(0, ge=0, description="validate every so many steps; 0: at the end only")
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+
+
+class PretrainConfig(Section):
+    """Self-supervised training before the labelled one; ``objective`` needs no labels."""
+
+    objective: ObjectiveConfig = ObjectiveConfig(name="byol")
+    train: TrainConfig = TrainConfig()
+
+
+class EvaluationConfig(Section):
+    """What is measured once a run is trained."""
+
+    readouts: tuple[str, ...] = Field(("network",), description="network, linear_probe, knn")
+    rotation_angles: int = Field(24, ge=1, description="angles of the rotation curve over 360 degrees")
+    views: int = Field(1, ge=1, description="test-time views averaged in probability")
+
+
+class RunConfig(Section):
+    """Everything that determines the numbers of one run."""
+
+    data: DataConfig = DataConfig()
+    split: SplitConfig = SplitConfig()
+    backbone: BackboneConfig = BackboneConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    train: TrainConfig = TrainConfig()
+    pretrain: PretrainConfig | None = None
+    evaluation: EvaluationConfig = EvaluationConfig()
+    seed: int = Field(0, ge=0)
+
+    def run_key(self) -> str:
+        """Return the identity of this run: the hash of every scientific field."""
+        return content_hash(self.model_dump(mode="json"))
+
+    def cell_key(self) -> str:
+        """Return the identity shared by runs that differ only in ``seed`` and ``split_seed``."""
+        fields = self.model_dump(mode="json")
+        del fields["seed"], fields["split"]["split_seed"]
+        return content_hash(fields)
+
+
+def parse_run(fields: dict[str, Any], source: str = "run configuration") -> RunConfig:
+    """Validate ``fields``; raise InputError that names ``source``, the key, what was expected and found."""
+    try:
+        return RunConfig.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"{source}: {explain_validation(error, RunConfig)}") from error
+
+
+def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return one line for the first problem of a pydantic ``error``."""
+    problem = error.errors()[0]
+    path = [str(part) for part in problem["loc"]]
+    key = ".".join(path)
+    if problem["type"] == "extra_forbidden":
+        section: Any = model
+        for part in path[:-1]:
+            section = _section_type(section, part)
+        valid = section.model_fields if section is not None else ()
+        return f"unknown key {key!r}; {suggest(path[-1], valid)}"
+    return f"key {key!r}: {problem['msg']}, got {problem['input']!r}"
+
+
+def _section_type(model: Any, name: str) -> Any:
+    """Return the Section type behind field ``name`` of ``model``, through ``| None``."""
+    annotation = model.model_fields[name].annotation if model is not None and name in model.model_fields else None
+    options = getattr(annotation, "__args__", (annotation,))
+    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
+
+
+def load_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML mapping; a missing, unreadable or wrongly shaped file is an InputError."""
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a YAML file") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a YAML mapping, got {type(content).__name__}")
+    return content
+
+
+def set_dotted(fields: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``fields["a"]["b"] = value`` for the key ``"a.b"``, making mappings on the way."""
+    *parents, last = key.split(".")
+    for part in parents:
+        if not isinstance(fields.get(part), dict):
+            fields[part] = {}
+        fields = fields[part]
+    fields[last] = value

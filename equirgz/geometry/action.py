@@ -1,0 +1,138 @@
+"""THE definition of turning, reflecting and masking an image; everything else calls it.
+
+A positive angle turns as ``torch.rot90(x, 1, (-2, -1))`` does: counter-clockwise when row 0 is
+drawn on top. A reflection flips the last axis (columns). ``warp`` applies, to each image,
+
+    y(p) = x(M^f R(-angle) (p - shift) / scale)
+
+that is: reflect, then rotate, then magnify, then shift, in ONE bilinear interpolation, about the
+central point of the image. Quarter turns without magnification or shift take an exact path that
+only moves pixels. Legend: B batch, C channel, H W pixels.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from equirgz.errors import InputError
+from equirgz.geometry.group import Group
+
+_LATTICE_TOLERANCE_DEG = 1e-5
+
+
+@lru_cache(maxsize=32)
+def _disk_mask(size: int, margin_px: float) -> Tensor:
+    axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+    radius = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
+    return (radius <= (size - 1) / 2 - margin_px + 1e-6).to(torch.float32)
+
+
+def disk_mask(size: int, margin_px: float = 0.0, like: Tensor | None = None) -> Tensor:
+    """Return the (size, size) mask that is 1 inside the inscribed disk and 0 outside.
+
+    The radius is ``(size - 1) / 2 - margin_px`` pixels about the central point, so the mask is
+    invariant under every element of D_4, and corners give no hint of a rotation.
+    """
+    mask = _disk_mask(int(size), float(margin_px))
+    return mask.clone() if like is None else mask.to(device=like.device, dtype=like.dtype)
+
+
+def turn_lattice(x_BCHW: Tensor, quarter_turns: int, reflect: bool = False) -> Tensor:
+    """Reflect (optionally) and then turn by ``quarter_turns`` x 90 degrees, exactly."""
+    flipped = torch.flip(x_BCHW, (-1,)) if reflect else x_BCHW
+    return torch.rot90(flipped, quarter_turns % 4, (-2, -1))
+
+
+def warp(
+    x_BCHW: Tensor,
+    angle_deg_B: Tensor | float = 0.0,
+    reflect_B: Tensor | bool = False,
+    scale_B: Tensor | float = 1.0,
+    shift_px_B2: Tensor | None = None,
+    mode: str = "bilinear",
+) -> Tensor:
+    """Reflect, rotate, magnify and shift each image in one interpolation (law: module docstring).
+
+    Parameters
+    ----------
+    x_BCHW : square images; outside the image counts as 0. NaN spreads to its neighbours.
+    angle_deg_B : degrees, one per image or one for all.
+    reflect_B : whether to flip the columns first.
+    scale_B : magnification; 1.1 makes the source 10 % larger.
+    shift_px_B2 : (columns, rows) in pixels by which the content moves.
+    mode : ``"bilinear"`` or ``"nearest"`` or ``"bicubic"``.
+
+    Raises InputError when the images are not square.
+    """
+    batch, _, height, width = x_BCHW.shape
+    if height != width:
+        raise InputError(f"warp: expected square images, got {height} x {width}; crop them first")
+    like = {"dtype": torch.float64, "device": x_BCHW.device}
+    angle_B = torch.as_tensor(angle_deg_B, **like).expand(batch)
+    reflect_B = torch.as_tensor(reflect_B, device=x_BCHW.device).bool().expand(batch)
+    scale_B = torch.as_tensor(scale_B, **like).expand(batch)
+    shift_B2 = torch.zeros(batch, 2, **like) if shift_px_B2 is None else shift_px_B2.to(**like)
+    quarter_B = torch.round(angle_B / 90.0)
+    exact_B = (
+        ((angle_B - 90.0 * quarter_B).abs() < _LATTICE_TOLERANCE_DEG)
+        & (scale_B == 1.0)
+        & (shift_B2 == 0).all(1)
+    )
+    if bool(exact_B.all()):
+        return _turn_each(x_BCHW, quarter_B, reflect_B)
+    y_BCHW = _interpolate(x_BCHW, angle_B, reflect_B, scale_B, shift_B2, mode)
+    if bool(exact_B.any()):
+        y_BCHW[exact_B] = _turn_each(x_BCHW[exact_B], quarter_B[exact_B], reflect_B[exact_B])
+    return y_BCHW
+
+
+def _turn_each(x_BCHW: Tensor, quarter_B: Tensor, reflect_B: Tensor) -> Tensor:
+    kind_B = (quarter_B.long() % 4) + 4 * reflect_B.long()
+    kinds = torch.unique(kind_B).tolist()
+    if len(kinds) == 1:
+        return turn_lattice(x_BCHW, kinds[0] % 4, kinds[0] >= 4).contiguous()
+    y_BCHW = torch.empty_like(x_BCHW)
+    for kind in kinds:
+        chosen_B = kind_B == kind
+        y_BCHW[chosen_B] = turn_lattice(x_BCHW[chosen_B], kind % 4, kind >= 4)
+    return y_BCHW
+
+
+def _interpolate(
+    x_BCHW: Tensor, angle_B: Tensor, reflect_B: Tensor, scale_B: Tensor, shift_B2: Tensor, mode: str
+) -> Tensor:
+    size = x_BCHW.shape[-1]
+    radians_B = torch.deg2rad(angle_B)
+    cos_B, sin_B = torch.cos(radians_B) / scale_B, torch.sin(radians_B) / scale_B
+    # Rows grow downwards, so a turn as rot90 does it samples at the angle below.
+    linear_B22 = torch.stack([torch.stack([cos_B, -sin_B], -1), torch.stack([sin_B, cos_B], -1)], -2)
+    linear_B22[:, 0] *= torch.where(reflect_B, -1.0, 1.0)[:, None].to(linear_B22)
+    offset_B2 = -torch.einsum("bij,bj->bi", linear_B22, shift_B2 * (2.0 / size))
+    theta_B23 = torch.cat([linear_B22, offset_B2[:, :, None]], -1).to(x_BCHW.dtype)
+    grid_BHW2 = F.affine_grid(theta_B23, list(x_BCHW.shape), align_corners=False)
+    return F.grid_sample(x_BCHW, grid_BHW2, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def apply_element(x_BCHW: Tensor, group: Group, g: int, mode: str = "bilinear") -> Tensor:
+    """Return the images acted on by element ``g``: exact for lattice elements, else interpolated."""
+    return warp(x_BCHW, group.angle_deg(g), group.is_reflection(g), mode=mode)
+
+
+def apply_element_to_maps(x_BFGHW: Tensor, group: Group, g: int, mode: str = "bilinear") -> Tensor:
+    """Act with ``g`` on regular-field maps (B, fields, |G|, H, W): turn space, permute the fibre.
+
+    The law is ``(g . f)(p, h) = f(g^-1 p, g^-1 h)``.
+    """
+    batch, fields, order, height, width = x_BFGHW.shape
+    if order not in (1, group.order):
+        raise InputError(f"maps of {group}: expected {group.order} or 1 group elements, got {order}")
+    turned = apply_element(x_BFGHW.reshape(batch, fields * order, height, width), group, g, mode)
+    turned = turned.reshape(x_BFGHW.shape)
+    if order == 1:
+        return turned
+    source_G = group.product_GG[group.inverse_G[g]]
+    return turned[:, :, torch.as_tensor(source_G, device=x_BFGHW.device)]

@@ -1,0 +1,76 @@
+"""Named entry points: backbones, objectives, datasets and augmentations register themselves here.
+
+A registry maps a lower-snake name to a factory. Looking up an unknown name, or calling a factory
+with a keyword that it does not take, is an :class:`~equirgz.errors.InputError` with the nearest
+valid choice. Modules that register entries are imported on first use, so that listing names costs
+no import of torch until a registry that needs it is asked.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, TypeVar
+
+from equirgz.errors import InputError, check_choice, suggest
+
+Entry = TypeVar("Entry", bound=Callable[..., Any])
+
+
+class Registry(Generic[Entry]):
+    """A table of named factories of one ``kind``, filled by importing ``modules`` once."""
+
+    def __init__(self, kind: str, modules: tuple[str, ...] = ()) -> None:
+        self.kind = kind
+        self._modules = modules
+        self._loaded = False
+        self._entries: dict[str, Entry] = {}
+
+    def register(self, name: str) -> Callable[[Entry], Entry]:
+        """Return a decorator that enters a factory under ``name`` (each name once)."""
+
+        def enter(factory: Entry) -> Entry:
+            if name in self._entries:
+                raise InputError(f"{self.kind} {name!r} is registered already; choose another name")
+            self._entries[name] = factory
+            return factory
+
+        return enter
+
+    def _load(self) -> None:
+        if not self._loaded:
+            self._loaded = True
+            for module in self._modules:
+                importlib.import_module(module)
+
+    def names(self, pattern: str = "*") -> list[str]:
+        """Return the sorted names that match a shell-style ``pattern``."""
+        self._load()
+        return sorted(fnmatch.filter(self._entries, pattern))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names())
+
+    def get(self, name: str) -> Entry:
+        """Return the factory called ``name``; raise InputError with the nearest valid name."""
+        self._load()
+        return self._entries[check_choice(self.kind, name, self._entries)]
+
+    def create(self, name: str, *args: Any, **keywords: Any) -> Any:
+        """Call the factory ``name``; unknown keywords are errors that name the nearest valid one."""
+        factory = self.get(name)
+        check_keywords(f"{self.kind} {name!r}", factory, keywords)
+        return factory(*args, **keywords)
+
+
+def check_keywords(what: str, factory: Callable[..., Any], keywords: dict[str, Any]) -> None:
+    """Raise InputError for the first keyword that ``factory`` does not accept by name."""
+    parameters = inspect.signature(factory).parameters.values()
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        return
+    valid = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for key in keywords:
+        if key not in valid:
+            raise InputError(f"{what}: unknown keyword {key!r}; {suggest(key, valid)}")
