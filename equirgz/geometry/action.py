@@ -62,7 +62,7 @@ def warp(
     x_BCHW : square images; outside the image counts as 0. NaN spreads to its neighbours.
     angle_deg_B : degrees, one per image or one for all.
     reflect_B : whether to flip the columns first.
-    scale_B : magnification; 1.1 makes the source 10 % larger.
+    scale_B : magnification; 1.1 makes the source 10 % larger. Of shape (B, 2): columns and rows apart.
     shift_px_B2 : (columns, rows) in pixels by which the content moves.
     mode : ``"bilinear"`` or ``"nearest"`` or ``"bicubic"``.
 
@@ -71,23 +71,29 @@ def warp(
     batch, _, height, width = x_BCHW.shape
     if height != width:
         raise InputError(f"warp: expected square images, got {height} x {width}; crop them first")
-    like = {"dtype": torch.float64, "device": x_BCHW.device}
-    angle_B = torch.as_tensor(angle_deg_B, **like).expand(batch)
-    reflect_B = torch.as_tensor(reflect_B, device=x_BCHW.device).bool().expand(batch)
-    scale_B = torch.as_tensor(scale_B, **like).expand(batch)
-    shift_B2 = torch.zeros(batch, 2, **like) if shift_px_B2 is None else shift_px_B2.to(**like)
+    # The parameters are read on the CPU: given there, the device is never waited for.
+    angle_B = _on_cpu(angle_deg_B).expand(batch)
+    reflect_B = torch.as_tensor(reflect_B, device="cpu").bool().expand(batch)
+    scale_B2 = _on_cpu(scale_B)
+    scale_B2 = (scale_B2[..., None] if scale_B2.ndim < 2 else scale_B2).expand(batch, 2)
+    shift_B2 = _on_cpu(0.0 if shift_px_B2 is None else shift_px_B2).expand(batch, 2)
     quarter_B = torch.round(angle_B / 90.0)
     exact_B = (
         ((angle_B - 90.0 * quarter_B).abs() < _LATTICE_TOLERANCE_DEG)
-        & (scale_B == 1.0)
+        & (scale_B2 == 1.0).all(1)
         & (shift_B2 == 0).all(1)
     )
     if bool(exact_B.all()):
         return _turn_each(x_BCHW, quarter_B, reflect_B)
-    y_BCHW = _interpolate(x_BCHW, angle_B, reflect_B, scale_B, shift_B2, mode)
+    y_BCHW = _interpolate(x_BCHW, angle_B, reflect_B, scale_B2, shift_B2, mode)
     if bool(exact_B.any()):
-        y_BCHW[exact_B] = _turn_each(x_BCHW[exact_B], quarter_B[exact_B], reflect_B[exact_B])
+        index_b = torch.nonzero(exact_B)[:, 0].to(x_BCHW.device)
+        y_BCHW[index_b] = _turn_each(x_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
     return y_BCHW
+
+
+def _on_cpu(value: Tensor | float) -> Tensor:
+    return torch.as_tensor(value, dtype=torch.float64, device="cpu")
 
 
 def _turn_each(x_BCHW: Tensor, quarter_B: Tensor, reflect_B: Tensor) -> Tensor:
@@ -97,28 +103,37 @@ def _turn_each(x_BCHW: Tensor, quarter_B: Tensor, reflect_B: Tensor) -> Tensor:
         return turn_lattice(x_BCHW, kinds[0] % 4, kinds[0] >= 4).contiguous()
     y_BCHW = torch.empty_like(x_BCHW)
     for kind in kinds:
-        chosen_B = kind_B == kind
-        y_BCHW[chosen_B] = turn_lattice(x_BCHW[chosen_B], kind % 4, kind >= 4)
+        index_b = torch.nonzero(kind_B == kind)[:, 0].to(x_BCHW.device)
+        y_BCHW[index_b] = turn_lattice(x_BCHW[index_b], kind % 4, kind >= 4)
     return y_BCHW
 
 
 def _interpolate(
-    x_BCHW: Tensor, angle_B: Tensor, reflect_B: Tensor, scale_B: Tensor, shift_B2: Tensor, mode: str
+    x_BCHW: Tensor, angle_B: Tensor, reflect_B: Tensor, scale_B2: Tensor, shift_B2: Tensor, mode: str
 ) -> Tensor:
     size = x_BCHW.shape[-1]
     radians_B = torch.deg2rad(angle_B)
-    cos_B, sin_B = torch.cos(radians_B) / scale_B, torch.sin(radians_B) / scale_B
+    cos_B, sin_B = torch.cos(radians_B), torch.sin(radians_B)
     # Rows grow downwards, so a turn as rot90 does it samples at the angle below.
     linear_B22 = torch.stack([torch.stack([cos_B, -sin_B], -1), torch.stack([sin_B, cos_B], -1)], -2)
     linear_B22[:, 0] *= torch.where(reflect_B, -1.0, 1.0)[:, None].to(linear_B22)
-    offset_B2 = -torch.einsum("bij,bj->bi", linear_B22, shift_B2 * (2.0 / size))
-    theta_B23 = torch.cat([linear_B22, offset_B2[:, :, None]], -1).to(x_BCHW.dtype)
-    grid_BHW2 = F.affine_grid(theta_B23, list(x_BCHW.shape), align_corners=False)
+    linear_B22 = linear_B22 / scale_B2[:, None, :]
+    # The grid is a sum over its axes, so only one pass over the pixels is made, in their own type.
+    axis_W = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) * (2.0 / size)
+    offset_B2 = torch.einsum("bij,bj->bi", linear_B22, shift_B2 * (2.0 / size))
+    linear_2B2, offset_2B1 = linear_B22.transpose(0, 1), offset_B2.T[:, :, None]
+    column_2BW = linear_2B2[:, :, :1] * axis_W
+    row_2BH = linear_2B2[:, :, 1:] * axis_W - offset_2B1
+    parts_22BW = torch.stack([column_2BW, row_2BH]).to(device=x_BCHW.device, dtype=x_BCHW.dtype)
+    grid_2BHW = parts_22BW[1][..., None] + parts_22BW[0][:, :, None]
+    grid_BHW2 = grid_2BHW.permute(1, 2, 3, 0)
     return F.grid_sample(x_BCHW, grid_BHW2, mode=mode, padding_mode="zeros", align_corners=False)
 
 
 def apply_element(x_BCHW: Tensor, group: Group, g: int, mode: str = "bilinear") -> Tensor:
     """Return the images acted on by element ``g``: exact for lattice elements, else interpolated."""
+    if group.is_lattice(g) and x_BCHW.shape[-1] == x_BCHW.shape[-2]:
+        return turn_lattice(x_BCHW, round(group.angle_deg(g) / 90.0), group.is_reflection(g)).contiguous()
     return warp(x_BCHW, group.angle_deg(g), group.is_reflection(g), mode=mode)
 
 
