@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -75,7 +75,7 @@ class Group:
         return self.name
 
 
-@lru_cache(maxsize=None)
+@cache
 def get_group(name: str) -> Group:
     """Return the group called ``name``, such as ``"C8"`` or ``"D16"`` (|D_N| = 2N).
 
