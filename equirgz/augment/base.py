@@ -1,0 +1,126 @@
+"""One augmentation = one pose per sample, changes of brightness, and the shared disk mask.
+
+A view of image ``x`` is ``mask * photometry(warp(x; pose))``: the pose (reflection, angle,
+magnification, shift) is applied by :func:`equirgz.geometry.action.warp` in ONE interpolation, and
+poses that only move pixels (flips, quarter turns) are exact. The mask is the same for every
+augmentation, ``none`` included, so a blank corner never tells that an image was turned.
+Legend: B batch, C channel, H W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from equirgz.errors import InputError, explain
+from equirgz.geometry.action import disk_mask, warp
+from equirgz.registry import Registry
+
+AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.catalogue",))
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where each sample of a batch is put; None means unchanged.
+
+    ``angle_deg_B`` degrees; ``reflect_B`` bool; ``scale_B2`` magnification of columns and rows;
+    ``shift_px_B2`` pixels by which the content moves along columns and rows.
+    """
+
+    angle_deg_B: Tensor | None = None
+    reflect_B: Tensor | None = None
+    scale_B2: Tensor | None = None
+    shift_px_B2: Tensor | None = None
+
+    def is_identity(self) -> bool:
+        """Return whether nothing was drawn."""
+        return all(part is None for part in (self.angle_deg_B, self.reflect_B, self.scale_B2, self.shift_px_B2))
+
+
+DrawPose = Callable[[int, int, torch.Generator], Pose]  # (batch, size in pixels, generator)
+Photometry = Callable[[Tensor, torch.Generator], Tensor]
+
+
+class Augmentation:
+    """A registered augmentation: ``view_BCHW = augmentation(x_BCHW, generator)``.
+
+    Parameters
+    ----------
+    name : registered name.
+    draw_pose : draws one pose per sample from the generator; None leaves every pixel where it is.
+    photometry : functions of (x_BCHW, generator), applied in order after the warp.
+    mask : multiply by the inscribed disk.
+    mask_margin_px : how far the disk's rim lies inside the image's border, pixels.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        draw_pose: DrawPose | None = None,
+        photometry: tuple[Photometry, ...] = (),
+        *,
+        mask: bool = True,
+        mask_margin_px: float = 0.0,
+    ) -> None:
+        self.name = name
+        self.photometry = photometry
+        self.mask = mask
+        self.mask_margin_px = mask_margin_px
+        self._draw_pose = draw_pose
+
+    def draw_pose(self, batch: int, size: int, generator: torch.Generator) -> Pose:
+        """Draw the poses of ``batch`` samples of ``size`` pixels; all randomness of the warp is here."""
+        return Pose() if self._draw_pose is None else self._draw_pose(batch, size, generator)
+
+    def __call__(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+        """Return one view of every image, on its device and in its type; the input is left alone.
+
+        NaN pixels stay NaN and spread to the pixels interpolated from them. A generator on the CPU
+        serves any device, and its draws are the same on all of them.
+
+        Raises InputError for anything but a float batch of square images, or without a generator.
+        """
+        check_images("augmentation " + repr(self.name), x_BCHW)
+        if not isinstance(generator, torch.Generator):
+            raise InputError(
+                explain(
+                    f"augmentation {self.name!r}",
+                    expected="a torch.Generator",
+                    got=type(generator).__name__,
+                    mend="pass torch.Generator().manual_seed(seed)",
+                )
+            )
+        pose = self.draw_pose(x_BCHW.shape[0], x_BCHW.shape[-1], generator)
+        y_BCHW = x_BCHW if pose.is_identity() else _apply(x_BCHW, pose)
+        for change in self.photometry:
+            y_BCHW = change(y_BCHW, generator)
+        if self.mask:
+            return y_BCHW * disk_mask(x_BCHW.shape[-1], self.mask_margin_px, like=x_BCHW)
+        return y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW
+
+    def __repr__(self) -> str:
+        return f"Augmentation({self.name!r})"
+
+
+def _apply(x_BCHW: Tensor, pose: Pose) -> Tensor:
+    return warp(
+        x_BCHW,
+        0.0 if pose.angle_deg_B is None else pose.angle_deg_B,
+        False if pose.reflect_B is None else pose.reflect_B,
+        1.0 if pose.scale_B2 is None else pose.scale_B2,
+        pose.shift_px_B2,
+    )
+
+
+def check_images(what: str, x_BCHW: Tensor) -> None:
+    """Raise InputError unless ``x_BCHW`` is a float tensor (B, C, H, H)."""
+    shape = tuple(x_BCHW.shape)
+    if not x_BCHW.is_floating_point():
+        raise InputError(explain(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first"))
+    if len(shape) != 4 or shape[-1] != shape[-2]:
+        raise InputError(
+            explain(what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first")
+        )
