@@ -1,0 +1,83 @@
+"""What a metric is, the registry of all classification metrics, and the one call that computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from equirgz.metrics.check import UndefinedMetricError, check_predictions
+from equirgz.records import finite_or_none
+from equirgz.registry import Registry
+
+Direction = Literal["lower", "higher", "none"]
+MetricFunction = Callable[[np.ndarray, np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number computed from class probabilities and labels.
+
+    Attributes: name: ``family/name``. unit: "1", "%", "nat". direction: which way is better, "none"
+    for a number that is context and not merit. function: (probability_NK, target_N) -> float on
+    checked arrays. Calling the metric checks its input first.
+    """
+
+    name: str
+    unit: str
+    direction: Direction
+    function: MetricFunction
+
+    def __call__(self, probability_NK: np.ndarray, target_N: np.ndarray) -> float:
+        """Return the metric of ``probability_NK`` (N, K) against ``target_N`` (N,)."""
+        return float(self.function(*check_predictions(probability_NK, target_N)))
+
+
+METRICS: Registry[Metric] = Registry(
+    "metric", ("equirgz.metrics.error", "equirgz.metrics.calibration", "equirgz.metrics.brier")
+)
+
+
+def metric(name: str, *, unit: str, direction: Direction) -> Callable[[MetricFunction], MetricFunction]:
+    """Return a decorator that registers ``function`` as the metric ``name`` and leaves it as it is."""
+
+    def enter(function: MetricFunction) -> MetricFunction:
+        METRICS.register(name)(Metric(name, unit, direction, function))
+        return function
+
+    return enter
+
+
+def compute_metrics(
+    probability_NK: np.ndarray, target_N: np.ndarray, names: str | list[str] = "*"
+) -> list[dict[str, Any]]:
+    """Return one row (metric, value, unit, direction, n) per registered metric, sorted by name.
+
+    Args: probability_NK: (N, K) class probabilities, rows sum to 1. target_N: (N,) class indices.
+    names: a shell-style pattern, or a list of metric names.
+    A number that does not exist for this input (infinite, or fewer sources than bins) has value
+    None. Raises: InputError for unusable input or an unknown name.
+
+    >>> [row["value"] for row in compute_metrics([[0.8, 0.2], [0.4, 0.6]], [0, 0], ["error/rate"])]
+    [50.0]
+    """
+    p_NK, target_N = check_predictions(probability_NK, target_N)
+    rows = []
+    for name in METRICS.names(names) if isinstance(names, str) else names:
+        entry = METRICS.get(name)
+        try:
+            value = finite_or_none(entry.function(p_NK, target_N))
+        except UndefinedMetricError:
+            value = None
+        rows.append(
+            {
+                "metric": name,
+                "value": value,
+                "unit": entry.unit,
+                "direction": entry.direction,
+                "n": len(target_N),
+            }
+        )
+    return rows

@@ -1,0 +1,42 @@
+"""Error rates and the negative log-likelihood. Legend: N sources, K classes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from equirgz.metrics.base import metric
+from equirgz.metrics.check import check_predictions
+
+
+@metric("error/rate", unit="%", direction="lower")
+def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
+    """Return 100 x the share of sources whose most probable class is wrong, in per cent.
+
+    Equal probabilities go to the class of lower index. One source of N is worth 100 / N per cent.
+    NaN: refused. Raises: InputError for unusable input.
+    """
+    p_NK, target_N = check_predictions(probability_NK, target_N)
+    return float(100 * np.mean(p_NK.argmax(axis=1) != target_N))
+
+
+@metric("error/balanced", unit="%", direction="lower")
+def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
+    """Return the mean over the classes that occur in ``target_N`` of each class's error rate, in per cent.
+
+    NaN: refused. Raises: InputError for unusable input.
+    """
+    p_NK, target_N = check_predictions(probability_NK, target_N)
+    wrong_N = p_NK.argmax(axis=1) != target_N
+    return float(100 * np.mean([wrong_N[target_N == k].mean() for k in np.unique(target_N)]))
+
+
+@metric("nll/mean", unit="nat", direction="lower")
+def mean_nll(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
+    """Return -mean_i ln p_i(target_i), in nat; infinite where a true class was given probability 0.
+
+    Nothing is clipped: a model that excludes the truth deserves infinity, and a row stores it as an
+    empty value. NaN: refused. Raises: InputError for unusable input.
+    """
+    p_NK, target_N = check_predictions(probability_NK, target_N)
+    with np.errstate(divide="ignore"):
+        return float(-np.log(p_NK[np.arange(len(target_N)), target_N]).mean() + 0.0)

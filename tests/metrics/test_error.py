@@ -1,0 +1,36 @@
+"""Error rates and the log-likelihood against hand-computed cases and scikit-learn."""
+
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
+
+from equirgz.metrics.error import balanced_error_rate, error_rate, mean_nll
+
+
+def test_hand_computed():
+    p_NK = [[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]
+    target_N = [0, 1, 1, 1]
+    assert error_rate(p_NK, target_N) == 25.0
+    assert balanced_error_rate(p_NK, target_N) == pytest.approx(100 * (0 + 1 / 3) / 2)
+    assert mean_nll(p_NK, target_N) == pytest.approx(-math.log(0.9 * 0.4 * 0.8 * 0.7) / 4)
+
+
+def test_agrees_with_scikit_learn():
+    generator = np.random.default_rng(1)
+    p_NK = generator.dirichlet([1, 2, 1], 200)
+    target_N = generator.integers(0, 3, 200)
+    predicted_N = p_NK.argmax(axis=1)
+    assert error_rate(p_NK, target_N) == pytest.approx(100 * (1 - accuracy_score(target_N, predicted_N)))
+    assert balanced_error_rate(p_NK, target_N) == pytest.approx(
+        100 * (1 - balanced_accuracy_score(target_N, predicted_N))
+    )
+    assert mean_nll(p_NK, target_N) == pytest.approx(log_loss(target_N, p_NK, labels=[0, 1, 2]))
+
+
+def test_edges():
+    assert error_rate([[1.0, 0.0]], [0]) == 0.0
+    assert mean_nll([[1.0, 0.0]], [0]) == 0.0
+    assert mean_nll([[1.0, 0.0], [1.0, 0.0]], [0, 1]) == math.inf
+    assert balanced_error_rate([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0]) == 50.0, "absent classes do not count"
