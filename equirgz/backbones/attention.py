@@ -1,0 +1,119 @@
+"""Networks with attention gates: plain (arXiv 2012.01248) and equivariant (arXiv 2111.04742)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.geometry.group import Group, get_group
+from equirgz.nn import AttentionGate, DiskMask, GroupPooling, make_conv, make_norm
+
+
+class AttentionGateNet(Backbone):
+    """Four stages of (3, 3, 3, 2) convolutions with stride-2 max-pooling between them, and three gates.
+
+    The group-pooled maps of stages 1 to 3 are each weighted by a gate that looks at the group-pooled
+    maps of stage 4; the features are the spatial means of the weighted maps, concatenated:
+    F1 + F2 + F3 numbers. Three stages of stride 2: exact sizes are 1 mod 8.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        in_channels: int,
+        image_size: int,
+        fields: tuple[int, ...],
+        kernel_size: int,
+        normalise: str,
+        basis: str | None,
+        bias: bool,
+    ) -> None:
+        super().__init__(group, in_channels, image_size)
+        check_image_size(name, group, image_size, 3, 17)
+        self.mask = DiskMask(image_size)
+        self.stages = nn.ModuleList()
+        previous = in_channels
+        for stage, (count, repeats) in enumerate(zip(fields, (3, 3, 3, 2), strict=True)):
+            layers: list[nn.Module] = []
+            for repeat in range(repeats):
+                lifting = stage == 0 and repeat == 0
+                conv = make_conv(group, previous, count, kernel_size, lifting=lifting, bias=bias, basis=basis)
+                layers += [conv, nn.ReLU(), make_norm(group, count)]
+                previous = count
+            self.stages.append(nn.Sequential(*layers))
+        self.pool = nn.MaxPool2d(3, 2, 1)
+        self.group_pooling = GroupPooling(group)
+        self.gates = nn.ModuleList(AttentionGate(count, fields[-1], normalise=normalise) for count in fields[:-1])
+        self.num_features = sum(fields[:-1])
+
+    def _stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        maps = []
+        x_BCHW = self.mask(x_BCHW)
+        for index, stage in enumerate(self.stages):
+            x_BCHW = stage(self.pool(x_BCHW) if index else x_BCHW)
+            maps.append(x_BCHW)
+        return maps
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        return self._stage_maps(x_BCHW)[-1]
+
+    def _gated(self, x_BCHW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
+        pooled = [self.group_pooling(maps) for maps in self._stage_maps(x_BCHW)]
+        pairs = [gate(maps, pooled[-1]) for gate, maps in zip(self.gates, pooled[:-1], strict=True)]
+        return [y for y, _ in pairs], [alpha for _, alpha in pairs]
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        self.check_input(x_BCHW)
+        return torch.cat([y_BFHW.mean((-2, -1)) for y_BFHW in self._gated(x_BCHW)[0]], 1)
+
+    def attention_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        """Return one map per gate, at image size, in [0, 1] for the range normalisation."""
+        self.check_input(x_BCHW)
+        size = (self.image_size, self.image_size)
+        return [F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]]
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.stages, self.gates]
+
+
+@BACKBONES.register("attention_lenet")
+def attention_lenet(
+    in_channels: int = 1, image_size: int = 65, width: float = 1.0, normalise: str = "range"
+) -> Backbone:
+    """Attention-gated CNN (arXiv 2012.01248): 3x3 filters, 6, 16, 32, 64 channels, three gates.
+
+    The published normalisation takes the range over the whole batch; here it is per image, so that a
+    prediction does not depend on the other images of its batch.
+    """
+    fields = scaled_fields((6, 16, 32, 64), width)
+    return AttentionGateNet(
+        "attention_lenet", get_group("C1"), in_channels, image_size, fields, 3, normalise, None, bias=True
+    )
+
+
+@BACKBONES.register("steerable_attention")
+def steerable_attention(
+    group: str = "D4",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float = 1.0,
+    kernel_size: int = 5,
+    normalise: str = "range",
+    basis: str | None = None,
+) -> Backbone:
+    """Equivariant features with attention gates (arXiv 2111.04742): 6, 16, 32, 64 regular fields, 5x5."""
+    fields = scaled_fields((6, 16, 32, 64), width)
+    return AttentionGateNet(
+        "steerable_attention",
+        get_group(group),
+        in_channels,
+        image_size,
+        fields,
+        kernel_size,
+        normalise,
+        basis,
+        bias=False,
+    )

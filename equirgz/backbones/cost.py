@@ -1,0 +1,44 @@
+"""What a network costs: parameters, multiply-adds and activation memory, counted, not estimated."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from equirgz.backbones.base import Backbone, count_parameters
+from equirgz.nn import GroupConv2d
+
+
+@torch.no_grad()
+def measure_cost(backbone: Backbone) -> dict[str, int]:
+    """Return the cost of one image through ``backbone`` in its expanded, ordinary form.
+
+    Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions and linear
+    layers, dense) and ``activation_bytes`` (outputs of every leaf module, float32).
+    """
+    totals = {"multiply_adds": 0, "activation_bytes": 0}
+
+    def count(module: nn.Module, inputs: tuple, output: object) -> None:
+        if not isinstance(output, torch.Tensor):
+            return
+        totals["activation_bytes"] += 4 * output.numel()
+        if isinstance(module, GroupConv2d | nn.Conv2d):
+            groups = getattr(module, "groups", 1)
+            taps = module.kernel_size**2 if isinstance(module.kernel_size, int) else module.kernel_size[0] ** 2
+            totals["multiply_adds"] += output.numel() * inputs[0].shape[1] // groups * taps
+        elif isinstance(module, nn.Linear):
+            totals["multiply_adds"] += output.numel() * module.in_features
+
+    leaves = [m for m in backbone.modules() if not any(True for _ in m.children())]
+    handles = [m.register_forward_hook(count) for m in leaves]
+    was_training = backbone.training
+    try:
+        backbone.eval()
+        parameter = next(backbone.parameters())
+        size = backbone.image_size
+        backbone(torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device))
+    finally:
+        backbone.train(was_training)
+        for handle in handles:
+            handle.remove()
+    return {"parameters": count_parameters(backbone), **totals}

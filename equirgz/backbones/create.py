@@ -1,0 +1,71 @@
+"""The front door: build a backbone by name."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.errors import InputError, check_choice
+from equirgz.geometry.group import get_group
+
+ENGINES = ("native", "escnn", "e2cnn")
+
+
+def list_backbones(pattern: str = "*") -> list[str]:
+    """Return the registered names that match a shell-style ``pattern``, sorted."""
+    return BACKBONES.names(pattern)
+
+
+def create_backbone(
+    name: str,
+    group: str = "C1",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float | None = None,
+    match: str | None = None,
+    engine: str = "native",
+    **params: Any,
+) -> Backbone:
+    """Build a registered backbone; the result is a plain ``torch.nn.Module``.
+
+    Parameters
+    ----------
+    name : see :func:`list_backbones`.
+    group : "C1", "C8", "D16", ... Plain backbones accept only "C1".
+    image_size : side of the square input, pixels.
+    width : multiplier of the default field counts; None: 1, or what ``match`` asks for.
+    match : "params:NAME", "flops:NAME" or "activations:NAME" choose the width at which that cost is
+        nearest to that of backbone NAME (default arguments, same image size); a number may stand
+        in place of NAME.
+    engine : "native", or "escnn" / "e2cnn" (extra ``reference``) for the same network in those libraries.
+    params : options of the backbone; see its docstring.
+
+    Raises InputError for unknown names, groups, keywords or sizes, naming the nearest valid choice.
+
+    >>> create_backbone("steerable_lenet", group="D8", image_size=65).num_features
+    16
+    """
+    check_choice("engine", engine, ENGINES)
+    accepts = inspect.signature(BACKBONES.get(name)).parameters
+    symmetry = get_group(group)
+    arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
+    if "group" in accepts:
+        arguments["group"] = group
+    elif symmetry.order != 1:
+        steerable = ", ".join(BACKBONES.names("steerable_*"))
+        raise InputError(f"backbone {name!r}: expected group C1, got {group}; steerable backbones: {steerable}")
+    if match is not None:
+        from equirgz.backbones.match import matched_width
+
+        if width is not None:
+            raise InputError("width and match: expected one of them, got both; drop one")
+        width = matched_width(name, match, arguments)
+    arguments["width"] = 1.0 if width is None else float(width)
+    if engine != "native":
+        from equirgz.backbones.reference import create_reference
+
+        return create_reference(name, engine, arguments)
+    backbone = BACKBONES.create(name, **arguments)
+    backbone.config = {"name": name, "engine": engine, **arguments}
+    return backbone

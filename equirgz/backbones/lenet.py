@@ -1,0 +1,254 @@
+"""Plain sequential backbones: LeNet and its steerable forms (arXiv 2102.08252)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.errors import InputError, check_choice, explain
+from equirgz.geometry.group import Group, get_group
+from equirgz.nn import (
+    AntialiasedAvgPool2d,
+    AntialiasedMaxPool2d,
+    FieldDropout,
+    GroupPooling,
+    InvariantReadout,
+    make_conv,
+    make_norm,
+)
+
+_POOLS = ("antialiased_max", "antialiased_avg", "max")
+
+
+class FlattenHead(nn.Module):
+    """The published read-out: flatten the group-pooled maps, then fully connected layers with ReLU.
+
+    NOT invariant under turns, whatever the maps are; kept to reproduce published networks.
+    Shape: (B, F * |G|, H, W) -> (B, hidden[-1]).
+    """
+
+    def __init__(self, group: Group, fields: int, map_size: int, hidden: tuple[int, ...] = (120, 84)) -> None:
+        super().__init__()
+        self.group_pooling = GroupPooling(group)
+        lengths = (fields * map_size**2, *hidden)
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(lengths, lengths[1:], strict=False))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        h_BF = self.group_pooling(x_BCHW).flatten(1)
+        for layer in self.layers:
+            h_BF = torch.relu(layer(h_BF))
+        return h_BF
+
+
+class SequentialBackbone(Backbone):
+    """Stages of (group convolution, optional field batch norm, ReLU, stride-2 pooling, dropout).
+
+    Parameters
+    ----------
+    fields : output fields of each stage (times ``width``).
+    kernel_sizes : one odd size for all stages, or one per stage.
+    padding : of each convolution; None keeps the size (exact), 1 is the published choice.
+    norm : field batch norm after each convolution.
+    pool : "antialiased_max" (window 3), "antialiased_avg" or "max" (window 3, no blur).
+    pool_last : whether the last stage also pools.
+    pool_window : 3 is exact on the lattice; 2 is the published choice.
+    head : "invariant" or "flatten".
+    readout : spatial pooling of the invariant head: "mean", "max" or "mean_max".
+    dropout : probability of dropping whole fields after each stage.
+    basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        in_channels: int,
+        image_size: int,
+        *,
+        fields: tuple[int, ...],
+        kernel_sizes: int | tuple[int, ...] = 5,
+        padding: int | None = None,
+        norm: bool = False,
+        bias: bool = True,
+        pool: str = "antialiased_max",
+        pool_last: bool = True,
+        pool_window: int = 3,
+        head: str = "invariant",
+        readout: str = "mean",
+        dropout: float = 0.0,
+        basis: str | None = None,
+    ) -> None:
+        super().__init__(group, in_channels, image_size)
+        check_choice(f"{name} pool", pool, _POOLS)
+        check_choice(f"{name} head", head, ("invariant", "flatten"))
+        n_stages = len(fields)
+        kernels = (kernel_sizes,) * n_stages if isinstance(kernel_sizes, int) else tuple(kernel_sizes)
+        if len(kernels) != n_stages:
+            raise InputError(explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels)))
+        n_stride2 = n_stages if pool_last else n_stages - 1
+        exact = head == "invariant" and padding is None and pool_window % 2 == 1
+        if exact:
+            check_image_size(name, group, image_size, n_stride2, 2**n_stride2 + 1)
+        self.is_invariant = head == "invariant"
+        self.stages = nn.ModuleList()
+        previous, size = in_channels, image_size
+        for stage, (count, kernel) in enumerate(zip(fields, kernels, strict=True)):
+            layers: list[nn.Module] = [
+                make_conv(
+                    group, previous, count, kernel, lifting=stage == 0, padding=padding, bias=bias and not norm, basis=basis
+                )
+            ]
+            layers += [make_norm(group, count)] if norm else []
+            layers.append(nn.ReLU())
+            size += 0 if padding is None else 2 * padding - kernel + 1
+            if stage < n_stages - 1 or pool_last:
+                layers.append(_make_pool(pool, pool_window))
+                size = _pooled_size(size, pool, pool_window)
+            if dropout:
+                layers.append(FieldDropout(group, dropout))
+            if size < 1:
+                raise InputError(explain(f"{name} image_size", expected="a larger image", got=image_size))
+            self.stages.append(nn.Sequential(*layers))
+            previous = count
+        if head == "flatten":
+            self.head: nn.Module = FlattenHead(group, previous, size)
+            self.num_features = self.head.layers[-1].out_features
+        else:
+            self.head = InvariantReadout(group, readout)
+            self.num_features = previous * self.head.features_per_field
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        for stage in self.stages:
+            x_BCHW = stage(x_BCHW)
+        return x_BCHW
+
+    def read_out(self, maps_BCHW: Tensor) -> Tensor:
+        return self.head(maps_BCHW)
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.stages, self.head] if any(True for _ in self.head.parameters()) else list(self.stages)
+
+
+def _make_pool(pool: str, window: int) -> nn.Module:
+    if pool == "antialiased_avg":
+        return AntialiasedAvgPool2d()
+    if pool == "antialiased_max":
+        return AntialiasedMaxPool2d(window)
+    return nn.MaxPool2d(window, 2, window // 2 if window % 2 else 0)
+
+
+def _pooled_size(size: int, pool: str, window: int) -> int:
+    if pool == "antialiased_max" and window % 2 == 0:
+        size -= window - 1
+    elif pool == "max" and window % 2 == 0:
+        return size // 2
+    return (size - 1) // 2 + 1
+
+
+@BACKBONES.register("lenet")
+def lenet(in_channels: int = 1, image_size: int = 65, width: float = 1.0, fields: tuple[int, ...] = (6, 16)) -> Backbone:
+    """LeNet-5 for radio galaxies (arXiv 2102.08252): conv 5x5 pad 1, max-pool 2, twice; 120-84 features."""
+    return SequentialBackbone(
+        "lenet",
+        get_group("C1"),
+        in_channels,
+        image_size,
+        fields=scaled_fields(tuple(fields), width),
+        padding=1,
+        pool="max",
+        pool_window=2,
+        head="flatten",
+    )
+
+
+@BACKBONES.register("steerable_lenet")
+def steerable_lenet(
+    group: str = "C1",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float = 1.0,
+    fields: tuple[int, ...] = (6, 16),
+    kernel_sizes: int | tuple[int, ...] = 5,
+    head: str = "invariant",
+    readout: str = "mean",
+    norm: bool = False,
+    dropout: float = 0.0,
+    basis: str | None = None,
+) -> Backbone:
+    """Steerable LeNet (arXiv 2102.08252), made exact: padding that keeps the size, odd pooling windows.
+
+    6 and 16 regular fields, 5x5. ``head="flatten"`` has the published read-out and is not invariant;
+    :func:`steerable_lenet_published` reproduces the whole published network.
+    """
+    return SequentialBackbone(
+        "steerable_lenet",
+        get_group(group),
+        in_channels,
+        image_size,
+        fields=scaled_fields(tuple(fields), width),
+        kernel_sizes=kernel_sizes,
+        head=head,
+        readout=readout,
+        norm=norm,
+        dropout=dropout,
+        basis=basis,
+    )
+
+
+@BACKBONES.register("steerable_lenet_published")
+def steerable_lenet_published(
+    group: str = "D16", in_channels: int = 1, image_size: int = 151, width: float = 1.0
+) -> Backbone:
+    """The network of arXiv 2102.08252 as published: padding 1, pooling window 2, flatten head, 151 pixels.
+
+    Its maps measure 151-149-74-72-36 pixels and it is NOT exact on the lattice nor invariant; use
+    ``steerable_lenet`` unless you reproduce. D16 has 2 532 632 parameters with the final classifier.
+    """
+    return SequentialBackbone(
+        "steerable_lenet_published",
+        get_group(group),
+        in_channels,
+        image_size,
+        fields=scaled_fields((6, 16), width),
+        padding=1,
+        bias=False,
+        pool_window=2,
+        head="flatten",
+        basis="harmonic",
+    )
+
+
+@BACKBONES.register("steerable_cnn")
+def steerable_cnn(
+    group: str = "D4",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float = 1.0,
+    fields: tuple[int, ...] = (8, 16, 24, 32),
+    kernel_sizes: int | tuple[int, ...] = 5,
+    pool: str = "antialiased_avg",
+    pool_last: bool = False,
+    readout: str = "mean_max",
+    dropout: float = 0.0,
+    basis: str | None = None,
+) -> Backbone:
+    """The working network of this project: four normalised steerable stages and an invariant read-out.
+
+    ``width=None`` in ``create_backbone`` keeps these counts for every group; use
+    ``match="params:NAME"`` for a fair comparison between groups.
+    """
+    return SequentialBackbone(
+        "steerable_cnn",
+        get_group(group),
+        in_channels,
+        image_size,
+        fields=scaled_fields(tuple(fields), width),
+        kernel_sizes=kernel_sizes,
+        norm=True,
+        pool=pool,
+        pool_last=pool_last,
+        readout=readout,
+        dropout=dropout,
+        basis=basis,
+    )

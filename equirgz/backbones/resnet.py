@@ -1,0 +1,121 @@
+"""Residual networks: the radio ResNet-18 (arXiv 1512.03385, 2305.16127) and its steerable form."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.backbones.lenet import FlattenHead
+from equirgz.errors import check_choice
+from equirgz.geometry.group import Group, get_group
+from equirgz.nn import InvariantReadout, make_conv, make_norm
+
+
+class BasicBlock(nn.Module):
+    """y = relu(norm(conv(relu(norm(conv x)))) + shortcut x), 3x3; the shortcut is 1x1 where shapes change.
+
+    Shape: (B, in_fields * |G|, H, W) -> (B, out_fields * |G|, H', W').
+    """
+
+    def __init__(self, group: Group, in_fields: int, out_fields: int, stride: int, basis: str | None) -> None:
+        super().__init__()
+        self.conv1 = make_conv(group, in_fields, out_fields, 3, stride=stride, basis=basis)
+        self.norm1 = make_norm(group, out_fields)
+        self.conv2 = make_conv(group, out_fields, out_fields, 3, basis=basis)
+        self.norm2 = make_norm(group, out_fields)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride != 1 or in_fields != out_fields:
+            self.shortcut = nn.Sequential(
+                make_conv(group, in_fields, out_fields, 1, stride=stride, basis=basis), make_norm(group, out_fields)
+            )
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        y_BCHW = torch.relu(self.norm1(self.conv1(x_BCHW)))
+        return torch.relu(self.norm2(self.conv2(y_BCHW)) + self.shortcut(x_BCHW))
+
+
+class ResNet(Backbone):
+    """3x3 stem of stride 1, max-pool 3 of stride 2, four stages of two blocks with strides 1, 2, 2, 2.
+
+    Four stages of stride 2 in all (the pool included): exact sizes are 1 mod 16.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        in_channels: int,
+        image_size: int,
+        fields: tuple[int, ...],
+        head: str,
+        readout: str,
+        basis: str | None,
+    ) -> None:
+        super().__init__(group, in_channels, image_size)
+        check_choice(f"{name} head", head, ("invariant", "flatten"))
+        check_image_size(name, group, image_size, 4, 17)
+        self.is_invariant = head == "invariant"
+        self.stem = nn.Sequential(
+            make_conv(group, in_channels, fields[0], 3, lifting=True, basis=basis),
+            make_norm(group, fields[0]),
+            nn.ReLU(),
+            nn.MaxPool2d(3, 2, 1),
+        )
+        self.residual = nn.ModuleList()
+        previous = fields[0]
+        for count, stride in zip(fields, (1, 2, 2, 2), strict=True):
+            for block_stride in (stride, 1):
+                self.residual.append(BasicBlock(group, previous, count, block_stride, basis))
+                previous = count
+        if head == "flatten":
+            map_size = image_size
+            for _ in range(4):
+                map_size = (map_size - 1) // 2 + 1
+            self.head: nn.Module = FlattenHead(group, previous, map_size)
+            self.num_features = self.head.layers[-1].out_features
+        else:
+            self.head = InvariantReadout(group, readout)
+            self.num_features = previous * self.head.features_per_field
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.stem(x_BCHW)
+        for block in self.residual:
+            x_BCHW = block(x_BCHW)
+        return x_BCHW
+
+    def read_out(self, maps_BCHW: Tensor) -> Tensor:
+        return self.head(maps_BCHW)
+
+    def blocks(self) -> list[nn.Module]:
+        own = [self.head] if any(True for _ in self.head.parameters()) else []
+        return [self.stem, *self.residual, *own]
+
+
+@BACKBONES.register("resnet18")
+def resnet18(in_channels: int = 1, image_size: int = 65, width: float = 1.0) -> Backbone:
+    """ResNet-18 of the radio foundation model (arXiv 2305.16127): 1 channel, 3x3 stem, 512 features.
+
+    11 167 680 parameters at width 1.
+    """
+    fields = scaled_fields((64, 128, 256, 512), width)
+    return ResNet("resnet18", get_group("C1"), in_channels, image_size, fields, "invariant", "mean", None)
+
+
+@BACKBONES.register("steerable_resnet18")
+def steerable_resnet18(
+    group: str = "D4",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float = 1.0,
+    head: str = "invariant",
+    readout: str = "mean",
+    basis: str | None = None,
+) -> Backbone:
+    """ResNet-18 over regular fields of C_N or D_N; 64, 128, 256, 512 divided by sqrt |G|, so that the
+    number of pairs (input field, output field, group element) is the plain network's."""
+    symmetry = get_group(group)
+    fields = scaled_fields((64, 128, 256, 512), width / math.sqrt(symmetry.order))
+    return ResNet("steerable_resnet18", symmetry, in_channels, image_size, fields, head, readout, basis)

@@ -1,0 +1,29 @@
+"""Dropout that keeps equivariance: a field is dropped whole, over the group and over space."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.geometry.group import Group
+
+
+class FieldDropout(nn.Module):
+    """In training, zero each field of each image with probability ``p`` and scale the rest by 1/(1-p).
+
+    Shape: (B, F * |G|, H, W) -> the same; all |G| channels of a field share one draw.
+    """
+
+    def __init__(self, group: Group, p: float = 0.5) -> None:
+        super().__init__()
+        self.group, self.p = group, p
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x_BCHW
+        batch, channels, height, width = x_BCHW.shape
+        by_field = x_BCHW.reshape(batch, channels // self.group.order, self.group.order * height, width)
+        return F.dropout2d(by_field, self.p, True).reshape(batch, channels, height, width)
+
+    def extra_repr(self) -> str:
+        return f"{self.group}, p={self.p}"

@@ -1,0 +1,101 @@
+"""Pooling over space, without breaking the lattice, and over the group.
+
+Stride-2 pooling with odd windows is exact under quarter turns when the input size is odd: the kept
+pixels then lie symmetrically about the centre. Antialiasing (arXiv 1904.11486) keeps it nearly
+exact at other angles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, explain
+from equirgz.geometry.group import Group
+
+
+class _GaussianDownsample(nn.Module):
+    """Depthwise blur with a normalised Gaussian and stride: the shared half of both pools below."""
+
+    def __init__(self, sigma: float, stride: int) -> None:
+        super().__init__()
+        self.sigma, self.stride = sigma, stride
+        self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
+        self.register_buffer("kernel_HW", self._exact_kernel().to(torch.get_default_dtype()), persistent=False)
+
+    def _exact_kernel(self) -> Tensor:
+        axis = torch.arange(-self.half_width, self.half_width + 1, dtype=torch.float64)
+        line = torch.exp(-0.5 * (axis / self.sigma) ** 2) if self.sigma > 0 else torch.ones(1, dtype=torch.float64)
+        kernel = line[:, None] * line[None, :]
+        return kernel / kernel.sum()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _GaussianDownsample:
+        """Move as any module, then take the kernel anew from float64, so that no cast loses digits."""
+        super()._apply(fn, recurse)
+        self.kernel_HW = self._exact_kernel().to(device=self.kernel_HW.device, dtype=self.kernel_HW.dtype)
+        return self
+
+    def blur(self, x_BCHW: Tensor) -> Tensor:
+        channels = x_BCHW.shape[1]
+        kernel = self.kernel_HW.to(x_BCHW.dtype).expand(channels, 1, -1, -1)
+        return F.conv2d(x_BCHW, kernel, stride=self.stride, padding=self.half_width, groups=channels)
+
+
+class AntialiasedAvgPool2d(_GaussianDownsample):
+    """Gaussian blur (standard deviation ``sigma`` pixels, window of +-4 sigma) and subsampling by ``stride``.
+
+    Shape: (B, C, H, W) -> (B, C, H', W') with H' = (H - 1) // stride + 1. Linear, so NaN spreads.
+    """
+
+    def __init__(self, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(sigma, stride)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.blur(x_BCHW)
+
+    def extra_repr(self) -> str:
+        return f"sigma={self.sigma}, stride={self.stride}"
+
+
+class AntialiasedMaxPool2d(_GaussianDownsample):
+    """Dense maximum over a ``window``, then Gaussian blur and subsampling by ``stride``.
+
+    An odd window is padded by ``window // 2`` and exact on the lattice; the window 2 of the
+    published networks is not (half a pixel off) and is kept for reproduction.
+    """
+
+    def __init__(self, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(sigma, stride)
+        self.window = window
+        self.window_padding = window // 2 if window % 2 else 0
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.blur(F.max_pool2d(x_BCHW, self.window, 1, self.window_padding))
+
+    def extra_repr(self) -> str:
+        return f"window={self.window}, sigma={self.sigma}, stride={self.stride}"
+
+
+class GroupPooling(nn.Module):
+    """Pool each regular field over the group: y_f(p) = max_g f(p, g) (or the mean).
+
+    Shape: (B, F * |G|, H, W) -> (B, F, H, W). The result is a stack of trivial fields.
+    """
+
+    def __init__(self, group: Group, how: str = "max") -> None:
+        super().__init__()
+        if how not in ("max", "mean"):
+            raise InputError(explain("group pooling", expected="'max' or 'mean'", got=repr(how)))
+        self.group, self.how = group, how
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if self.group.order == 1:
+            return x_BCHW
+        x_BFGHW = x_BCHW.unflatten(1, (-1, self.group.order))
+        return x_BFGHW.amax(2) if self.how == "max" else x_BFGHW.mean(2)
+
+    def extra_repr(self) -> str:
+        return f"{self.group}, {self.how}"
