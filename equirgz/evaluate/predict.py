@@ -1,0 +1,126 @@
+"""Probabilities and embeddings of images: eval mode, no gradients, batches, modes restored.
+
+Legend: N sources, S predictive samples, K classes, B batch, C channel, H W pixels, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, NumericalError, explain
+from equirgz.geometry.action import warp
+
+
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[nn.Module]:
+    """Put ``module`` in eval mode without gradients, and every submodule back in its own mode after."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.no_grad():
+            yield module
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def predict(
+    module: nn.Module,
+    x_NCHW: Tensor | np.ndarray,
+    batch_size: int = 256,
+    *,
+    n_samples: int = 1,
+    views: int = 1,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return probability_NK (float64): the mean over predictive samples and test-time views.
+
+    Parameters
+    ----------
+    module : an objective (its ``logits``, or ``sample_logits`` when ``n_samples`` > 1), or any
+        module that maps images to logits.
+    x_NCHW : images; (N, H, W) is taken as one channel.
+    views : the images turned by 360 v / views degrees, v = 0 ... views - 1; probabilities averaged.
+    seed : of the predictive samples; the same seed gives the same numbers.
+
+    Raises InputError for a bad shape or count and NumericalError for NaN or infinite logits.
+    """
+    return predict_samples(module, x_NCHW, n_samples, batch_size, views=views, seed=seed).mean(0)
+
+
+def predict_samples(
+    module: nn.Module,
+    x_NCHW: Tensor | np.ndarray,
+    n_samples: int,
+    batch_size: int = 256,
+    *,
+    views: int = 1,
+    seed: int = 0,
+) -> np.ndarray:
+    """Return probability_SNK (float64), one slice per predictive sample (see :func:`predict`)."""
+    for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("views", views)):
+        if value < 1:
+            raise InputError(explain(f"predict: {name}", expected="at least 1", got=value))
+    logits = _logits_function(module, n_samples, seed)
+    with evaluating(module):
+        batches = [
+            sum(_softmax(logits(x if v == 0 else warp(x, 360.0 * v / views))) for v in range(views)) / views
+            for x in iterate_batches(module, x_NCHW, batch_size)
+        ]
+    return np.concatenate(batches, 1)
+
+
+def embed(backbone: nn.Module, x_NCHW: Tensor | np.ndarray, batch_size: int = 256) -> np.ndarray:
+    """Return feature_NF (float32) of a backbone, or of any module that maps images to (B, F).
+
+    Raises InputError for a bad shape and NumericalError for NaN or infinite features.
+    """
+    with evaluating(backbone):
+        batches = [backbone(x).flatten(1).float().cpu().numpy() for x in iterate_batches(backbone, x_NCHW, batch_size)]
+    feature_NF = np.concatenate(batches, 0)
+    _check_finite("embed: features", feature_NF)
+    return feature_NF
+
+
+def iterate_batches(module: nn.Module, x_NCHW: Tensor | np.ndarray, batch_size: int) -> Iterator[Tensor]:
+    """Yield batches of images on the module's device, in its floating type."""
+    x_NCHW = torch.as_tensor(x_NCHW)
+    x_NCHW = x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW
+    if x_NCHW.ndim != 4 or len(x_NCHW) == 0:
+        got = tuple(x_NCHW.shape)
+        raise InputError(explain("images", expected="(N, C, H, W) or (N, H, W) with N >= 1", got=got))
+    parameter = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
+    for start in range(0, len(x_NCHW), batch_size):
+        yield x_NCHW[start : start + batch_size].to(device=parameter.device, dtype=parameter.dtype)
+
+
+def _logits_function(module: nn.Module, n_samples: int, seed: int) -> Callable[[Tensor], Tensor]:
+    if n_samples == 1:
+        single = getattr(module, "logits", module)
+        return lambda x: single(x)[None]
+    if not hasattr(module, "sample_logits"):
+        raise InputError(f"{type(module).__name__} has no predictive samples; use n_samples=1")
+    generators: dict[torch.device, torch.Generator] = {}
+
+    def sample(x: Tensor) -> Tensor:
+        if x.device not in generators:
+            generators[x.device] = torch.Generator(x.device).manual_seed(seed)
+        return module.sample_logits(x, n_samples, generators[x.device])
+
+    return sample
+
+
+def _softmax(logits_SBK: Tensor) -> np.ndarray:
+    _check_finite("predict: logits", logits_SBK.float().cpu().numpy())
+    return torch.softmax(logits_SBK.double(), -1).cpu().numpy()
+
+
+def _check_finite(what: str, value: np.ndarray) -> None:
+    bad = int((~np.isfinite(value)).sum())
+    if bad:
+        raise NumericalError(f"{what}: {bad} of {value.size} values are NaN or infinite; did the training diverge?")
