@@ -1,0 +1,8 @@
+"""One trainer for every objective: one loop, exact resume, atomic checkpoints."""
+
+from equirgz.train.images import TrainImages
+from equirgz.train.log import TrainLog
+from equirgz.train.trainer import train
+from equirgz.train.validation import make_validation
+
+__all__ = ["TrainImages", "TrainLog", "make_validation", "train"]

@@ -1,0 +1,174 @@
+"""What every objective is: a module that holds a backbone and heads and turns a batch into a loss.
+
+Legend: B batch, C channel, H W pixels, F features, K classes, S samples, N M sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, explain
+from equirgz.registry import Registry, check_keywords
+
+Pool = Literal["labelled", "unlabelled"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One augmented copy of a batch: which ``pool`` it is drawn from, and how strongly it is changed.
+
+    ``strength`` is ``"train"`` (the augmentation of the training configuration), ``"strong"`` (the
+    registered augmentation ``strong``) or ``"none"``.
+    """
+
+    pool: Pool
+    strength: Literal["train", "strong", "none"] = "train"
+
+
+@dataclass
+class Batch:
+    """What a training step sees.
+
+    view : role -> x_BCHW, for each of the objective's views.
+    label_B : int64 classes of the labelled pool, or (B, answers) votes; None without labels.
+    index : pool -> source indices of this batch, for messages only.
+    hidden_label_B : labels of the unlabelled batch where they happen to be known; LOGS ONLY, a loss
+        that reads them is a defect (tested).
+    """
+
+    view: dict[str, Tensor]
+    label_B: Tensor | None = None
+    index: dict[str, Tensor] = field(default_factory=dict)
+    hidden_label_B: Tensor | None = None
+
+
+class Objective(nn.Module):
+    """Base of all objectives; subclasses define ``views`` and :meth:`training_step`.
+
+    Attributes
+    ----------
+    views : role -> :class:`View`, in the order in which they are drawn.
+    needs_labels : whether training reads labels.
+    uses_unlabelled : whether training draws from the unlabelled pool (the labelled images stand in
+        for it when there is none, unless ``needs_unlabelled``).
+    unlabelled_ratio : unlabelled sources per batch, as a multiple of the batch size.
+    no_weight_decay : names of parameters that must not decay, beyond norms and biases.
+    """
+
+    views: ClassVar[Mapping[str, View]] = {"labelled": View("labelled")}
+    needs_labels: bool = True
+    uses_unlabelled: bool = False
+    needs_unlabelled: bool = False
+    unlabelled_ratio: int = 1
+    no_weight_decay: frozenset[str] = frozenset()
+
+    def __init__(self, backbone: nn.Module, n_classes: int) -> None:
+        super().__init__()
+        if n_classes < 2:
+            raise InputError(explain("n_classes", expected="at least 2", got=n_classes))
+        self.backbone = backbone
+        self.n_classes = int(n_classes)
+
+    @property
+    def view_names(self) -> tuple[str, ...]:
+        """Roles of the views that :meth:`training_step` reads."""
+        return tuple(self.views)
+
+    def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
+        """Return the scalar loss of update ``step`` (0-based) of ``n_steps``, and numbers to log."""
+        raise NotImplementedError
+
+    def after_step(self, step: int, n_steps: int) -> None:
+        """Do what follows an optimiser update, such as moving an EMA; nothing by default."""
+
+    def log_now(self, step: int, n_steps: int) -> bool:
+        """Return whether costly meters are due: every 25 updates and at the last one."""
+        return step % 25 == 0 or step == n_steps - 1
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return the backbone's features h_BF."""
+        return self.backbone(x_BCHW)
+
+    def check_labels(self, label_N: Tensor) -> None:
+        """Raise InputError unless the training labels can be learnt from: classes 0..K-1, at least two."""
+        if label_N.ndim != 1 or label_N.is_floating_point():
+            raise InputError(
+                explain("labels", expected="one integer class per image", got=f"{label_N.dtype} {tuple(label_N.shape)}")
+            )
+        found = sorted(set(label_N.tolist()))
+        if found[0] < 0 or found[-1] >= self.n_classes:
+            raise InputError(
+                explain(
+                    "labels",
+                    expected=f"classes 0 to {self.n_classes - 1}",
+                    got=f"classes {found}",
+                    mend="leave unlabelled sources (-1) out, or raise n_classes",
+                )
+            )
+        if len(found) < 2:
+            raise InputError(
+                explain("labels", expected="at least two classes", got=f"class {found[0]} alone", mend="label more")
+            )
+
+    def logits(self, x_BCHW: Tensor) -> Tensor:
+        """Return logits_BK; raises InputError for an objective without a classifier."""
+        raise InputError(
+            f"objective {type(self).__name__} has no classifier; read its features with a linear probe or fine-tune"
+        )
+
+    def sample_logits(
+        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return logits_SBK of ``n_samples`` draws of the network; a deterministic one has S = 1."""
+        return self.logits(x_BCHW)[None]
+
+
+def make_classifier(n_features: int, n_classes: int, dropout: float = 0.0) -> nn.Module:
+    """Return dropout (if any) and a linear layer from h_BF to logits_BK."""
+    if not 0 <= dropout < 1:
+        raise InputError(explain("dropout", expected="a share in [0, 1)", got=dropout))
+    linear = nn.Linear(n_features, n_classes)
+    return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
+
+
+def make_mlp(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
+    """Return Linear, BatchNorm, ReLU, Linear: the projector and predictor of BYOL (arXiv 2006.07733)."""
+    return nn.Sequential(
+        nn.Linear(n_in, n_hidden, bias=False),
+        nn.BatchNorm1d(n_hidden),
+        nn.ReLU(inplace=True),
+        nn.Linear(n_hidden, n_out),
+    )
+
+
+OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
+    "objective",
+    modules=("equirgz.objectives.supervised", "equirgz.objectives.byol"),
+)
+
+
+def list_objectives(pattern: str = "*") -> list[str]:
+    """Return the names of the registered objectives that match a shell-style pattern."""
+    return OBJECTIVES.names(pattern)
+
+
+def create_objective(
+    name: str, backbone: nn.Module, n_classes: int = 2, init_seed: int | None = None, **params: Any
+) -> Objective:
+    """Build the objective ``name`` around ``backbone``.
+
+    ``init_seed`` makes the heads' weights reproducible without touching torch's global generator.
+    Raises InputError for an unknown name or keyword, naming the nearest valid one.
+    """
+    factory = OBJECTIVES.get(name)
+    check_keywords(f"objective {name!r}", factory, params)
+    if init_seed is None:
+        return factory(backbone=backbone, n_classes=n_classes, **params)
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(init_seed)
+        return factory(backbone=backbone, n_classes=n_classes, **params)

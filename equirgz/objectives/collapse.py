@@ -1,0 +1,45 @@
+"""Meters of representation collapse. Legend: B batch, P projection."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+COLLAPSE_SPREAD = 0.1
+COLLAPSE_RANK = 1.5
+
+
+@torch.no_grad()
+def compute_spread(z_BP: Tensor) -> float:
+    """Return ``sqrt(P) * mean_P std_B(z / |z|)``: 1 for isotropic directions, 0 once collapsed.
+
+    The meter of SimSiam (arXiv 2011.10566, section 4.1). NaN where B < 2.
+    """
+    z_BP = F.normalize(z_BP.float(), dim=-1)
+    return float(z_BP.std(0).mean() * z_BP.shape[-1] ** 0.5)
+
+
+@torch.no_grad()
+def compute_effective_rank(z_BP: Tensor) -> float:
+    """Return ``exp(H(s / sum s))``, s the singular values of the centred z: 1 up to min(B - 1, P).
+
+    H is the Shannon entropy in nat (Roy & Vetterli 2007). All-equal rows count as rank 1; NaN gives
+    NaN.
+    """
+    z_BP = z_BP.float()
+    if not bool(torch.isfinite(z_BP).all()):
+        return float("nan")
+    singular_R = torch.linalg.svdvals(z_BP - z_BP.mean(0))
+    total = singular_R.sum()
+    if float(total) <= 1e-6 * float(z_BP.abs().max()) or float(total) == 0.0:
+        return 1.0
+    share_R = singular_R / total
+    return float(torch.exp(-torch.xlogy(share_R, share_R).sum()))
+
+
+def compute_collapse_meters(z_BP: Tensor) -> dict[str, float]:
+    """Return spread, effective rank, and ``collapsed`` = 1 where either is below its threshold."""
+    spread, rank = compute_spread(z_BP), compute_effective_rank(z_BP)
+    collapsed = spread < COLLAPSE_SPREAD or rank < COLLAPSE_RANK
+    return {"spread": spread, "effective_rank": rank, "collapsed": float(collapsed)}

@@ -1,0 +1,148 @@
+"""Which sources a batch holds and what its views look like, both from seeded generators.
+
+Legend: B batch, C channel, H W pixels, N sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from equirgz.augment import create_augmentation
+from equirgz.config import TrainConfig
+from equirgz.errors import InputError, explain
+from equirgz.objectives.base import Batch, Objective
+from equirgz.seeding import derive_seed
+from equirgz.train.images import TrainImages
+
+
+class IndexStream:
+    """An endless stream of passes over ``n`` sources, each pass in a new random order.
+
+    Batches all have the same size: one that reaches the end of a pass is filled from the next one,
+    so that after any number of batches no source was drawn more than once more often than another.
+    """
+
+    def __init__(self, n: int, batch_size: int, seed: int) -> None:
+        self.n, self.batch_size = n, batch_size
+        self.generator = torch.Generator().manual_seed(seed)
+        self.left = torch.empty(0, dtype=torch.int64)
+
+    def next(self) -> Tensor:
+        """Return the next index_B."""
+        while len(self.left) < self.batch_size:
+            self.left = torch.cat([self.left, torch.randperm(self.n, generator=self.generator)])
+        index_B, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
+        return index_B
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the position in the current pass and the state of the generator."""
+        return {"left": self.left.clone(), "generator": self.generator.get_state()}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        self.left = state["left"].clone()
+        self.generator.set_state(state["generator"].cpu())
+
+
+def batch_sizes(objective: Objective, images: TrainImages, batch_size: int, multiple: int) -> dict[str, int]:
+    """Return pool -> sources per batch: at most all of them, and a multiple of ``multiple``."""
+    sizes = {}
+    for pool in dict.fromkeys(view.pool for view in objective.views.values()):
+        ratio = objective.unlabelled_ratio if pool == "unlabelled" else 1
+        size = min(batch_size * ratio, len(images.pool(pool)))
+        sizes[pool] = size - size % multiple
+        needed = 2 if has_batch_norm(objective) else 1
+        if sizes[pool] // multiple < needed:
+            share = f" in each of {multiple} parts" if multiple > 1 else ""
+            raise InputError(
+                explain(
+                    f"batch of {pool} images",
+                    expected=f"at least {needed} sources{share}" + (" (batch norm)" if needed > 1 else ""),
+                    got=f"batch_size {batch_size} of {len(images.pool(pool))} sources",
+                    mend="raise batch_size or give more sources",
+                )
+            )
+    return sizes
+
+
+def has_batch_norm(module: torch.nn.Module) -> bool:
+    """Return whether a layer that is in train mode normalises over the batch."""
+    return any("BatchNorm" in type(part).__name__ and part.training for part in module.modules())
+
+
+class BatchMaker:
+    """Draws sources and makes the views of every batch, on the device of the images."""
+
+    def __init__(self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1):
+        self.images = images
+        self.views = dict(objective.views)
+        sizes = batch_sizes(objective, images, config.batch_size, multiple)
+        self.streams = {
+            pool: IndexStream(len(images.pool(pool)), size, derive_seed(seed, "batches", pool))
+            for pool, size in sizes.items()
+        }
+        self.augmentations = {role: _augmentation(view.strength, config) for role, view in self.views.items()}
+        self.generators = {
+            role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views
+        }
+
+    def next(self) -> Batch:
+        """Return the next batch, with all its views."""
+        index = {pool: stream.next() for pool, stream in self.streams.items()}
+        view = {}
+        for role, spec in self.views.items():
+            source_NCHW = self.images.pool(spec.pool)
+            x_BCHW = source_NCHW[index[spec.pool].to(source_NCHW.device)]
+            view[role] = self.augmentations[role](x_BCHW, self.generators[role])
+        return Batch(
+            view=view,
+            label_B=_take(self.images.y_N, index.get("labelled")),
+            index=index,
+            hidden_label_B=_take(self.images.hidden_label_M, index.get("unlabelled")),
+        )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of all streams and generators."""
+        return {
+            "streams": {pool: stream.state_dict() for pool, stream in self.streams.items()},
+            "views": {role: generator.get_state() for role, generator in self.generators.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        for pool, stream in self.streams.items():
+            stream.load_state_dict(state["streams"][pool])
+        for role, generator in self.generators.items():
+            generator.set_state(state["views"][role].cpu())
+
+
+def _augmentation(strength: str, config: TrainConfig) -> Callable[[Tensor, torch.Generator], Tensor]:
+    if strength == "train":
+        return create_augmentation(config.augmentation, **config.augmentation_params)
+    return create_augmentation(strength)
+
+
+def _take(value_N: Tensor | None, index_B: Tensor | None) -> Tensor | None:
+    if value_N is None or index_B is None:
+        return None
+    return value_N[index_B.to(value_N.device)]
+
+
+def split_batch(batch: Batch, part: int, parts: int) -> Batch:
+    """Return the ``part``-th of ``parts`` equal, interleaved shares of a batch."""
+    if parts == 1:
+        return batch
+
+    def share(value: Tensor | None) -> Tensor | None:
+        return None if value is None else value[part::parts]
+
+    return Batch(
+        view={role: share(x) for role, x in batch.view.items()},
+        label_B=share(batch.label_B),
+        index={pool: share(index) for pool, index in batch.index.items()},
+        hidden_label_B=share(batch.hidden_label_B),
+    )
