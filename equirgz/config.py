@@ -32,6 +32,8 @@ class DataConfig(Section):
     stretch: Literal["linear", "sqrt", "asinh"] = Field("sqrt", description="intensity stretch of [0, 1] images")
     mask: bool = Field(True, description="zero the corners outside the inscribed disk")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
+    unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
+    drop_leaks: bool = Field(False, description="drop unlabelled sources that are test sources; else refuse")
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
 
 

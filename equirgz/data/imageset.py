@@ -1,0 +1,149 @@
+"""The one container of images: pixels, labels, ids, positions and the pixel scale, with a checksum.
+
+Legend: N sources, H W pixels, C channels. Arrays are kept C-contiguous and in native byte order.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from equirgz.errors import DataError, explain
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """``N`` images of sources with what is known about each.
+
+    Parameters
+    ----------
+    name : dataset and selection, e.g. ``mirabest_confident/test``.
+    image_NHW : (N, H, W), or (N, C, H, W) for colour images; uint8 in [0, 255] as published, or float32.
+    label_N : int64 index into ``class_names``; -1 where there is no label.
+    source_id_N : str, unique within the set.
+    class_names : in the order of the labels; empty for an unlabelled set.
+    pixel_scale_arcsec : side of one pixel, arcsec; NaN where the images have no sky scale.
+    position_deg_N2 : right ascension and declination (J2000, degrees), NaN where unknown; or None.
+    table : one row per source with extras (redshift, las_arcsec, code, ...).
+
+    Raises DataError when lengths disagree or a label is outside ``class_names``.
+    """
+
+    name: str
+    image_NHW: np.ndarray
+    label_N: np.ndarray
+    source_id_N: np.ndarray
+    class_names: tuple[str, ...] = ()
+    pixel_scale_arcsec: float = float("nan")
+    position_deg_N2: np.ndarray | None = None
+    table: pd.DataFrame = field(default_factory=pd.DataFrame)
+
+    def __post_init__(self) -> None:
+        image_NHW = np.ascontiguousarray(self.image_NHW)
+        if not image_NHW.dtype.isnative:
+            image_NHW = image_NHW.astype(image_NHW.dtype.newbyteorder("="))
+        if image_NHW.ndim not in (3, 4):
+            raise DataError(explain(self.name, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
+        n = len(image_NHW)
+        label_N = np.asarray(self.label_N, dtype=np.int64)
+        source_id_N = np.asarray(self.source_id_N, dtype=str)
+        table = self.table if len(self.table.columns) else pd.DataFrame(index=range(n))
+        position = self.position_deg_N2
+        if position is not None:
+            position = np.asarray(position, dtype=np.float64).reshape(-1, 2)
+        for what, values in (
+            ("labels", label_N), ("source ids", source_id_N), ("table rows", table), ("positions", position)
+        ):
+            if values is not None and len(values) != n:
+                raise DataError(explain(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values)))
+        if n and (label_N.min() < -1 or label_N.max() >= len(self.class_names)):
+            worst = int(label_N.max() if label_N.max() >= len(self.class_names) else label_N.min())
+            raise DataError(
+                explain(f"{self.name}: labels", expected=f"-1 to {len(self.class_names) - 1}", got=worst)
+            )
+        for key, value in (
+            ("image_NHW", image_NHW), ("label_N", label_N), ("source_id_N", source_id_N),
+            ("position_deg_N2", position), ("table", table.reset_index(drop=True)),
+            ("class_names", tuple(self.class_names)),
+        ):
+            object.__setattr__(self, key, value)
+
+    def __len__(self) -> int:
+        return len(self.image_NHW)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes (0 for an unlabelled set)."""
+        return len(self.class_names)
+
+    @property
+    def n_channels(self) -> int:
+        """Number of colour channels: 1 for (N, H, W) arrays."""
+        return 1 if self.image_NHW.ndim == 3 else self.image_NHW.shape[1]
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels (their height)."""
+        return self.image_NHW.shape[-2]
+
+    @property
+    def x_NCHW(self) -> np.ndarray:
+        """The images with an explicit channel axis, (N, C, H, W); a view, not a copy."""
+        return self.image_NHW[:, None] if self.image_NHW.ndim == 3 else self.image_NHW
+
+    @cached_property
+    def checksum(self) -> str:
+        """First 16 hex digits of SHA-256 over pixels, labels and class names."""
+        digest = hashlib.sha256(repr((self.image_NHW.shape, self.image_NHW.dtype.str)).encode())
+        digest.update(self.image_NHW.data if self.image_NHW.size else b"")
+        digest.update(self.label_N.tobytes())
+        digest.update("\0".join(self.class_names).encode())
+        return digest.hexdigest()[:16]
+
+    def class_counts(self) -> dict[str, int]:
+        """Return the number of sources of every class, plus ``unlabelled`` where there are any."""
+        counts = {name: int((self.label_N == k).sum()) for k, name in enumerate(self.class_names)}
+        n_unlabelled = int((self.label_N < 0).sum())
+        return {**counts, "unlabelled": n_unlabelled} if n_unlabelled else counts
+
+    def subset(self, index_N: np.ndarray, name: str | None = None) -> ImageSet:
+        """Return the sources picked by an index or boolean array, in that order."""
+        index_N = np.asarray(index_N)
+        if index_N.dtype == bool:
+            index_N = np.flatnonzero(index_N)
+        position = self.position_deg_N2
+        return replace(
+            self,
+            name=self.name if name is None else name,
+            image_NHW=self.image_NHW[index_N],
+            label_N=self.label_N[index_N],
+            source_id_N=self.source_id_N[index_N],
+            position_deg_N2=None if position is None else position[index_N],
+            table=self.table.iloc[index_N],
+        )
+
+    def without_labels(self) -> ImageSet:
+        """Return the same images with every label -1."""
+        return replace(self, label_N=np.full(len(self), -1, dtype=np.int64))
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one run sees: a training set, named test sets and, optionally, images without labels."""
+
+    train: ImageSet
+    tests: dict[str, ImageSet]
+    unlabelled: ImageSet | None = None
+
+    @cached_property
+    def checksum(self) -> str:
+        """Hash over the checksums of all parts."""
+        parts = [f"train:{self.train.checksum}"]
+        parts += [f"{name}:{images.checksum}" for name, images in sorted(self.tests.items())]
+        if self.unlabelled is not None:
+            parts.append(f"unlabelled:{self.unlabelled.checksum}")
+        return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]

@@ -1,0 +1,65 @@
+"""``load_data``: a registered dataset, preprocessed, with its leaks refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equirgz.config import DataConfig
+from equirgz.data.datasets import DATASETS
+from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.position import match_positions
+from equirgz.data.preprocess import Preprocessing
+from equirgz.errors import DataError, InputError
+
+LEAK_RADIUS_ARCSEC = 270.0
+
+
+def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
+    """Load a dataset as float32 images (N, image_size, image_size), ready for a network.
+
+    Parameters
+    ----------
+    config : a DataConfig, or the name of a registered dataset (defaults of DataConfig apply).
+    data_dir : the data root; default: ``EQUIRGZ_DATA``, else the per-user cache.
+    overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
+
+    An unlabelled set that holds test sources (within 270 arcsec of one) is refused, or cleaned when
+    ``drop_leaks`` is set. Raises InputError for an unknown name or parameter, DataError for files.
+    """
+    fields = {"name": config} if isinstance(config, str) else config.model_dump()
+    config = DataConfig(**{**fields, **overrides})
+    root = None if data_dir is None else Path(data_dir)
+    data = DATASETS.create(config.name, root, **config.params)
+    if config.unlabelled is not None:
+        extra = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
+        unlabelled = (extra.unlabelled or extra.train).without_labels()
+        data = Data(data.train, data.tests, refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks))
+    pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
+    return pipeline.apply(data)
+
+
+def refuse_leaks(images: ImageSet, tests: dict[str, ImageSet], *, drop: bool = False) -> ImageSet:
+    """Return ``images`` when none lies within 270 arcsec of a test source; else raise or drop them.
+
+    Sources of unknown position are compared by id alone. Raises DataError that counts the leaks.
+    """
+    leak_N = np.zeros(len(images), dtype=bool)
+    for test in tests.values():
+        leak_N |= np.isin(images.source_id_N, test.source_id_N)
+        if images.position_deg_N2 is not None and test.position_deg_N2 is not None:
+            index, _, _ = match_positions(images.position_deg_N2, test.position_deg_N2, LEAK_RADIUS_ARCSEC)
+            leak_N[index] = True
+    if not leak_N.any():
+        return images
+    if drop:
+        if leak_N.all():
+            raise DataError(f"{images.name}: expected sources outside the test set, got none; choose another set")
+        return images.subset(~leak_N)
+    first = images.source_id_N[np.flatnonzero(leak_N)[0]]
+    raise InputError(
+        f"{images.name}: expected no source within {LEAK_RADIUS_ARCSEC:.0f} arcsec of a test source, got "
+        f"{int(leak_N.sum())} (e.g. {first}); set data.drop_leaks: true to drop them, or choose another set"
+    )

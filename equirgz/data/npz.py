@@ -1,0 +1,116 @@
+"""Unlabelled pools and any ``.npz`` of images.
+
+Recognised array names: images ``X``, ``images`` or ``image_NHW``; labels ``y``, ``labels`` or
+``label_N``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``. Other
+arrays of length N become columns of the table.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from equirgz.data.datasets import DATASETS
+from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.root import check_md5, find_file
+from equirgz.errors import DataError, InputError, explain
+
+POOL_FILE, POOL_MD5 = "pool_first150.npz", "67c21a21a3da3aa2fc5722051b9a4aa8"
+_IMAGES = ("X", "images", "image_NHW")
+_LABELS = ("y", "labels", "label_N")
+_IDS = ("source_id", "name", "id")
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """Read every array of an ``.npz`` without pickles; raise DataError when it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected an .npz of plain arrays, got {' '.join(str(error).split())}; fetch or write it again"
+        ) from error
+
+
+def _first(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
+    return next((arrays[name] for name in names if name in arrays), None)
+
+
+def load_npz(
+    path: Path | str,
+    *,
+    name: str | None = None,
+    class_names: tuple[str, ...] = (),
+    pixel_scale_arcsec: float = float("nan"),
+) -> ImageSet:
+    """Read an ``.npz`` of images (N, H, W) or (N, C, H, W), uint8 or float in [0, 1], as an ImageSet.
+
+    Labels become -1 where there are none; ``class_names`` default to "0", "1", ... up to the largest
+    label. NaN pixels are refused. Raises DataError for a damaged or misshapen file.
+    """
+    path = Path(path)
+    arrays = read_arrays(path)
+    image_NHW = _first(arrays, _IMAGES)
+    if image_NHW is None:
+        raise DataError(explain(str(path), expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays)))
+    if image_NHW.ndim not in (3, 4):
+        raise DataError(explain(str(path), expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
+    if image_NHW.dtype != np.uint8:
+        image_NHW = image_NHW.astype(np.float32)
+        if not np.isfinite(image_NHW).all():
+            raise DataError(explain(str(path), expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+    n = len(image_NHW)
+    label_N = _first(arrays, _LABELS)
+    label_N = np.full(n, -1) if label_N is None else label_N.astype(np.int64)
+    if not class_names and n and label_N.max() >= 0:
+        class_names = tuple(str(k) for k in range(int(label_N.max()) + 1))
+    source_id_N = _first(arrays, _IDS)
+    if source_id_N is None:
+        source_id_N = np.array([f"{path.stem}_{i:06d}" for i in range(n)])
+    position = np.stack([arrays["ra"], arrays["dec"]], 1) if {"ra", "dec"} <= set(arrays) else None
+    used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
+    extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
+    return ImageSet(
+        name or path.stem, image_NHW, label_N, source_id_N, class_names, pixel_scale_arcsec, position,
+        pd.DataFrame(extras, index=range(n)),
+    )
+
+
+def load_pool(data_dir: Path | str | None = None) -> ImageSet:
+    """Return the 2324 unlabelled FIRST images of ``pool_first150.npz`` (150 px of 1.8 arcsec)."""
+    path = find_file(POOL_FILE, data_dir)
+    check_md5(path, POOL_MD5)
+    return load_npz(path, name="pool_first150", pixel_scale_arcsec=1.8)
+
+
+@DATASETS.register("pool_first150")
+def pool_first150(data_dir: Path | None = None, /, drop_mirabest_train: bool = False) -> Data:
+    """Unlabelled FIRST pool in MiraBest_F style; optionally without the 712 MiraBest train objects."""
+    pool = load_pool(data_dir)
+    if drop_mirabest_train:
+        pool = pool.subset(~pool.table["in_mirabest_train"].to_numpy(bool))
+    return Data(pool, {})
+
+
+@DATASETS.register("npz")
+def npz(
+    data_dir: Path | None = None,
+    /,
+    path: str = "",
+    test_path: str | None = None,
+    class_names: tuple[str, ...] = (),
+    pixel_scale_arcsec: float = float("nan"),
+) -> Data:
+    """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file."""
+    if not path:
+        raise InputError("dataset 'npz': expected params.path, got none; set data.params.path to an .npz file")
+
+    def load(filename: str) -> ImageSet:
+        full = Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
+        return load_npz(full, class_names=tuple(class_names), pixel_scale_arcsec=pixel_scale_arcsec)
+
+    return Data(load(path), {} if test_path is None else {"test": load(test_path)})

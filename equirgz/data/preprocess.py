@@ -1,0 +1,145 @@
+"""From published images to network input: one declared, hashed chain of steps.
+
+    scale to [0, 1]  ->  crop the centre  ->  resample  ->  stretch  ->  disk mask
+
+Every step commutes with quarter turns and reflections of the image about its centre. Legend: N
+sources, C channels, H W pixels of the input, O pixels of the output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
+from typing import Literal
+
+import numpy as np
+
+from equirgz.data.imageset import Data, ImageSet
+from equirgz.errors import InputError, check_choice, explain
+from equirgz.records import content_hash
+
+STRETCHES = ("linear", "sqrt", "asinh")
+
+
+@lru_cache(maxsize=32)
+def resampling_matrix(size_in: int, size_out: int) -> np.ndarray:
+    """Return the (size_out, size_in) matrix R with which an image becomes ``R x R^T``.
+
+    Going down, output pixel i averages the input over its own area (box of width size_in/size_out);
+    going up, it interpolates linearly. Rows sum to 1. R is exactly symmetric about the centre,
+    ``R[i, j] == R[-1-i, -1-j]``, so that resampling commutes with turns and flips, and for odd
+    sizes the central pixel stays the centre of the central pixel.
+    """
+    ratio = size_in / size_out
+    centre_O = (np.arange(size_out) + 0.5) * ratio
+    edge_I = np.arange(size_in)
+    if ratio >= 1:
+        low_O, high_O = centre_O - ratio / 2, centre_O + ratio / 2
+        weight_OI = np.minimum(edge_I + 1, high_O[:, None]) - np.maximum(edge_I, low_O[:, None])
+    else:
+        weight_OI = 1 - np.abs(edge_I + 0.5 - centre_O[:, None])
+    weight_OI = np.clip(weight_OI, 0, None)
+    weight_OI[weight_OI < 1e-9] = 0
+    weight_OI /= weight_OI.sum(1, keepdims=True)
+    matrix = (weight_OI + weight_OI[::-1, ::-1]) / 2
+    matrix.setflags(write=False)
+    return matrix
+
+
+def resample(image_NHW: np.ndarray, size_out: int) -> np.ndarray:
+    """Resample square images (..., H, H) to (..., O, O) float32, antialiased (see resampling_matrix).
+
+    The mean is kept. NaN spreads along its row and column. Raises InputError for oblong images.
+    """
+    height, width = image_NHW.shape[-2:]
+    if height != width:
+        got = f"{height} x {width}"
+        raise InputError(explain("resample", expected="square images", got=got, mend="crop them first"))
+    if height == size_out:
+        return image_NHW.astype(np.float32, copy=True)
+    matrix = resampling_matrix(height, size_out)
+    flat = image_NHW.reshape(-1, height, width)
+    out = np.empty((len(flat), size_out, size_out), np.float32)
+    for start in range(0, len(flat), 256):
+        chunk = flat[start : start + 256].astype(np.float64)
+        # the mean of both orders of multiplication commutes with the transpose to the last bit
+        rows_first = (matrix @ chunk) @ matrix.T
+        columns_first = matrix @ (chunk @ matrix.T)
+        out[start : start + 256] = (rows_first + columns_first) / 2
+    return out.reshape(*image_NHW.shape[:-2], size_out, size_out)
+
+
+def crop_centre(image_NHW: np.ndarray, size: int) -> np.ndarray:
+    """Cut the central ``size`` x ``size`` pixels.
+
+    Where an even image is cut to an odd size (or an odd one to an even size) there is no centred cut;
+    the cut then starts half a pixel early, at ``(H - size) // 2``. Raises InputError when too large.
+    """
+    height, width = image_NHW.shape[-2:]
+    if size > min(height, width):
+        raise InputError(explain("crop", expected=f"at most the image's {min(height, width)} px", got=size))
+    top, left = (height - size) // 2, (width - size) // 2
+    return image_NHW[..., top : top + size, left : left + size]
+
+
+def stretch(image: np.ndarray, kind: str, softening: float = 0.05) -> np.ndarray:
+    """Stretch intensities of [0, 1]: 0 stays 0 and 1 stays 1.
+
+    linear: v; sqrt: sign(v) sqrt|v|; asinh: asinh(v/s)/asinh(1/s) with softening s. NaN stays NaN.
+    """
+    check_choice("stretch", kind, STRETCHES)
+    if kind == "sqrt":
+        return np.sign(image) * np.sqrt(np.abs(image))
+    if kind == "asinh":
+        return (np.arcsinh(image / softening) / np.arcsinh(1.0 / softening)).astype(image.dtype)
+    return image
+
+
+def disk(size: int) -> np.ndarray:
+    """Return the (size, size) boolean disk of radius (size - 1)/2 about the centre, as geometry.disk_mask."""
+    axis = np.arange(size) - (size - 1) / 2
+    return np.hypot(axis[:, None], axis[None, :]) <= (size - 1) / 2 + 1e-6
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The declared chain; ``hash`` identifies it, ``__call__`` applies it to an ImageSet."""
+
+    image_size: int = 65
+    crop: int | None = None
+    stretch: Literal["linear", "sqrt", "asinh"] = "sqrt"
+    mask: bool = True
+
+    def __post_init__(self) -> None:
+        check_choice("stretch", self.stretch, STRETCHES)
+        if self.image_size < 1:
+            raise InputError(explain("image_size", expected="at least 1", got=self.image_size))
+
+    @property
+    def hash(self) -> str:
+        """Identity of the chain: equal settings and equal version give equal hashes."""
+        return content_hash({"version": 1, **asdict(self)})
+
+    def __call__(self, images: ImageSet) -> ImageSet:
+        """Return the set as float32 (N, image_size, image_size) with the new pixel scale."""
+        image = images.image_NHW
+        size_in = image.shape[-1] if self.crop is None else self.crop
+        if self.crop is not None:
+            image = crop_centre(image, self.crop)
+        scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
+        image = stretch(resample(image, self.image_size) * scale, self.stretch)
+        if self.mask:
+            image = image * disk(self.image_size).astype(np.float32)
+        return replace(
+            images,
+            image_NHW=image.astype(np.float32, copy=False),
+            pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
+        )
+
+    def apply(self, data: Data) -> Data:
+        """Apply the chain to every part of ``data``."""
+        return Data(
+            self(data.train),
+            {name: self(images) for name, images in data.tests.items()},
+            None if data.unlabelled is None else self(data.unlabelled),
+        )

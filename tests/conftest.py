@@ -1,0 +1,28 @@
+"""Fixtures shared by all tests: where the real data lie."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+
+def _real_data_root() -> Path | None:
+    chosen = os.environ.get("EQUIRGZ_DATA")
+    candidates = [Path(chosen)] if chosen else [REPOSITORY.parent / "shared" / "data"]
+    return next((path for path in candidates if (path / "MiraBest_F_batches.tar.gz").is_file()), None)
+
+
+@pytest.fixture(scope="session")
+def data_root() -> Path:
+    """The folder of real archives; without it the test is skipped, or fails where CI is set."""
+    root = _real_data_root()
+    if root is None:
+        reason = "no real data: set EQUIRGZ_DATA"
+        if os.environ.get("CI"):
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return root
