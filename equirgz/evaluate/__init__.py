@@ -6,24 +6,19 @@ business, and it never imports the trainer.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any
+from equirgz.evaluate.equivariance import equivariance_error, make_smooth_images
+from equirgz.evaluate.predict import embed, predict, predict_samples
+from equirgz.evaluate.probe import knn, linear_probe
+from equirgz.evaluate.rotation import rotation_curve, rotation_rows
 
-_EXPORTS = {
-    "predict": "equirgz.evaluate.predict",
-    "predict_samples": "equirgz.evaluate.predict",
-    "embed": "equirgz.evaluate.predict",
-    "linear_probe": "equirgz.evaluate.probe",
-    "knn": "equirgz.evaluate.probe",
-    "equivariance_error": "equirgz.evaluate.equivariance",
-    "make_smooth_images": "equirgz.evaluate.equivariance",
-    "rotation_curve": "equirgz.evaluate.rotation",
-    "rotation_rows": "equirgz.evaluate.rotation",
-}
-__all__ = list(_EXPORTS)
-
-
-def __getattr__(name: str) -> Any:
-    if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
-    raise AttributeError(f"module 'equirgz.evaluate' has no attribute {name!r}")
+__all__ = [
+    "embed",
+    "equivariance_error",
+    "knn",
+    "linear_probe",
+    "make_smooth_images",
+    "predict",
+    "predict_samples",
+    "rotation_curve",
+    "rotation_rows",
+]

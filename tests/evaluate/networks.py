@@ -43,4 +43,6 @@ class PlainConv(nn.Module):
         return torch.relu(self.conv(x_BCHW))[:, None]
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.forward_maps(x_BCHW).mean((1, 3, 4))[:, None] * self.conv(x_BCHW).relu().mean((2, 3))
+        maps = self.conv(x_BCHW).relu()
+        column_W = torch.linspace(0, 2, maps.shape[-1], dtype=maps.dtype)
+        return (maps * column_W).sum((2, 3)) / maps.shape[-1]
