@@ -57,6 +57,7 @@ class SequentialBackbone(Backbone):
     readout : spatial pooling of the invariant head: "mean", "max" or "mean_max".
     dropout : probability of dropping whole fields after each stage.
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
+    stem_stride : 2 lets the lifting convolution itself subsample, before the pooling after it.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class SequentialBackbone(Backbone):
         readout: str = "mean",
         dropout: float = 0.0,
         basis: str | None = None,
+        stem_stride: int = 1,
     ) -> None:
         super().__init__(group, in_channels, image_size)
         check_choice(f"{name} pool", pool, _POOLS)
@@ -86,7 +88,7 @@ class SequentialBackbone(Backbone):
         kernels = (kernel_sizes,) * n_stages if isinstance(kernel_sizes, int) else tuple(kernel_sizes)
         if len(kernels) != n_stages:
             raise InputError(explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels)))
-        n_stride2 = n_stages if pool_last else n_stages - 1
+        n_stride2 = n_stages - (not pool_last) + (stem_stride == 2)
         exact = head == "invariant" and padding is None and pool_window % 2 == 1
         if exact:
             check_image_size(name, group, image_size, n_stride2, 2**n_stride2 + 1)
@@ -94,14 +96,23 @@ class SequentialBackbone(Backbone):
         self.stages = nn.ModuleList()
         previous, size = in_channels, image_size
         for stage, (count, kernel) in enumerate(zip(fields, kernels, strict=True)):
+            stride = stem_stride if stage == 0 else 1
             layers: list[nn.Module] = [
                 make_conv(
-                    group, previous, count, kernel, lifting=stage == 0, padding=padding, bias=bias and not norm, basis=basis
+                    group,
+                    previous,
+                    count,
+                    kernel,
+                    lifting=stage == 0,
+                    stride=stride,
+                    padding=padding,
+                    bias=bias and not norm,
+                    basis=basis,
                 )
             ]
             layers += [make_norm(group, count)] if norm else []
             layers.append(nn.ReLU())
-            size += 0 if padding is None else 2 * padding - kernel + 1
+            size = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
             if stage < n_stages - 1 or pool_last:
                 layers.append(_make_pool(pool, pool_window))
                 size = _pooled_size(size, pool, pool_window)
@@ -232,6 +243,7 @@ def steerable_cnn(
     readout: str = "mean_max",
     dropout: float = 0.0,
     basis: str | None = None,
+    stem_stride: int = 2,
 ) -> Backbone:
     """The working network of this project: four normalised steerable stages and an invariant read-out.
 
@@ -251,4 +263,5 @@ def steerable_cnn(
         readout=readout,
         dropout=dropout,
         basis=basis,
+        stem_stride=stem_stride,
     )
