@@ -1,0 +1,285 @@
+"""One run from its configuration to its rows: data, split, network, training, evaluation, metrics.
+
+Everything random comes from ``config.seed`` through named streams, and who is where from
+``config.split.split_seed``; so on one CPU thread a run gives the same bits wherever it is computed.
+Legend: N sources, C channels, H W pixels, F features, K classes, A angles.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+
+from equirgz.backbones import Backbone, create_backbone, measure_cost
+from equirgz.config import RunConfig, TrainConfig
+from equirgz.data import Data, ImageSet, Split, load_data, make_split
+from equirgz.errors import InputError
+from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
+from equirgz.evaluate.rotation import make_angles, rotation_rows
+from equirgz.grid.memory import measure_peak_bytes, reset_peak
+from equirgz.metrics import compute_metrics
+from equirgz.objectives.base import Objective, create_objective
+from equirgz.provenance import code_version
+from equirgz.seeding import derive_seed
+from equirgz.train.images import TrainImages
+from equirgz.train.memory import keep_freed_memory
+from equirgz.train.trainer import train
+from equirgz.train.validation import make_validation
+
+READOUTS = ("network", "linear_probe", "knn")
+EQUIVARIANCE_ANGLES_DEG = (30.0, 45.0, 90.0)
+N_EQUIVARIANCE = 64  # test sources on which equivariance is measured
+CHECKPOINT_STEPS = 1000  # a longer training leaves checkpoints, so that a killed run goes on from them
+
+
+def run_cell(
+    config: RunConfig, data_dir: Path | None, work_dir: Path | None, *, grid: str = "", device: str = "cpu"
+) -> dict[str, Any]:
+    """Compute one run; return its ``rows``, ``predictions``, ``timings`` and ``training`` log.
+
+    ``work_dir`` takes checkpoints of long trainings. Raises EquirgzError for what a user can mend.
+    """
+    keep_freed_memory()
+    reset_peak(device)
+    clock = Clock()
+    data = load_data(config.data, data_dir)
+    split = make_split(data.train.label_N, **config.split.model_dump())
+    backbone = build_backbone(config, data.train.n_channels)
+    clock.lap("load/seconds")
+    run = CellRun(config, data, split, backbone, work_dir, device)
+    logs = []
+    if config.pretrain is not None:
+        logs.append(run.pretrain())
+        clock.lap("pretrain/seconds")
+        frozen = run.read_out_features()
+    objective, log = run.train()
+    logs.append(log)
+    clock.lap("train/seconds")
+    if config.pretrain is None:
+        frozen = run.read_out_features()
+    blocks = [*frozen, *run.read_out_network(objective)]
+    rows = [row for block in blocks for row in score(block)]
+    rows += run.measure_rotation(objective) + run.measure_equivariance() + run.measure_cost()
+    clock.lap("evaluate/seconds")
+    common = describe_run(config, data, split, grid)
+    timings = [*clock.timings, {"metric": "memory/peak", "value": measure_peak_bytes(device), "unit": "byte"}]
+    return {
+        "rows": [{**common, **row} for row in rows],
+        "predictions": [block.dump() for block in blocks],
+        "timings": timings,
+        "training": logs,
+        "split_checksum": split.checksum,
+    }
+
+
+def build_backbone(config: RunConfig, in_channels: int) -> Backbone:
+    """Return the run's network with its initial weights, drawn from the stream ``init``."""
+    fields = config.backbone.model_dump()
+    params = fields.pop("params")
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(derive_seed(config.seed, "init"))
+        return create_backbone(**fields, in_channels=in_channels, image_size=config.data.image_size, **params)
+
+
+def describe_run(config: RunConfig, data: Data, split: Split, grid: str) -> dict[str, Any]:
+    """Return the columns that all rows of a run share."""
+    return {
+        "grid": grid,
+        "run_key": config.run_key(),
+        "cell_key": config.cell_key(),
+        "data": config.data.name,
+        "backbone": config.backbone.name,
+        "group": config.backbone.group,
+        "objective": config.objective.name,
+        "augmentation": config.train.augmentation,
+        "n_labels": len(split.train_index),
+        "split_seed": config.split.split_seed,
+        "seed": config.seed,
+        "angle_deg": None,
+        "selection_rule": config.train.selection_rule,
+        "version": code_version(),
+        "data_checksum": data.checksum,
+    }
+
+
+class Clock:
+    """Seconds between laps, as timings of a run."""
+
+    def __init__(self) -> None:
+        self.timings: list[dict[str, Any]] = []
+        self._last = time.perf_counter()
+
+    def lap(self, metric: str) -> None:
+        """Record the time since the last lap under ``metric``."""
+        now = time.perf_counter()
+        self.timings.append({"metric": metric, "value": now - self._last, "unit": "s"})
+        self._last = now
+
+
+class Block:
+    """Probabilities of one read-out on one split."""
+
+    def __init__(self, readout: str, split: str, images: ImageSet, probability_NK: np.ndarray) -> None:
+        self.readout, self.split, self.images, self.probability_NK = readout, split, images, probability_NK
+
+    def dump(self) -> dict[str, Any]:
+        """Return plain lists: source ids, targets (-1: no label) and probabilities."""
+        return {
+            "readout": self.readout,
+            "split": self.split,
+            "source_id": [str(source) for source in self.images.source_id_N],
+            "target": self.images.label_N.tolist(),
+            "probability": self.probability_NK.tolist(),
+        }
+
+
+def score(block: Block) -> list[dict[str, Any]]:
+    """Return one row per metric over the labelled sources of a block (none where there are none)."""
+    known_N = block.images.label_N >= 0
+    if not known_N.any():
+        return []
+    metrics = compute_metrics(block.probability_NK[known_N], block.images.label_N[known_N])
+    return [{"readout": block.readout, "split": block.split, **row} for row in metrics]
+
+
+class CellRun:
+    """The parts of a run that share its data, split and network."""
+
+    def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone,
+                 work_dir: Path | None, device: str) -> None:
+        unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
+        if unknown:
+            raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
+        self.config, self.data, self.split, self.device = config, data, split, device
+        self.work_dir = work_dir
+        self.backbone = backbone.to(device)
+        self.labelled = data.train.subset(split.train_index)
+        self.eval_sets = dict(data.tests)
+        if len(split.val_index):
+            self.eval_sets["val"] = data.train.subset(split.val_index)
+
+    @property
+    def n_classes(self) -> int:
+        return self.data.train.n_classes
+
+    @property
+    def pool_NCHW(self) -> np.ndarray:
+        """Images without labels: the configured set, else all training sources outside validation."""
+        if self.data.unlabelled is not None:
+            return self.data.unlabelled.x_NCHW
+        return self.data.train.subset(self.split.unlabelled_index).x_NCHW
+
+    def pretrain(self) -> dict[str, Any]:
+        """Train the network without labels, in place."""
+        settings, seed = self.config.pretrain, self.config.seed
+        objective = create_objective(
+            settings.objective.name, backbone=self.backbone, n_classes=self.n_classes,
+            init_seed=derive_seed(seed, "init", "pretrain"), **settings.objective.params,
+        )
+        if objective.needs_labels:
+            raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
+        images = TrainImages(u_MCHW=self.pool_NCHW)
+        return self._fit("pretrain", objective, images, settings.train)
+
+    def train(self) -> tuple[Objective, dict[str, Any]]:
+        """Train the run's objective on the labelled sources, starting from the network as it is."""
+        config = self.config
+        objective = create_objective(
+            config.objective.name, backbone=self.backbone, n_classes=self.n_classes,
+            init_seed=derive_seed(config.seed, "init", "objective"), **config.objective.params,
+        )
+        if objective.needs_labels:
+            pool = self.pool_NCHW if objective.uses_unlabelled else None
+            images = TrainImages(x_NCHW=self.labelled.x_NCHW, y_N=self.labelled.label_N, u_MCHW=pool)
+        else:
+            images = TrainImages(u_MCHW=self.pool_NCHW)
+        return objective, self._fit("train", objective, images, config.train)
+
+    def _fit(self, stage: str, objective: Objective, images: TrainImages, settings: TrainConfig) -> dict[str, Any]:
+        validate = None
+        if "val" in self.eval_sets and objective.needs_labels:
+            val = self.eval_sets["val"]
+            validate = make_validation(val.x_NCHW, val.label_N)
+        long = self.work_dir is not None and settings.steps > CHECKPOINT_STEPS
+        log = train(
+            objective.to(self.device), images, settings, seed=derive_seed(self.config.seed, stage),
+            work_dir=self.work_dir / stage if long else None, validate=validate,
+            fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
+        )
+        return {"stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step}
+
+    def read_out_features(self) -> list[Block]:
+        """Return the blocks of the probes asked for, fitted on the labelled sources' features."""
+        probes = {"linear_probe": linear_probe, "knn": knn}
+        wanted = [name for name in self.config.evaluation.readouts if name in probes]
+        if not wanted:
+            return []
+        h_train_NF = embed(self.backbone, self.labelled.x_NCHW)
+        features = {name: embed(self.backbone, images.x_NCHW) for name, images in self.eval_sets.items()}
+        return [
+            Block(name, split, images,
+                  probes[name](h_train_NF, self.labelled.label_N, features[split], n_classes=self.n_classes))
+            for name in wanted
+            for split, images in self.eval_sets.items()
+        ]
+
+    def read_out_network(self, objective: Objective) -> list[Block]:
+        """Return the blocks of the trained classifier."""
+        if "network" not in self.config.evaluation.readouts:
+            return []
+        return [
+            Block("network", split, images, self._predict(objective, images.x_NCHW))
+            for split, images in self.eval_sets.items()
+        ]
+
+    def _predict(self, objective: Objective, x_NCHW: Any) -> np.ndarray:
+        return predict(objective, x_NCHW, views=self.config.evaluation.views)
+
+    def measure_rotation(self, objective: Objective) -> list[dict[str, Any]]:
+        """Return the classifier's numbers on the test set as it turns."""
+        test = self.data.tests["test"]
+        known_N = test.label_N >= 0
+        if "network" not in self.config.evaluation.readouts or not known_N.any():
+            return []
+        angles_deg = make_angles(self.config.evaluation.rotation_angles)
+        mask = self.config.data.mask
+        probability_ANK = rotation_curve(
+            lambda x_NCHW: self._predict(objective, x_NCHW), test.x_NCHW[known_N], angles_deg, mask=mask
+        )
+        rows = rotation_rows(probability_ANK, test.label_N[known_N], angles_deg)
+        return [{"readout": "network", "split": "test", **row} for row in rows]
+
+    def measure_equivariance(self) -> list[dict[str, Any]]:
+        """Return how far features and maps of the trained network are from their symmetry on test sources."""
+        x_NCHW = torch.as_tensor(self.data.tests["test"].x_NCHW[:N_EQUIVARIANCE]).to(self.device)
+        found = equivariance_error(self.backbone, x_NCHW, EQUIVARIANCE_ANGLES_DEG, reflect=(False, True))
+        names = {"features": "equivariance/relative_l2", "maps": "equivariance/maps_relative_l2"}
+        return [
+            {"readout": "features", "split": "test", "metric": names[row["what"]] + ("_reflected" * row["reflect"]),
+             "angle_deg": row["angle_deg"], "value": row["relative_l2"], "unit": "1", "direction": "lower",
+             "n": len(x_NCHW)}
+            for row in found
+        ]
+
+    def measure_cost(self) -> list[dict[str, Any]]:
+        """Return the network's size: parameters, multiply-adds and activation bytes per image."""
+        units = {"parameters": "1", "multiply_adds": "1", "activation_bytes": "byte"}
+        found = measure_cost(self.backbone)
+        return [
+            {"readout": "", "split": "", "metric": f"cost/{key}", "value": float(found[key]), "unit": unit,
+             "direction": "lower", "n": 1}
+            for key, unit in units.items()
+        ]
+
+
+def make_fabric(device: str, precision: str) -> Fabric:
+    """Return a Fabric on the one ``device``: "cpu", "cuda" or "cuda:1"."""
+    if device == "cpu":
+        return Fabric(accelerator="cpu", devices=1, precision=precision)
+    index = int(device.partition(":")[2] or 0)
+    return Fabric(accelerator="cuda", devices=[index], precision=precision)

@@ -1,0 +1,207 @@
+"""From a YAML to the list of runs of a grid, validated as a whole before any work.
+
+::
+
+    name: group_order
+    question: Does a larger symmetry group lower the error at few labels?
+    base: {data: {name: synthetic_fr}, train: {steps: 300}}
+    axes:
+      group: [C1, C4, D4]                  # an alias of backbone.group
+      train.optimizer.lr: [0.001, 0.003]   # a dotted key
+      model:                               # several keys together
+        - {label: small, backbone.name: lenet, backbone.width: 0.5}
+    exclude: [{group: D4, model: small}]   # partial matches
+    profiles: {smoke: {base: {...}, axes: {...}}}
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from equirgz.config import RunConfig, load_yaml, parse_run, set_dotted
+from equirgz.errors import InputError, suggest
+from equirgz.grid.axes import Axis, parse_axis, resolve_key
+
+KEYS = ("name", "question", "cost", "base", "axes", "exclude", "profiles", "report")
+PROFILE_KEYS = ("base", "axes", "exclude", "cost")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One run of a grid and the labels that its axes give it."""
+
+    config: RunConfig
+    labels: dict[str, Any]  # by row column
+
+    @property
+    def run_key(self) -> str:
+        return self.config.run_key()
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A named list of runs; ``document`` is the resolved YAML they come from."""
+
+    name: str
+    question: str
+    axes: tuple[Axis, ...]
+    points: tuple[Point, ...]
+    document: dict[str, Any] = field(repr=False)
+
+    @property
+    def runs(self) -> list[RunConfig]:
+        return [point.config for point in self.points]
+
+    @property
+    def columns(self) -> list[str]:
+        """Row columns of the axes, in the order of the YAML."""
+        return [axis.column for axis in self.axes]
+
+    @property
+    def n_cells(self) -> int:
+        """Number of runs that differ in more than the seeds."""
+        return len({config.cell_key() for config in self.runs})
+
+
+def load_grid(path: Path, overrides: Iterable[str] = (), profile: str | None = None) -> Grid:
+    """Read the YAML at ``path``, lay ``profile`` and then ``key=value`` overrides over it, and plan its runs.
+
+    An override of a key that is an axis replaces the axis; any other goes to the base. Raises
+    InputError for unknown keys, wrong types, runs that are planned twice, or an empty grid.
+    """
+    source = Path(path).name
+    return make_grid(load_yaml(path), overrides, profile, source=source)
+
+
+def make_grid(
+    document: dict[str, Any], overrides: Iterable[str] = (), profile: str | None = None, source: str = "grid"
+) -> Grid:
+    """Plan the runs of a YAML ``document`` (see :func:`load_grid`)."""
+    _check_keys(document, KEYS, source)
+    document = _with_profile(copy.deepcopy(document), profile, source)
+    for key, kind in (("base", dict), ("axes", dict), ("exclude", list), ("report", dict)):
+        if not isinstance(document.setdefault(key, kind()), kind):
+            shape = "mapping" if kind is dict else "list"
+            raise InputError(f"{source}: key {key!r}: expected a {shape}, got {type(document[key]).__name__}")
+    name = document.get("name")
+    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
+        raise InputError(f"{source}: key 'name': expected a word of letters, digits, - and _, got {name!r}")
+    for override in overrides:
+        _apply_override(document, override)
+    axes = tuple(parse_axis(str(key), values, source) for key, values in document["axes"].items())
+    points = tuple(_make_points(document, axes, source))
+    return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
+
+
+def _check_keys(mapping: dict[str, Any], valid: tuple[str, ...], source: str) -> None:
+    for key in mapping:
+        if key not in valid:
+            raise InputError(f"{source}: unknown key {key!r}; {suggest(str(key), valid)}")
+
+
+def _with_profile(document: dict[str, Any], profile: str | None, source: str) -> dict[str, Any]:
+    """Return the document with the named profile's base merged in and its axes replaced."""
+    profiles = document.pop("profiles", None) or {}
+    if profile is None:
+        return document
+    if profile not in profiles:
+        raise InputError(f"{source}: unknown profile {profile!r}; {suggest(profile, profiles)}")
+    overlay = profiles[profile]
+    _check_keys(overlay, PROFILE_KEYS, f"{source}: profile {profile!r}")
+    document["base"] = _merge(document.get("base") or {}, overlay.get("base") or {})
+    document["axes"] = {**(document.get("axes") or {}), **(overlay.get("axes") or {})}
+    document["exclude"] = overlay.get("exclude", document.get("exclude") or [])
+    document["cost"] = overlay.get("cost", document.get("cost"))
+    document["name"] = f"{document.get('name')}_{profile}"
+    return document
+
+
+def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    both = {key: _merge(low[key], high[key]) for key in low.keys() & high.keys()
+            if isinstance(low[key], dict) and isinstance(high[key], dict)}
+    return {**low, **high, **both}
+
+
+def _apply_override(document: dict[str, Any], override: str) -> None:
+    """Apply one ``key=value`` of the command line; the value is read as YAML."""
+    key, equals, text = override.partition("=")
+    key = key.strip()
+    if not equals or not key:
+        raise InputError(f"--set: expected key=value, got {override!r}")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {key}: expected a YAML value, got {text!r}") from error
+    wanted = (key,) if key in document["axes"] else resolve_key(key, "--set")
+    for axis, entries in document["axes"].items():
+        if axis == key or wanted == _targets(axis):
+            document["axes"][axis] = _replace_entries(axis, entries, value)
+            return
+    if isinstance(value, list) and key not in ("evaluation.readouts",):
+        document["axes"][key] = value
+        return
+    for target in wanted:
+        set_dotted(document["base"], target, value)
+
+
+def _replace_entries(axis: str, entries: Any, value: Any) -> Any:
+    """Return the new entries of an axis; labels choose among entries that are mappings."""
+    labelled = {entry["label"]: entry for entry in entries if isinstance(entry, dict) and "label" in entry}
+    if not labelled:
+        return value
+    chosen = value if isinstance(value, list) else [value]
+    for label in chosen:
+        if label not in labelled:
+            raise InputError(f"--set {axis}: unknown entry {label!r}; {suggest(str(label), map(str, labelled))}")
+    return [labelled[label] for label in chosen]
+
+
+def _targets(axis: str) -> tuple[str, ...] | None:
+    try:
+        return resolve_key(axis, "axis")
+    except InputError:
+        return None
+
+
+def _make_points(document: dict[str, Any], axes: tuple[Axis, ...], source: str) -> Iterable[Point]:
+    excluded = [_parse_exclude(rule, axes, source) for rule in document["exclude"]]
+    columns = [axis.column for axis in axes]
+    seen: dict[str, dict[str, Any]] = {}
+    for entries in itertools.product(*(axis.entries for axis in axes)):
+        labels = {axis.column: entry.label for axis, entry in zip(axes, entries, strict=True)}
+        if any(all(labels[key] in values for key, values in rule.items()) for rule in excluded):
+            continue
+        fields = copy.deepcopy(document["base"])
+        for entry in entries:
+            for key, value in entry.settings.items():
+                set_dotted(fields, key, copy.deepcopy(value))
+        point = Point(parse_run(fields, source), labels)
+        if point.run_key in seen:
+            raise InputError(
+                f"{source}: {labels} and {seen[point.run_key]} are the same run; leave one out with `exclude`"
+            )
+        seen[point.run_key] = labels
+        yield point
+    if not seen:
+        raise InputError(f"{source}: expected at least one run, got none; axes {columns} with `exclude` leave nothing")
+
+
+def _parse_exclude(rule: Any, axes: tuple[Axis, ...], source: str) -> dict[str, list[Any]]:
+    """Return column -> labels of one rule of ``exclude``; each must name an axis and a label on it."""
+    if not isinstance(rule, dict) or not rule:
+        raise InputError(f"{source}: exclude: expected mappings of axis to value, got {rule!r}")
+    by_name = {axis.name: axis for axis in axes}
+    parsed = {}
+    for name, values in rule.items():
+        if name not in by_name:
+            raise InputError(f"{source}: exclude: unknown axis {name!r}; {suggest(str(name), by_name)}")
+        values = values if isinstance(values, list) else [values]
+        parsed[by_name[name].column] = values
+    return parsed

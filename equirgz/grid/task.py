@@ -1,0 +1,122 @@
+"""What a worker process does with one run: compute, then write its JSON last, or record why not.
+
+A task is a plain dictionary, so that it travels to any worker; its outcome is one too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import platform
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from equirgz.config import RunConfig
+from equirgz.errors import EquirgzError, ResultsError
+from equirgz.grid.folder import ResultsFolder
+from equirgz.provenance import code_version, collect_provenance
+from equirgz.records import write_json_atomic
+
+RUN_CELL = "equirgz.grid.cell:run_cell"
+
+
+def make_task(config: RunConfig, out: Path, data_dir: Path | None, *, grid: str, cell: str = RUN_CELL,
+              device: str = "cpu", parent: int | None = None) -> dict[str, Any]:
+    """Return the task of one run; ``parent`` is the process whose end must end the worker."""
+    return {
+        "run_key": config.run_key(), "config": config.model_dump(mode="json"), "grid": grid, "cell": cell,
+        "out": str(Path(out).absolute()), "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
+        "device": device, "parent": parent, "parent_host": platform.node(),
+    }
+
+
+def run_task(task: dict[str, Any]) -> dict[str, Any]:
+    """Compute one run and write ``cells/<run_key>.json``; return its outcome.
+
+    The outcome's ``status`` is ``done``, ``failed`` (recorded with its traceback) or ``unwritable``
+    (the folder takes no files; nothing was recorded). No exception leaves this function but
+    KeyboardInterrupt and SystemExit.
+    """
+    folder, run_key = ResultsFolder(Path(task["out"])), task["run_key"]
+    code_version()  # remembered now: later edits of the sources are not what this process runs
+    _use_one_thread()
+    _follow_parent(task)
+    start = time.perf_counter()
+    try:
+        write_json_atomic(folder.running(run_key), {"host": platform.node(), "pid": os.getpid()})
+        try:
+            result = _import_cell(task["cell"])(
+                RunConfig.model_validate(task["config"]),
+                None if task["data_dir"] is None else Path(task["data_dir"]),
+                folder.path / "work" / run_key, grid=task["grid"], device=task["device"],
+            )
+        except Exception as error:  # whatever a run raises is recorded, and the other runs go on
+            return _record_failure(folder, task, error)
+        seconds = time.perf_counter() - start
+        write_json_atomic(folder.cell(run_key), {
+            "run_key": run_key, "config": task["config"], "status": "done", "version": code_version(),
+            "seconds": seconds, "provenance": collect_provenance(task["device"]), **result,
+        })
+        folder.failed(run_key).unlink(missing_ok=True)
+        return {"status": "done", "run_key": run_key, "seconds": seconds}
+    except ResultsError as error:
+        return {"status": "unwritable", "run_key": run_key, "error": str(error)}
+    finally:
+        with contextlib.suppress(OSError):
+            folder.running(run_key).unlink(missing_ok=True)
+
+
+def record_failure(folder: ResultsFolder, task: dict[str, Any], error: str, trace: str) -> None:
+    """Write ``cells/<run_key>.failed.json``."""
+    write_json_atomic(folder.failed(task["run_key"]), {
+        "run_key": task["run_key"], "config": task["config"], "status": "failed", "error": error,
+        "traceback": trace, "version": code_version(),
+    })
+
+
+def _record_failure(folder: ResultsFolder, task: dict[str, Any], error: Exception) -> dict[str, Any]:
+    message = " ".join(str(error).split()) or "no message"
+    line = message if isinstance(error, EquirgzError) else f"{type(error).__name__}: {message}"
+    record_failure(folder, task, line, traceback.format_exc())
+    return {"status": "failed", "run_key": task["run_key"], "error": line}
+
+
+def _import_cell(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _use_one_thread() -> None:
+    """Compute on one thread: sums are then taken in one order, so rows do not depend on ``--jobs``."""
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    import torch
+
+    torch.set_num_threads(1)
+
+
+_followed: set[int] = set()
+
+
+def _follow_parent(task: dict[str, Any]) -> None:
+    """End this worker soon after its harness ended, even if that was killed (same host only)."""
+    parent = task["parent"]
+    if parent is None or parent == os.getpid() or task["parent_host"] != platform.node() or parent in _followed:
+        return
+    _followed.add(parent)
+
+    def watch() -> None:
+        while True:
+            try:
+                os.kill(parent, 0)
+            except ProcessLookupError:
+                os._exit(1)
+            except PermissionError:
+                pass
+            time.sleep(1)
+
+    threading.Thread(target=watch, name="follow-parent", daemon=True).start()

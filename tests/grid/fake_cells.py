@@ -1,0 +1,53 @@
+"""Stand-ins for the real cell function: instant, failing, dying and slow runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from equirgz.errors import DataError
+from equirgz.seeding import derive_seed
+
+
+def instant(config, data_dir, work_dir, *, grid, device):
+    """Rows and predictions that are a function of the configuration."""
+    key = config.run_key()
+    number = derive_seed(config.seed, key) / 2**63
+    common = {
+        "grid": grid, "run_key": key, "cell_key": config.cell_key(), "data": config.data.name,
+        "backbone": config.backbone.name, "group": config.backbone.group, "objective": config.objective.name,
+        "augmentation": config.train.augmentation, "n_labels": config.split.n_labels,
+        "split_seed": config.split.split_seed, "seed": config.seed, "readout": "network", "split": "test",
+        "unit": "%", "direction": "lower", "n": 2, "selection_rule": "last_step", "version": "0",
+        "data_checksum": "c",
+    }
+    rows = [
+        {**common, "metric": "error/rate", "angle_deg": None, "value": 100 * number},
+        {**common, "metric": "error/rate", "angle_deg": 90.0, "value": None},
+    ]
+    block = {"readout": "network", "split": "test", "source_id": ["a", "b"], "target": [0, 1],
+             "probability": [[1 - number, number], [number, 1 - number]]}
+    timings = [{"metric": "train/seconds", "value": time.perf_counter(), "unit": "s"}]
+    return {"rows": rows, "predictions": [block], "timings": timings}
+
+
+def odd_seeds_fail(config, *arguments, **keywords):
+    if config.seed % 2:
+        raise DataError("seed: expected an even one, got an odd one")
+    return instant(config, *arguments, **keywords)
+
+
+def seed_one_kills_its_worker_once(config, data_dir, work_dir, **keywords):
+    """The worker of seed 1 dies by SIGKILL, the first time."""
+    marker = Path(os.environ["FAKE_MARKER"])
+    if config.seed == 1 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return instant(config, data_dir, work_dir, **keywords)
+
+
+def slow(config, *arguments, **keywords):
+    time.sleep(0.3)
+    return instant(config, *arguments, **keywords)
