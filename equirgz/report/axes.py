@@ -1,0 +1,88 @@
+"""Which columns of the rows are axes of a comparison, in what order, and how a row is named.
+
+n_labels and augmentation span the columns of a table; every other column that differs between runs
+(backbone, group, objective, or any axis of the grid) names its rows. A column that differs inside
+one run (layer, reflection) is a *detail*: it separates tables, as the angle does.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equirgz.records import ROW_COLUMNS
+
+ALWAYS = ("backbone", "group")
+NOT_AXES = {"grid", "run_key", "cell_key", "seed", "split_seed", "replicate"}
+AUGMENTATIONS = ("none", "flips", "rotation", "rotation_flips", "full", "weak", "strong")
+PAIR = ["seed", "split_seed"]
+
+
+def natural_key(value: Any) -> tuple:
+    """Return a sort key: numbers by size, C2 before C10, nothing last."""
+    if value is None or value == "" or (isinstance(value, float) and np.isnan(value)):
+        return (2,)
+    if isinstance(value, int | float | np.number):
+        return (0, float(value))
+    parts = re.split(r"(\d+(?:\.\d+)?)", str(value))
+    return (1, tuple((1, float(p), "") if i % 2 else (0, 0.0, p) for i, p in enumerate(parts)))
+
+
+def sort_values(values: Any, column: str = "") -> list:
+    """Return the distinct values in the order in which tables and figures show them."""
+    known = {name: i for i, name in enumerate(AUGMENTATIONS)} if column == "augmentation" else {}
+    distinct = pd.unique(pd.Series(list(values), dtype=object))
+    return sorted(distinct, key=lambda v: (known.get(v, len(known)), natural_key(v)))
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The columns that name a row, and those that separate tables besides split, readout, metric and angle."""
+
+    names: tuple[str, ...]
+    details: tuple[str, ...]
+
+    def label(self, row: Any) -> str:
+        """Return the name of a series: "steerable_lenet D4, width=2"."""
+        head = " ".join(str(row[column]) for column in ALWAYS)
+        return ", ".join([head, *(f"{c}={show_value(row[c])}" for c in self.names if c not in ALWAYS)])
+
+    def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the distinct combinations of the naming columns in the order of a table."""
+        distinct = frame[list(self.names)].drop_duplicates().astype(object)
+        keys = [tuple(natural_key(row[c]) for c in self.names) for _, row in distinct.iterrows()]
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        return distinct.iloc[order].reset_index(drop=True)
+
+
+def find_axes(rows: pd.DataFrame) -> Axes:
+    """Return the axes of ``rows`` (of one data set): what varies, without what the others determine."""
+    extra = [c for c in rows.columns if c not in ROW_COLUMNS and c not in NOT_AXES]
+    inside = rows.groupby("run_key")[extra].nunique(dropna=False) if extra else None
+    details = tuple(c for c in extra if inside[c].max() > 1)
+    names = list(ALWAYS)
+    for column in ["objective", *(c for c in extra if c not in details)]:
+        settled = rows.groupby([*names, "augmentation", "n_labels"], dropna=False)[column].nunique(
+            dropna=False
+        )
+        if rows[column].nunique(dropna=False) > 1 and settled.max() > 1:
+            names.append(column)
+    return Axes(tuple(names), details)
+
+
+def show_value(value: Any) -> str:
+    """Return a value as text: whole numbers without a point, nothing as "default"."""
+    if value is None or value == "" or (isinstance(value, float) and np.isnan(value)):
+        return "default"
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        return str(int(value))
+    return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def show_labels(n_labels: float) -> str:
+    """Return a label count as text; no number means all labels."""
+    return "all" if pd.isna(n_labels) else str(int(n_labels))

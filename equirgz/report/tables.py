@@ -1,0 +1,176 @@
+"""All tables of a results folder: which there are, the planned runs, cost and reported columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equirgz.errors import ResultsError, explain, suggest
+from equirgz.report.axes import PAIR, Axes, find_axes, show_labels
+from equirgz.report.cells import Key, Table, make_table
+from equirgz.report.load import Results
+
+MANY_ANGLES = 8  # a metric at more angles than this is tabulated as the mean over them
+SKIPPED_SPLITS = ("", "train")
+COSTS = {  # metric: (title, unit shown)
+    "cost/parameters": "parameters",
+    "cost/multiply_adds": "multiply-adds",
+    "cost/activation_bytes": "activations (byte)",
+    "cost/train_seconds": "training (s)",
+    "train/seconds": "training (s)",
+}
+
+
+def make_tables(results: Results) -> Iterator[Table]:
+    """Yield the table of every (data, split, readout, metric, angle, detail) in a fixed order."""
+    for data, of_data in results.rows.groupby("data", sort=True):
+        axes = find_axes(of_data)
+        planned = plan_runs(results, of_data, str(data), axes)
+        costs = of_data[of_data["metric"].str.startswith("cost/")]
+        measured = of_data[
+            ~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)
+        ]
+        keys = ["split", "readout", "metric"]
+        for (split, readout, metric), rows in measured.groupby(keys, sort=True):
+            for angle, details, part in _separate(rows, axes):
+                key = Key(str(data), split, readout, metric, angle, details)
+                table = make_table(key, part, planned, axes, _perfect(measured, key))
+                yield _with_costs(table, of_data, costs, results)
+
+
+def find_table(
+    results: Results, metric: str = "error/rate", split: str = "test", readout: str | None = None
+) -> Table:
+    """Return one table; without ``readout`` that of the network where there is one, else the first.
+
+    Raises: ResultsError where there is none, with what there is.
+    """
+    tables = [t for t in make_tables(results) if t.key.metric == metric and t.key.split == split]
+    tables.sort(key=lambda t: (t.key.readout != "network", t.key.data))
+    chosen = [t for t in tables if readout in (None, t.key.readout)]
+    if not chosen:
+        known = sorted(set(results.rows["metric"]))
+        raise ResultsError(
+            explain(
+                f"{results.folder}",
+                expected=f"rows of {metric} on {split} ({readout or 'any readout'})",
+                got="none",
+                mend=suggest(metric, known),
+            )
+        )
+    return chosen[0]
+
+
+def plan_runs(results: Results, rows: pd.DataFrame, data: str, axes: Axes) -> pd.DataFrame:
+    """Return every planned run on ``data`` (run_key, status, naming columns, n_labels, augmentation, seeds).
+
+    A run that has no rows is placed by its axis labels; what they do not say is taken from finished
+    runs that share them, or is the one value that all runs have.
+    """
+    columns = ["run_key", *axes.names, "n_labels", "augmentation", *PAIR]
+    done = rows[columns].drop_duplicates("run_key").assign(status="done")
+    known, failed = set(done["run_key"]), results.failed
+    lost = []
+    for run in results.plan.get("runs", ()):
+        labels = dict(run.get("labels") or {})
+        if run["run_key"] in known or str(labels.get("data", data)) != data:
+            continue
+        place = _place(labels, done, columns[1:-2], rows)
+        if place is not None:
+            status = "failed" if run["run_key"] in failed else "missing"
+            lost.append({"run_key": run["run_key"], "status": status, **place})
+    return pd.concat(
+        [done, pd.DataFrame(lost, columns=[*columns, "status"]).astype(done.dtypes)], ignore_index=True
+    )
+
+
+def _place(
+    labels: dict[str, Any], done: pd.DataFrame, columns: list[str], rows: pd.DataFrame
+) -> dict[str, Any] | None:
+    """Return the value of each column for a run known by its axis labels, None where it cannot be told."""
+    alike = rows
+    for column, label in labels.items():
+        if column in rows.columns and column not in ("n_labels", "augmentation", "replicate", *PAIR):
+            alike = alike[alike[column] == ("" if label is None else str(label))]
+    place: dict[str, Any] = {}
+    for column in columns:
+        if column in labels:
+            label = labels[column]
+            place[column] = (
+                (np.nan if label is None else float(label)) if column == "n_labels" else str(label)
+            )
+            continue
+        for source in (alike, done):
+            values = source[column].drop_duplicates()
+            if len(values) == 1:
+                place[column] = values.iloc[0]
+                break
+        else:
+            return None
+    return place
+
+
+def _separate(rows: pd.DataFrame, axes: Axes) -> Iterator[tuple[float, tuple, pd.DataFrame]]:
+    """Yield (angle, details, rows) for each table of one metric; many angles become their mean."""
+    for values, part in rows.groupby(list(axes.details), dropna=False) if axes.details else [((), rows)]:
+        details = tuple((c, v) for c, v in zip(axes.details, values, strict=True) if v != "")
+        angles = sorted(part["angle_deg"].dropna().unique())
+        if len(angles) > MANY_ANGLES:
+            mean = part.groupby("run_key")["value"].mean()
+            part = part.drop_duplicates("run_key")
+            part = part.assign(value=part["run_key"].map(mean))
+            yield np.nan, (*details, ("mean over angles", str(len(angles)))), part
+            continue
+        for angle, one in part.groupby("angle_deg", dropna=False):
+            yield float(angle), details, one
+
+
+def _perfect(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
+    """Return the ECE of a perfect model for the runs of an ECE table, no rows for any other."""
+    wanted = key.metric == "calibration/ece" and np.isnan(key.angle_deg)
+    chosen = (rows["metric"] == "calibration/ece_perfect") & (rows["split"] == key.split)
+    return rows[chosen & (rows["readout"] == key.readout) & wanted]
+
+
+def _with_costs(table: Table, rows: pd.DataFrame, costs: pd.DataFrame, results: Results) -> Table:
+    timings = results.timings
+    entries = pd.concat([costs[["run_key", "metric", "value"]], timings[["run_key", "metric", "value"]]])
+    for metric, title in COSTS.items():
+        values = entries[entries["metric"] == metric].groupby("run_key")["value"].mean()
+        if values.empty or title in table.costs:
+            continue
+        table.costs[title] = [
+            float(values.reindex(rows.loc[_is_row(rows, label), "run_key"].unique()).mean())
+            for _, label in table.labels.iterrows()
+        ]
+    table.reported.extend(_reported(table, results.options.get("reported") or []))
+    return table
+
+
+def _is_row(rows: pd.DataFrame, label: pd.Series) -> pd.Series:
+    same = pd.Series(True, index=rows.index)
+    for column, value in label.items():
+        same &= rows[column] == value
+    return same
+
+
+def _reported(table: Table, entries: list[dict[str, Any]]) -> list[str]:
+    """Return the published numbers of each row, [] where no entry speaks of this table."""
+    key = table.key
+    scope = {"data": key.data, "split": key.split, "metric": key.metric, "readout": key.readout}
+    default = {"split": "test", "metric": "error/rate"}
+    entries = [e for e in entries if all({**default, **e}.get(c, v) == v for c, v in scope.items())]
+    lines = []
+    for _, label in table.labels.iterrows():
+        mine = [e for e in entries if all(str(e[c]) == str(label[c]) for c in table.labels.columns if c in e)]
+        lines.append("; ".join(_show_reported(e) for e in mine))
+    return lines if any(lines) else []
+
+
+def _show_reported(entry: dict[str, Any]) -> str:
+    place = [f"{show_labels(entry['n_labels'])} labels"] if "n_labels" in entry else []
+    place += [str(entry[c]) for c in ("augmentation", "source") if c in entry]
+    return f"{entry['value']} ({', '.join(place)})" if place else str(entry["value"])
