@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from equirgz.config import TrainConfig
@@ -108,6 +108,24 @@ def train(
     return run.log
 
 
+class _Sealed:
+    """Holds a batch that Fabric passes on as it is: labels and votes must not be rounded to bfloat16."""
+
+    def __init__(self, batch: Batch) -> None:
+        self.batch = batch
+
+
+class _Step(nn.Module):
+    """The training step as a forward pass, so that autocast and DDP apply to it."""
+
+    def __init__(self, objective: Objective) -> None:
+        super().__init__()
+        self.objective = objective
+
+    def forward(self, sealed: _Sealed, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
+        return self.objective.training_step(sealed.batch, step, n_steps)
+
+
 class _Run:
     """The state of one training; everything in :meth:`state` is what exact resume needs."""
 
@@ -128,8 +146,7 @@ class _Run:
         self.parts = fabric.world_size * accumulate
         on_device = images.to(fabric.device, torch.float64 if config.precision == "64-true" else torch.float32)
         self.batches = BatchMaker(objective, on_device, config, seed, self.parts)
-        self.module, self.optimizer = fabric.setup(objective, make_optimizer(objective, config.optimizer))
-        self.module.mark_forward_method("training_step")
+        self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.step = 0
         self.best: dict[str, Any] | None = None
@@ -161,7 +178,7 @@ class _Run:
         for i in range(self.accumulate):
             part = split_batch(batch, self.fabric.global_rank * self.accumulate + i, self.parts)
             with self.fabric.no_backward_sync(self.module, enabled=i + 1 < self.accumulate):
-                loss, values = self.module.training_step(part, self.step, self.config.steps)
+                loss, values = self.module(_Sealed(part), self.step, self.config.steps)
                 if bool(torch.isfinite(loss)) or self.fabric.world_size > 1:
                     self.fabric.backward(loss / self.accumulate)
             total = total + loss.detach() / self.accumulate
