@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from equirgz.backbones.base import Backbone
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.predict import evaluating
 from equirgz.geometry.action import apply_element_to_maps, disk_mask, warp
@@ -67,7 +68,9 @@ def relative_l2(got: Tensor, expected: Tensor) -> float:
     """Return ``|got - expected| / |expected|`` in float64; NaN where either is not finite; 0 / 0 is 0."""
     difference = float(torch.linalg.vector_norm((got - expected).double()))
     scale = float(torch.linalg.vector_norm(expected.double()))
-    return difference / scale if scale > 0 else (0.0 if difference == 0 else float("inf"))
+    if scale == 0:
+        return 0.0 if difference == 0 else float("inf")
+    return difference / scale
 
 
 def equivariance_error(
@@ -143,15 +146,28 @@ def compute_outputs(backbone: nn.Module, x_BCHW: Tensor, layers: bool) -> dict[s
         for i, block in enumerate(backbone.blocks()):
             name = f"block {i}: {type(block).__name__}"
             hooks.append(block.register_forward_hook(lambda _, __, out, name=name: _keep(blocks, name, out)))
+    outputs = {}
     try:
-        features = backbone(x_BCHW)
+        if _has_plain_forward(backbone):  # one pass gives both
+            backbone.check_input(x_BCHW)
+            maps_BCHW = backbone.maps(x_BCHW)
+            outputs["features"] = backbone.read_out(maps_BCHW)
+            outputs["maps"] = maps_BCHW.unflatten(1, (-1, backbone.group.order))
+        else:
+            outputs["features"] = backbone(x_BCHW).flatten(1)
     finally:
         for hook in hooks:
             hook.remove()
-    outputs = {"features": features.flatten(1)}
-    if hasattr(backbone, "forward_maps"):
+    if "maps" not in outputs and hasattr(backbone, "forward_maps"):
         outputs["maps"] = backbone.forward_maps(x_BCHW)
     return {**blocks, **outputs}
+
+
+def _has_plain_forward(backbone: nn.Module) -> bool:
+    kind = type(backbone)
+    return isinstance(backbone, Backbone) and all(
+        getattr(kind, method) is getattr(Backbone, method) for method in ("forward", "forward_maps")
+    )
 
 
 def _keep(blocks: dict[str, Tensor], name: str, out: Any) -> None:

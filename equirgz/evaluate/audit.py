@@ -1,0 +1,299 @@
+"""The audit: how far a backbone is from the symmetry it claims, element by element, layer by layer.
+
+Each backbone is measured in several states (as given; after a short training, which moves its
+weights and its normalisation statistics) and precisions (float32, float64, and as deployed through
+``to_plain``). Two kinds of images:
+
+* noise under the disk mask, acted on by the lattice elements (quarter turns, flips): there a
+  claimed symmetry must hold to rounding, because only pixels move;
+* smooth sources turned WITHOUT interpolation (see make_smooth_images), at the other elements of the
+  group and at arbitrary angles: there errors of about 1e-2 are the price of pixels, not a defect.
+
+Off the lattice the precision of arithmetic does not matter, so that is measured in float32 alone.
+Errors are ``|h(g x) - h(x)| / |h(x)|`` for features and ``|m(g x) - g m(x)| / |m(x)|`` for maps.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from equirgz.errors import InputError, check_choice, explain
+from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
+from equirgz.geometry.action import disk_mask, warp
+from equirgz.geometry.group import Group
+
+LIMITS = {"float32": 1e-5, "float64": 1e-7, "deployed": 1e-5}
+STATES = ("initial", "trained")
+KINDS = {"lattice": "lattice", "element": "off lattice", "angle": "any angle"}
+
+
+@dataclass(frozen=True)
+class AuditRow:
+    """One measured error. ``kind`` is "lattice", "element" (of the group, off the lattice) or "angle";
+    ``limit`` is None where nothing exact is claimed."""
+
+    state: str
+    precision: str
+    what: str
+    kind: str
+    angle_deg: float
+    reflect: bool
+    relative_l2: float
+    limit: float | None
+
+    @property
+    def passed(self) -> bool:
+        """Return whether the claim holds (NaN never does)."""
+        return self.limit is None or self.relative_l2 <= self.limit
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What :func:`audit` found. ``claim`` says in words what must be exact; ``notes`` what was left out."""
+
+    name: str
+    group: str
+    image_size: int
+    claim: str
+    rows: tuple[AuditRow, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def passed(self) -> bool:
+        """Return whether every claimed exact symmetry holds."""
+        return all(row.passed for row in self.rows)
+
+    @property
+    def reasons(self) -> list[str]:
+        """Return one line per broken claim, the worst first."""
+        broken = sorted((r for r in self.rows if not r.passed), key=lambda r: -_nan_last(r.relative_l2))
+        return [
+            f"{r.what} change by {r.relative_l2:.1e} (limit {r.limit:.0e}) under {_act(r)}, {r.precision}, {r.state}"
+            for r in broken
+        ]
+
+    def worst(self, **conditions: Any) -> float | None:
+        """Return the largest error among rows whose fields equal ``conditions``; None without rows."""
+        chosen = [r.relative_l2 for r in self._rows(**conditions)]
+        return max(chosen, key=_nan_last) if chosen else None
+
+    def _rows(self, **conditions: Any) -> list[AuditRow]:
+        return [r for r in self.rows if all(getattr(r, k) == v for k, v in conditions.items())]
+
+    def lines(self, full: bool = False) -> list[str]:
+        """Return the table as text: the worst error per state, precision and layer, or every row."""
+        out = [f"{self.name}, {self.group}, {self.image_size} px: {self.claim}"]
+        if full:
+            out.append(f"{'state':9s}{'precision':11s}{'what':30s}{'action':24s}{'error':>9s}")
+            out += [
+                f"{r.state:9s}{r.precision:11s}{r.what[:29]:30s}{_act(r):24s}{r.relative_l2:9.1e}"
+                f"{'' if r.passed else '  BROKEN'}"
+                for r in self.rows
+            ]
+        else:
+            out.append(f"{'state':9s}{'precision':11s}{'what':30s}" + "".join(f"{k:>13s}" for k in KINDS.values()))
+            for state, precision, what in dict.fromkeys((r.state, r.precision, r.what) for r in self.rows):
+                same = {"state": state, "precision": precision, "what": what}
+                cells = [self.worst(**same, kind=kind) for kind in KINDS]
+                broken = any(not r.passed for r in self._rows(**same))
+                out.append(
+                    f"{state:9s}{precision:11s}{what[:29]:30s}"
+                    + "".join(f"{'-' if c is None else format(c, '.1e'):>13s}" for c in cells)
+                    + ("  BROKEN" if broken else "")
+                )
+        out += [f"note: {note}" for note in self.notes]
+        out.append("passed" if self.passed else f"FAILED: {self.reasons[0]}")
+        return out
+
+
+def _nan_last(value: float) -> float:
+    return value if value == value else float("inf")
+
+
+def _act(row: AuditRow) -> str:
+    return f"{row.angle_deg:g} degrees{' after a flip' if row.reflect else ''}"
+
+
+def audit(
+    backbone: nn.Module | str,
+    group: str | None = None,
+    image_size: int | None = None,
+    *,
+    states: Sequence[str] = STATES,
+    precisions: Sequence[str] = ("float32", "float64", "deployed"),
+    angles_deg: Sequence[float] = (10.0, 22.5, 30.0, 45.0, 60.0, 75.0),
+    layers: bool = True,
+    n_images: int = 2,
+    train_steps: int = 8,
+    seed: int = 0,
+    **params: Any,
+) -> AuditReport:
+    """Measure ``backbone`` (a module, or a registered name built with ``group`` and ``image_size``).
+
+    Parameters
+    ----------
+    backbone : a module is copied, never changed; its ``group``, ``image_size``, ``in_channels`` and
+        ``is_invariant`` are read where it has them.
+    group, image_size, params : for a name, what ``create_backbone`` is told. For a module, ``group``
+        overrides the group to test and ``image_size`` the size.
+    states : "initial" (as given), "trained" (``train_steps`` of Adam on random targets, in train
+        mode, so that weights and normalisation statistics are no longer special).
+    precisions : "float32", "float64", "deployed" (``to_plain()`` of the float32 network).
+    angles_deg : arbitrary angles at which the features are compared on smooth sources.
+    layers : also measure the outputs of ``backbone.blocks()``; reported, never a claim.
+
+    Returns a report; ``report.passed`` is false when a claimed exact symmetry is broken.
+    Raises InputError for unknown states, precisions, names or keywords.
+    """
+    for state in states:
+        check_choice("audit state", state, STATES)
+    for precision in precisions:
+        check_choice("audit precision", precision, LIMITS)
+    backbone, name = _resolve(backbone, group, image_size, params, seed)
+    symmetry = network_group(backbone)
+    size = image_size if image_size is not None else int(backbone.image_size)
+    claims = bool(getattr(backbone, "is_invariant", symmetry.order > 1))
+    notes = []
+    if not any(symmetry.is_lattice(g) for g in range(1, symmetry.order)):
+        notes.append(f"{symmetry} has no quarter turn or flip, so nothing is claimed to be exact")
+    rows: list[AuditRow] = []
+    for state in states:
+        network = copy.deepcopy(backbone).float()
+        if state == "trained":
+            _train_shortly(network, size, train_steps, seed)
+        for precision in precisions:
+            deployed = _deploy(network, precision)
+            if deployed is None:
+                notes += ["no to_plain, so nothing is measured as deployed"] if state == states[0] else []
+                continue
+            found = _measure(
+                deployed,
+                symmetry,
+                size,
+                angles_deg,
+                n_images=n_images,
+                seed=seed,
+                layers=layers and precision != "deployed",
+                off_lattice=precision == "float32" or "float32" not in precisions,
+            )
+            for row in found:
+                claimed = claims and row["kind"] == "lattice" and row["what"] in ("features", "maps")
+                rows.append(AuditRow(state, precision, **row, limit=LIMITS[precision] if claimed else None))
+            if precision == "deployed":
+                rows.append(_parity(network, deployed, state, size, n_images, seed))
+    claim = f"features and maps exact under the quarter turns and flips of {symmetry}"
+    claim = claim if claims else "no exact symmetry claimed"
+    return AuditReport(name, str(symmetry), size, claim, tuple(rows), tuple(notes))
+
+
+def _resolve(
+    backbone: nn.Module | str, group: str | None, image_size: int | None, params: dict[str, Any], seed: int
+) -> tuple[nn.Module, str]:
+    if isinstance(backbone, str):
+        from equirgz.backbones import create_backbone
+
+        sizes = {} if image_size is None else {"image_size": image_size}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return create_backbone(backbone, group=group or "C1", **sizes, **params), backbone
+    if params:
+        raise InputError(f"audit: keywords {', '.join(params)} are for a backbone given by name; drop them")
+    if image_size is None and not hasattr(backbone, "image_size"):
+        raise InputError(explain("audit", expected="image_size", got="a module without one", mend="pass image_size="))
+    if group is not None:
+        backbone = copy.deepcopy(backbone)
+        from equirgz.geometry.group import get_group
+
+        backbone.group = get_group(group)
+    return backbone, type(backbone).__name__
+
+
+def _deploy(network: nn.Module, precision: str) -> nn.Module | None:
+    if precision == "float64":
+        return copy.deepcopy(network).double()
+    if precision == "float32":
+        return network
+    to_plain = getattr(network, "to_plain", None)
+    return None if to_plain is None else to_plain()
+
+
+def _measure(
+    network: nn.Module,
+    group: Group,
+    size: int,
+    angles_deg: Sequence[float],
+    *,
+    n_images: int,
+    seed: int,
+    layers: bool,
+    off_lattice: bool,
+) -> list[dict[str, Any]]:
+    if not hasattr(network, "group"):
+        network = _Grouped(network, group)
+    channels = int(getattr(network, "in_channels", 1))
+    dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(n_images, channels, size, size, generator=generator, dtype=torch.float64).to(dtype)
+    noise = noise * disk_mask(size, like=noise)
+    elements = [(group.angle_deg(g), group.is_reflection(g)) for g in range(group.order)]
+    lattice = [e for g, e in enumerate(elements) if group.is_lattice(g) and g > 0]
+    others = [e for g, e in enumerate(elements) if not group.is_lattice(g)]
+    angles = [(float(a), False) for a in angles_deg if (float(a), False) not in elements]
+
+    def smooth(angle_deg: float = 0.0, reflect: bool = False) -> torch.Tensor:
+        return make_smooth_images(
+            n_images, size, seed, angle_deg=angle_deg, reflect=reflect, channels=channels, dtype=dtype
+        ) * disk_mask(size, like=noise)
+
+    plan = {"lattice": (noise, lattice, lambda a, f: warp(noise, a, f))}
+    if off_lattice:
+        plan |= {"element": (smooth(), others, smooth), "angle": (smooth(), angles, smooth)}
+    rows = []
+    for kind, (x, actions, act) in plan.items():
+        if actions:
+            turned = ((a, f, act(a, f)) for a, f in actions)
+            rows += [{**row, "kind": kind} for row in measure_turned(network, x, turned, layers=layers)]
+    return rows
+
+
+class _Grouped(nn.Module):
+    """A deployed network, with the group it came from."""
+
+    def __init__(self, network: nn.Module, group: Group) -> None:
+        super().__init__()
+        self.network, self.group = network, group
+
+    def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
+        return self.network(x_BCHW)
+
+
+def _parity(network: nn.Module, deployed: nn.Module, state: str, size: int, n_images: int, seed: int) -> AuditRow:
+    channels = int(getattr(network, "in_channels", 1))
+    x = make_smooth_images(n_images, size, seed, channels=channels, dtype=torch.float32)
+    network.eval()
+    deployed.eval()
+    with torch.no_grad():
+        error = relative_l2(deployed(x).flatten(1), network(x).flatten(1))
+    return AuditRow(state, "deployed", "features against native", "lattice", 0.0, False, error, LIMITS["deployed"])
+
+
+def _train_shortly(network: nn.Module, size: int, steps: int, seed: int) -> None:
+    channels = int(getattr(network, "in_channels", 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network.train()
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+        for step in range(steps):
+            x = make_smooth_images(8, size, seed + 1 + step, channels=channels, dtype=torch.float32)
+            h = network(x + 0.1 * torch.randn_like(x)).flatten(1)
+            loss = ((h - torch.randn_like(h)) ** 2).mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    network.eval()

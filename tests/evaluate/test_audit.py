@@ -1,0 +1,135 @@
+"""The audit: real backbones pass, broken claims fail with the reason, states and precisions are real."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+
+from equirgz.errors import InputError
+from equirgz.evaluate.audit import audit
+from equirgz.evaluate.audit_figure import plot_audit
+from tests.evaluate.networks import PlainConv, ToyD4
+
+ANGLES = (30.0, 90.0)
+
+
+def test_an_equivariant_network_passes_in_every_state_and_precision_and_is_left_alone() -> None:
+    torch.manual_seed(0)
+    net = ToyD4()
+    before = copy.deepcopy(net.state_dict())
+    report = audit(net, angles_deg=ANGLES)
+    assert report.passed and report.reasons == [] and report.lines()[-1] == "passed"
+    assert {(r.state, r.precision) for r in report.rows} == {
+        (s, p) for s in ("initial", "trained") for p in ("float32", "float64")
+    }
+    lattice = [r for r in report.rows if r.kind == "lattice"]
+    assert len(lattice) == 2 * 2 * 2 * 7  # states, precisions, (features, maps), elements but the identity
+    assert report.worst(kind="lattice", precision="float64") < 1e-13 < report.worst(kind="lattice", precision="float32")
+    assert 1e-4 < report.worst(kind="angle") < 0.5
+    assert all(torch.equal(v, before[k]) for k, v in net.state_dict().items())
+    assert net.training and any("to_plain" in note for note in report.notes)
+
+
+def test_training_moves_weights_and_statistics() -> None:
+    torch.manual_seed(0)
+    report = audit(ToyD4(), angles_deg=(30.0,), precisions=("float32",))
+    initial, trained = (report.worst(state=s, kind="angle") for s in ("initial", "trained"))
+    assert initial != trained
+
+
+def test_a_broken_claim_fails_with_the_reason() -> None:
+    torch.manual_seed(0)
+    report = audit(PlainConv(), angles_deg=ANGLES)
+    assert not report.passed
+    assert "limit 1e-05" in " ".join(report.reasons) and "degrees" in report.reasons[0]
+    lines = report.lines()
+    assert lines[-1].startswith("FAILED: ") and any(line.endswith("BROKEN") for line in lines)
+    assert sum("BROKEN" in line for line in report.lines(full=True)) == len(report.reasons)
+
+
+def test_what_claims_nothing_cannot_break() -> None:
+    torch.manual_seed(0)
+    net = PlainConv()
+    net.is_invariant = False
+    report = audit(net, angles_deg=ANGLES)
+    assert report.passed and report.worst(kind="lattice", what="features") > 1e-2
+    assert "no exact symmetry claimed" in report.lines()[0]
+
+
+def test_a_symmetry_that_holds_at_initialisation_alone_is_caught() -> None:
+    class BreaksWhenTrained(ToyD4):
+        """Adds a bias image that starts at zero."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.image = nn.Parameter(torch.zeros(17, 17))
+
+        def forward_maps(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward_maps(x) + (self.image * torch.arange(17.0)).to(x)
+
+    torch.manual_seed(0)
+    report = audit(BreaksWhenTrained(), angles_deg=())
+    assert {r.state for r in report.rows if not r.passed} == {"trained"}
+
+
+def test_nan_is_never_a_pass() -> None:
+    class Nan(ToyD4):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) * float("nan")
+
+    report = audit(Nan(), angles_deg=(), states=("initial",))
+    assert not report.passed and "nan" in report.reasons[0]
+
+
+def test_the_deployed_network_is_measured_and_compared() -> None:
+    class Deployable(ToyD4):
+        wrong = 0.0
+
+        def to_plain(self) -> nn.Module:
+            plain = copy.deepcopy(self)
+            plain.norm.bias.data += self.wrong
+            del plain.group
+            return plain
+
+    torch.manual_seed(0)
+    net = Deployable()
+    report = audit(net, angles_deg=(), states=("initial",))
+    assert report.passed and report.worst(precision="deployed", what="features against native") < 1e-6
+    net.wrong = 0.01
+    report = audit(net, angles_deg=(), states=("initial",))
+    assert not report.passed and "features against native" in report.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "group", "size"), [("steerable_lenet", "C4", 33), ("steerable_attention", "D1", 33), ("lenet", "C1", 33)]
+)
+def test_registered_backbones_pass(name: str, group: str, size: int) -> None:
+    report = audit(name, group, size, width=0.5, angles_deg=(), train_steps=2)
+    assert report.passed, report.lines()
+    assert any(row.what.startswith("block") for row in report.rows) or group == "C1"
+
+
+def test_figure_shows_every_state_and_layer() -> None:
+    torch.manual_seed(0)
+    figure = plot_audit(audit(ToyD4(), angles_deg=ANGLES))
+    left, right = figure.axes
+    assert left.get_yscale() == right.get_yscale() == "log"
+    assert [t.get_text() for t in right.get_xticklabels()] == ["maps", "features"]
+    assert {t.get_text() for t in left.get_legend().get_texts()} == {"initial", "trained", "float32", "float64"}
+    figure.canvas.draw()
+
+
+def test_bad_input() -> None:
+    with pytest.raises(InputError, match="audit state"):
+        audit(ToyD4(), states=("finished",))
+    with pytest.raises(InputError, match="audit precision"):
+        audit(ToyD4(), precisions=("float16",))
+    with pytest.raises(InputError, match="given by name"):
+        audit(ToyD4(), width=3)
+    with pytest.raises(InputError, match="image_size"):
+        audit(nn.Conv2d(1, 1, 3))
+    with pytest.raises(InputError, match="did you mean"):
+        audit("steerable_lenett", "C4", 33)
