@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -49,7 +50,8 @@ class ParslEngine:
         from parsl.providers import LocalProvider
 
         logging.getLogger("parsl").setLevel(logging.ERROR)
-        pool = f"{sys.executable} -m parsl.executors.high_throughput.process_worker_pool"
+        follow = [sys.executable, "-m", "equirgz.grid.follow", str(os.getpid()), sys.executable, "-m"]
+        pool = shlex.join([*follow, "parsl.executors.high_throughput.process_worker_pool"])
         executor = HighThroughputExecutor(
             label="cells",
             address="127.0.0.1",
@@ -57,8 +59,8 @@ class ParslEngine:
             cores_per_worker=1e-6,
             provider=provider or LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
             launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", pool, 1),
-            interchange_launch_cmd=[sys.executable, "-m", "parsl.executors.high_throughput.interchange"],
-            heartbeat_period=5,
+            interchange_launch_cmd=[*follow, "parsl.executors.high_throughput.interchange"],
+            heartbeat_period=2,
             heartbeat_threshold=20,
             encrypted=False,
         )

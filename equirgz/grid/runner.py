@@ -89,7 +89,7 @@ def _run_tasks(folder: ResultsFolder, tasks: list[dict[str, Any]], engine_name: 
                 if outcome["status"] == "lost":
                     outcome["status"] = "failed"
                     record_failure(folder, task, f"{outcome['error']}, {attempt} times", "")
-                if outcome["status"] == "unwritable":
+                if outcome["status"] == "stop":
                     raise ResultsError(f"{outcome['error']}; finished runs are kept, start again to go on")
                 outcomes.append(outcome)
                 report(outcome["status"], outcome)

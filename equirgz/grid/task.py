@@ -9,7 +9,7 @@ import contextlib
 import importlib
 import os
 import platform
-import threading
+import sys
 import time
 import traceback
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 from equirgz.config import RunConfig
 from equirgz.errors import EquirgzError, ResultsError
 from equirgz.grid.folder import ResultsFolder
+from equirgz.grid.follow import follow
 from equirgz.provenance import code_version, collect_provenance
 from equirgz.records import write_json_atomic
 
@@ -30,19 +31,22 @@ def make_task(config: RunConfig, out: Path, data_dir: Path | None, *, grid: str,
     return {
         "run_key": config.run_key(), "config": config.model_dump(mode="json"), "grid": grid, "cell": cell,
         "out": str(Path(out).absolute()), "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
-        "device": device, "parent": parent, "parent_host": platform.node(),
+        "device": device, "parent": parent, "parent_host": platform.node(), "version": code_version(),
     }
 
 
 def run_task(task: dict[str, Any]) -> dict[str, Any]:
     """Compute one run and write ``cells/<run_key>.json``; return its outcome.
 
-    The outcome's ``status`` is ``done``, ``failed`` (recorded with its traceback) or ``unwritable``
-    (the folder takes no files; nothing was recorded). No exception leaves this function but
-    KeyboardInterrupt and SystemExit.
+    The outcome's ``status`` is ``done``, ``failed`` (recorded with its traceback) or ``stop`` (no
+    run can be computed: the folder takes no files, or the code changed; nothing was recorded). No
+    exception leaves this function but KeyboardInterrupt and SystemExit.
     """
     folder, run_key = ResultsFolder(Path(task["out"])), task["run_key"]
-    code_version()  # remembered now: later edits of the sources are not what this process runs
+    version = code_version()  # remembered from the first run on: what this process has imported
+    if version != task["version"]:
+        error = f"the code changed while the grid ran: expected version {task['version']}, got {version}"
+        return {"status": "stop", "run_key": run_key, "error": f"{error}; put it back, or choose another --out"}
     _use_one_thread()
     _follow_parent(task)
     start = time.perf_counter()
@@ -58,13 +62,13 @@ def run_task(task: dict[str, Any]) -> dict[str, Any]:
             return _record_failure(folder, task, error)
         seconds = time.perf_counter() - start
         write_json_atomic(folder.cell(run_key), {
-            "run_key": run_key, "config": task["config"], "status": "done", "version": code_version(),
+            "run_key": run_key, "config": task["config"], "status": "done", "version": version,
             "seconds": seconds, "provenance": collect_provenance(task["device"]), **result,
         })
         folder.failed(run_key).unlink(missing_ok=True)
         return {"status": "done", "run_key": run_key, "seconds": seconds}
     except ResultsError as error:
-        return {"status": "unwritable", "run_key": run_key, "error": str(error)}
+        return {"status": "stop", "run_key": run_key, "error": str(error)}
     finally:
         with contextlib.suppress(OSError):
             folder.running(run_key).unlink(missing_ok=True)
@@ -94,29 +98,17 @@ def _use_one_thread() -> None:
     """Compute on one thread: sums are then taken in one order, so rows do not depend on ``--jobs``."""
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    import torch
-
-    torch.set_num_threads(1)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 _followed: set[int] = set()
 
 
 def _follow_parent(task: dict[str, Any]) -> None:
-    """End this worker soon after its harness ended, even if that was killed (same host only)."""
+    """End this worker soon after its harness ended (same host only)."""
     parent = task["parent"]
     if parent is None or parent == os.getpid() or task["parent_host"] != platform.node() or parent in _followed:
         return
     _followed.add(parent)
-
-    def watch() -> None:
-        while True:
-            try:
-                os.kill(parent, 0)
-            except ProcessLookupError:
-                os._exit(1)
-            except PermissionError:
-                pass
-            time.sleep(1)
-
-    threading.Thread(target=watch, name="follow-parent", daemon=True).start()
+    follow(parent)

@@ -7,15 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from equirgz import provenance
+
 FOLDER = Path(__file__).parent
 ROOT = FOLDER.parents[1]
 
 
 @pytest.fixture(autouse=True)
-def fakes_are_importable(monkeypatch):
+def environment_of_workers(monkeypatch, tmp_path):
+    """Workers find the fakes; the code version is the package's, whatever is being edited meanwhile."""
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "no-repository"))
+    provenance.code_version.cache_clear()
     monkeypatch.syspath_prepend(str(FOLDER))
     path = os.pathsep.join([str(ROOT), str(FOLDER), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)
+    yield
+    provenance.code_version.cache_clear()
 
 
 @pytest.fixture

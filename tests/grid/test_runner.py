@@ -11,6 +11,7 @@ import yaml
 
 from equirgz.errors import InputError, ResultsError
 from equirgz.grid import folder as folder_module
+from equirgz.grid import task as task_module
 from equirgz.grid.collect import collect
 from equirgz.grid.folder import ResultsFolder
 from equirgz.grid.plan import make_grid
@@ -135,6 +136,12 @@ def test_damaged_or_foreign_runs_are_set_aside_and_computed_again(document, tmp_
     assert "set aside" in summary.notes[0]
     assert victim.with_suffix(".json.damaged").read_text() == content
     assert published(tmp_path) == before
+
+
+def test_code_that_changed_under_a_running_grid_stops_it(document, tmp_path, monkeypatch):
+    monkeypatch.setattr(task_module, "code_version", iter([*["1"] * 8, "2"]).__next__)
+    with pytest.raises(ResultsError, match="expected version 1, got 2; put it back.*finished runs are kept"):
+        run(make_grid(document), tmp_path)
 
 
 def test_foreign_grid_json_is_refused(document, tmp_path):
