@@ -14,6 +14,7 @@ from equirgz.metrics.interval import student_interval
 from equirgz.metrics.paired import adjust_holm, paired_t_test
 from equirgz.report.axes import PAIR, Axes, sort_values
 
+Place = tuple[tuple, float | None, str]
 LEVEL = 0.05  # two-sided, after Holm's correction over the table
 
 
@@ -64,7 +65,7 @@ class Table:
 
     key: Key
     labels: pd.DataFrame
-    columns: tuple[tuple[float, str], ...]
+    columns: tuple[tuple[float | None, str], ...]
     cells: dict[tuple[int, int], Cell]
     best: dict[int, Best]
     unit: str
@@ -84,26 +85,39 @@ def make_table(
     Raises: ResultsError where two versions, two data checksums or two values of one run would mix.
     """
     _check_unmixed(key, rows, axes)
-    both = pd.concat([rows, planned], ignore_index=True)
-    labels = axes.sort(both)
-    places = both[["n_labels", "augmentation"]].drop_duplicates()
+    found, plan = _by_place(rows, axes), _by_place(planned, axes)
+    labels = axes.sort(pd.concat([rows, planned], ignore_index=True))
+    places = {place[1:] for place in (*found, *plan)}
     columns = tuple(
         (n, a)
-        for n in sort_values(places["n_labels"].astype(object).where(places["n_labels"].notna(), None))
-        for a in sort_values(places["augmentation"], "augmentation")
-        if _select(places, n, a).shape[0]
+        for n in sort_values({n for n, _ in places})
+        for a in sort_values({a for _, a in places}, "augmentation")
+        if (n, a) in places
     )
-    perfect_of = dict(zip(perfect["run_key"], perfect["value"], strict=True)) if len(perfect) else {}
-    values: dict[tuple[int, int], pd.DataFrame] = {}
-    cells: dict[tuple[int, int], Cell] = {}
-    for i, label in labels.iterrows():
-        mine, plan = (_match(frame, label) for frame in (rows, planned))
-        for j, (n, a) in enumerate(columns):
-            values[i, j] = _select(mine, n, a)
-            cells[i, j] = _make_cell(values[i, j], _select(plan, n, a), perfect_of)
+    perfect_of = dict(zip(perfect["run_key"], perfect["value"], strict=True))
+    runs = {
+        (i, j): found.get((tuple(label), *column), [])
+        for i, label in enumerate(labels.itertuples(index=False, name=None))
+        for j, column in enumerate(columns)
+    }
+    cells = {
+        (i, j): _make_cell(runs[i, j], plan.get((tuple(labels.iloc[i]), *columns[j]), []), perfect_of)
+        for i, j in runs
+    }
     direction = rows["direction"].iloc[0]
-    best = _find_best(values, cells, len(labels), len(columns), direction)
+    best = _find_best(runs, cells, len(labels), len(columns), direction)
     return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, _facts(rows))
+
+
+def _by_place(frame: pd.DataFrame, axes: Axes) -> dict[Place, list[dict[str, Any]]]:
+    """Return the lines of ``frame`` by (naming values, n_labels, augmentation); n_labels None is all labels."""
+    places: dict[Place, list[dict[str, Any]]] = {}
+    columns = [c for c in ("run_key", "value", "status", *PAIR) if c in frame]
+    for line in frame[[*axes.names, "n_labels", "augmentation", *columns]].to_dict("records"):
+        n_labels = None if pd.isna(line["n_labels"]) else float(line["n_labels"])
+        place = (tuple(line[c] for c in axes.names), n_labels, line["augmentation"])
+        places.setdefault(place, []).append(line)
+    return places
 
 
 def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
@@ -143,39 +157,22 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
             )
 
 
-def _match(frame: pd.DataFrame, label: pd.Series) -> pd.DataFrame:
-    for column, value in label.items():
-        column_values = frame[column]
-        frame = frame[column_values.isna() if pd.isna(value) else column_values == value]
-    return frame
-
-
-def _select(frame: pd.DataFrame, n_labels: float | None, augmentation: str) -> pd.DataFrame:
-    n = frame["n_labels"].isna() if n_labels is None or pd.isna(n_labels) else frame["n_labels"] == n_labels
-    return frame[n & (frame["augmentation"] == augmentation)]
-
-
-def _make_cell(found: pd.DataFrame, planned: pd.DataFrame, perfect_of: dict[str, float]) -> Cell:
-    n_planned = max(len(planned), len(found))
-    if found.empty:
-        failed = (planned["status"] == "failed").any() if len(planned) else False
+def _make_cell(runs: list[dict], planned: list[dict], perfect_of: dict[str, float]) -> Cell:
+    n_planned = max(len(planned), len(runs))
+    if not runs:
+        failed = any(run["status"] == "failed" for run in planned)
         return Cell("failed" if failed else "missing", n_planned=n_planned)
-    if found["value"].isna().any():
-        return Cell("undefined", n_seeds=len(found), n_planned=n_planned)
-    interval = student_interval(found["value"].to_numpy())
-    perfect = [perfect_of[run_key] for run_key in found["run_key"] if run_key in perfect_of]
-    return Cell(
-        "done",
-        interval.mean,
-        interval.half_width,
-        interval.n,
-        n_planned,
-        float(np.mean(perfect)) if perfect else math.nan,
-    )
+    values = [run["value"] for run in runs]
+    if np.isnan(values).any():
+        return Cell("undefined", n_seeds=len(runs), n_planned=n_planned)
+    interval = student_interval(values)
+    perfect = [perfect_of[run["run_key"]] for run in runs if run["run_key"] in perfect_of]
+    mean_perfect = float(np.mean(perfect)) if perfect else math.nan
+    return Cell("done", interval.mean, interval.half_width, interval.n, n_planned, mean_perfect)
 
 
 def _find_best(
-    values: dict[tuple[int, int], pd.DataFrame],
+    runs: dict[tuple[int, int], list[dict]],
     cells: dict[tuple[int, int], Cell],
     n_rows: int,
     n_columns: int,
@@ -191,7 +188,7 @@ def _find_best(
         if len(done) < 2:
             continue
         best_row[j] = min(done, key=lambda i: sign * cells[i, j].mean)
-        tests += [(i, j, _paired_p(values[best_row[j], j], values[i, j])) for i in done if i != best_row[j]]
+        tests += [(i, j, _paired_p(runs[best_row[j], j], runs[i, j])) for i in done if i != best_row[j]]
     adjusted = adjust_holm([p for _, _, p in tests])
     beats: dict[int, list[int]] = {j: [] for j in best_row}
     for (i, j, _), p in zip(tests, adjusted, strict=True):
@@ -204,11 +201,13 @@ def _find_best(
     }
 
 
-def _paired_p(one: pd.DataFrame, other: pd.DataFrame) -> float:
-    pairs = one[[*PAIR, "value"]].merge(other[[*PAIR, "value"]], on=PAIR)
-    if len(pairs) < 2:
+def _paired_p(one: list[dict], other: list[dict]) -> float:
+    """Return the p-value of the paired t-test over the seeds that both have; NaN below two."""
+    values = [{tuple(run[c] for c in PAIR): run["value"] for run in runs} for runs in (one, other)]
+    shared = sorted(values[0].keys() & values[1].keys())
+    if len(shared) < 2:
         return math.nan
-    return paired_t_test(pairs["value_x"].to_numpy(), pairs["value_y"].to_numpy()).p_value
+    return paired_t_test(*([of[pair] for pair in shared] for of in values)).p_value
 
 
 def _facts(rows: pd.DataFrame) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import io
 import math
 import re
 
-from equirgz.report.axes import show_labels
+from equirgz.report.axes import show_labels, show_value
 from equirgz.report.cells import Table
 from equirgz.report.wording import best_text, caption, cell_text, column_title, cost_text, title
 
@@ -165,32 +165,40 @@ def escape_latex(words: str) -> str:
 
 
 def to_text(table: Table) -> str:
-    """Return the table for a terminal: aligned columns, * on the marked best, caption below."""
+    """Return the table for a terminal: aligned columns, * on the marked best, the caption below.
+
+    Naming columns that are the same in every row move to the title, and label counts to a line above.
+    """
     header, lines, bold = layout(table)
     lines = [[f"*{w}" if (i, j) in bold else w for j, w in enumerate(line)] for i, line in enumerate(lines)]
-    widths = [max(map(len, column)) for column in zip(header, *lines, strict=True)]
-    n_names = len(table.labels.columns)
-
-    def show(words: list[str]) -> str:
-        sides = [
-            w.ljust(k) if j < n_names else w.rjust(k)
-            for j, (w, k) in enumerate(zip(words, widths, strict=True))
-        ]
-        return "  ".join(sides).rstrip()
-
+    names = list(table.labels.columns)
+    same = [j for j, c in enumerate(names) if table.labels[c].nunique(dropna=False) == 1]
+    shown = (
+        [j for j in range(len(header)) if j not in same]
+        if len(same) < len(names)
+        else list(range(len(header)))
+    )
+    upper = ["" for _ in header]
+    for j, (n_labels, augmentation) in enumerate(table.columns):
+        upper[len(names) + j], header[len(names) + j] = f"{show_labels(n_labels)} labels", augmentation
+    if table.best:
+        lines[-1][shown[0]] = lines[-1][0]
+    grid = [[line[j] for j in shown] for line in (upper, header, *lines)]
+    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
+    left = sum(j < len(names) for j in shown)
+    text = [
+        "  ".join(
+            w.ljust(k) if j < left else w.rjust(k) for j, (w, k) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in grid
+    ]
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
-    last = [rule, show(lines.pop())] if table.best else []
+    head = f"{title(table)}{f' ({table.unit})' if table.unit != '1' else ''}"
+    constant = ", ".join(
+        show_value(table.labels.iloc[0, j]) for j in same if j in range(len(names)) and j not in shown
+    )
+    body = text[2:] if not table.best else [*text[2:-1], rule, text[-1]]
     notes = [f"  {sentence.replace('bold where', '* where')}." for sentence in caption(table)[1:]]
     return "\n".join(
-        [
-            f"{title(table)}{f' ({table.unit})' if table.unit != '1' else ''}",
-            rule,
-            show(header),
-            rule,
-            *map(show, lines),
-            *last,
-            rule,
-            *notes,
-            "",
-        ]
+        [head + (f": {constant}" if constant else ""), rule, *text[:2], rule, *body, rule, *notes, ""]
     )

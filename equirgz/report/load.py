@@ -32,7 +32,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     Columns: `equirgz.records.ROW_COLUMNS` and the axes of the grid. value, n, angle_deg, n_labels,
     seed and split_seed are numbers (NaN where empty: a value that is not defined, all labels); all
-    other columns are text, empty text where there is none.
+    other columns are text, empty text where there is none. Rows are sorted, whatever their order on disk.
 
     Raises: ResultsError where there are no rows, or the file is damaged or of another kind.
     """
@@ -54,7 +54,8 @@ def load_results(path: Path | str) -> pd.DataFrame:
     for column in NUMBERS:
         frame[column] = _to_numbers(frame[column], file)
     extra = sorted(set(frame.columns) - set(ROW_COLUMNS))
-    return frame[[*ROW_COLUMNS, *extra]]
+    order = ["run_key", "readout", "split", "metric", "angle_deg", *extra]
+    return frame[[*ROW_COLUMNS, *extra]].sort_values(order, kind="stable", ignore_index=True)
 
 
 def _read_csv(file: Path, mend: str) -> pd.DataFrame:

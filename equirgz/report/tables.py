@@ -15,10 +15,10 @@ from equirgz.report.load import Results
 
 MANY_ANGLES = 8  # a metric at more angles than this is tabulated as the mean over them
 SKIPPED_SPLITS = ("", "train")
-COSTS = {  # metric: (title, unit shown)
+COSTS = {  # metric: title of its column
     "cost/parameters": "parameters",
-    "cost/multiply_adds": "multiply-adds",
-    "cost/activation_bytes": "activations (byte)",
+    "cost/multiply_adds": "MACs",
+    "cost/activation_bytes": "activations (B)",
     "cost/train_seconds": "training (s)",
     "train/seconds": "training (s)",
 }
@@ -29,7 +29,7 @@ def make_tables(results: Results) -> Iterator[Table]:
     for data, of_data in results.rows.groupby("data", sort=True):
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
-        costs = of_data[of_data["metric"].str.startswith("cost/")]
+        costs = _row_costs(of_data, results.timings, axes)
         measured = of_data[
             ~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)
         ]
@@ -38,7 +38,7 @@ def make_tables(results: Results) -> Iterator[Table]:
             for angle, details, part in _separate(rows, axes):
                 key = Key(str(data), split, readout, metric, angle, details)
                 table = make_table(key, part, planned, axes, _perfect(measured, key))
-                yield _with_costs(table, of_data, costs, results)
+                yield _add_context(table, costs, results)
 
 
 def find_table(
@@ -135,26 +135,25 @@ def _perfect(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
     return rows[chosen & (rows["readout"] == key.readout) & wanted]
 
 
-def _with_costs(table: Table, rows: pd.DataFrame, costs: pd.DataFrame, results: Results) -> Table:
-    timings = results.timings
+def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[str, dict[tuple, float]]:
+    """Return, per cost column, the mean over the runs of each table row, by its naming values."""
+    runs = rows[["run_key", *axes.names]].drop_duplicates("run_key")
+    costs = rows[rows["metric"].str.startswith("cost/")]
     entries = pd.concat([costs[["run_key", "metric", "value"]], timings[["run_key", "metric", "value"]]])
+    found: dict[str, dict[tuple, float]] = {}
     for metric, title in COSTS.items():
-        values = entries[entries["metric"] == metric].groupby("run_key")["value"].mean()
-        if values.empty or title in table.costs:
-            continue
-        table.costs[title] = [
-            float(values.reindex(rows.loc[_is_row(rows, label), "run_key"].unique()).mean())
-            for _, label in table.labels.iterrows()
-        ]
+        values = entries[entries["metric"] == metric].merge(runs, on="run_key")
+        if len(values) and title not in found:
+            means = values.groupby(list(axes.names), dropna=False)["value"].mean()
+            found[title] = {place: float(mean) for place, mean in means.items()}
+    return found
+
+
+def _add_context(table: Table, costs: dict[str, dict[tuple, float]], results: Results) -> Table:
+    for title, of_row in costs.items():
+        table.costs[title] = [of_row.get(tuple(label), np.nan) for _, label in table.labels.iterrows()]
     table.reported.extend(_reported(table, results.options.get("reported") or []))
     return table
-
-
-def _is_row(rows: pd.DataFrame, label: pd.Series) -> pd.Series:
-    same = pd.Series(True, index=rows.index)
-    for column, value in label.items():
-        same &= rows[column] == value
-    return same
 
 
 def _reported(table: Table, entries: list[dict[str, Any]]) -> list[str]:

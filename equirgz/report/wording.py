@@ -50,8 +50,8 @@ def column_title(table: Table, j: int) -> str:
 
 def number_format(table: Table) -> str:
     """Return the format of means and half-widths: one decimal for %, three for others, powers where tiny or huge."""
-    largest = max((abs(c.mean) for c in table.cells.values() if c.status == "done"), default=0.0)
-    if largest and (largest < 0.005 or largest >= 1e5):
+    sizes = [abs(c.mean) for c in table.cells.values() if c.status == "done" and c.mean]
+    if sizes and (max(sizes) < 0.005 or max(sizes) >= 1e5 or max(sizes) / min(sizes) > 1e3):
         return ".1e"
     return ".1f" if table.unit == "%" else ".3f"
 

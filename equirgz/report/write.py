@@ -21,8 +21,7 @@ FORMATS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 def write_tables(folder: Path | str | Results) -> list[Path]:
     """Write tables/<metric>_<split>_<readout>[...].{csv,md,tex} of a results folder; return their paths.
 
-    The bytes are a function of rows.csv, timings.csv and grid.json alone. Tables of an earlier call
-    that the rows no longer give are removed.
+    The bytes are a function of rows.csv, timings.csv and grid.json alone.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
     nothing is written then.
     """
@@ -38,10 +37,6 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
         raise ResultsError(f"{results.folder}: expected rows of a test or validation split, got none")
     for path, content in contents.items():
         write_bytes_atomic(path, content)
-    for suffix in FORMATS:
-        for old in (results.folder / "tables").glob(f"*.{suffix}"):
-            if old not in contents:
-                old.unlink()
     return sorted(contents)
 
 

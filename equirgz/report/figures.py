@@ -1,0 +1,56 @@
+"""Writing every figure that a results folder can give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from equirgz.errors import ResultsError
+from equirgz.report.axes import ALWAYS
+from equirgz.report.curves import plot_error_vs_axis, plot_error_vs_labels, plot_metrics_vs_group
+from equirgz.report.load import Results, open_results
+from equirgz.report.reliability import plot_reliability
+from equirgz.report.rotation import plot_equivariance, plot_rotation
+from equirgz.report.samples import plot_samples, read_samples
+from equirgz.report.style import figure_style, save_figure
+from equirgz.report.summary import make_parts
+
+
+def write_figures(folder: Path | str | Results) -> list[Path]:
+    """Write figures/*.png and *.svg of a results folder; return their paths.
+
+    error_vs_labels, metrics_vs_group, error_vs_<axis>, reliability, rotation, equivariance and
+    samples, each where the rows (predictions, samples) carry it; splits other than "test" and
+    read-outs other than "network" have names of their own. The bytes are a function of those files.
+    Raises: ResultsError where the rows cannot be read or give no figure.
+    """
+    results = open_results(folder)
+    paths = []
+    with figure_style():
+        for name, figure in make_figures(results):
+            paths += save_figure(figure, results.folder / "figures" / name)
+    if not paths:
+        raise ResultsError(f"{results.folder}: expected rows of a test split to draw, got none")
+    return sorted(paths)
+
+
+def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
+    """Yield (name, figure) of every figure the results can give; call it inside `figure_style`."""
+    samples = read_samples(results.folder)
+    class_names = samples[2] if samples else ()
+    for part in make_parts(results.rows):
+        plots = {
+            "error_vs_labels": plot_error_vs_labels(part),
+            "metrics_vs_group": plot_metrics_vs_group(part),
+            **{f"error_vs_{c}": plot_error_vs_axis(part, c) for c in part.axes.names if c not in ALWAYS},
+            "reliability": plot_reliability(part, results.predictions, class_names),
+            "rotation": plot_rotation(part),
+            "equivariance": plot_equivariance(part),
+        }
+        for name, figure in plots.items():
+            if figure is not None:
+                yield name + part.suffix, figure
+    if samples:
+        yield "samples", plot_samples(*samples)

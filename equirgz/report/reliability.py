@@ -1,0 +1,116 @@
+"""Reliability diagrams from stored predictions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes as Panel
+from matplotlib.figure import Figure
+
+from equirgz.metrics.binning import equal_width_bins
+from equirgz.metrics.check import check_predictions
+from equirgz.metrics.interval import wilson_interval
+from equirgz.report.axes import sort_values
+from equirgz.report.style import GREY, make_panels
+from equirgz.report.summary import Look, Part, label_counts, labels_text, make_looks, with_labels
+
+N_BINS, MAX_PANELS, PER_LINE = 10, 12, 4
+
+
+def plot_reliability(
+    part: Part, predictions: pd.DataFrame | None, class_names: tuple[str, ...] = ()
+) -> Figure | None:
+    """Return a reliability diagram per series, at the largest label count and the last augmentation.
+
+    Two classes: the share of class 1 against its probability; more: the share of right answers
+    against confidence. Seeds are pooled; bars are Wilson 95 % intervals at the number of different
+    SOURCES in a bin, since seeds share them; grey bars show where the predictions lie. None without predictions.
+    """
+    if predictions is None:
+        return None
+    rows = part.of("error/rate")
+    if rows.empty:
+        return None
+    n_labels, augmentation = label_counts(rows)[-1], sort_values(rows["augmentation"], "augmentation")[-1]
+    rows = with_labels(rows[rows["augmentation"] == augmentation], n_labels)
+    mine = predictions[(predictions["split"] == part.split) & (predictions["readout"] == part.readout)]
+    looks = make_looks(rows, part.axes)
+    chosen = []
+    for values, look in list(looks.items())[:MAX_PANELS]:
+        runs = rows.loc[(rows[list(part.axes.names)] == list(values)).all(axis=1), "run_key"]
+        found = mine[mine["run_key"].isin(runs)]
+        if len(found):
+            chosen.append(
+                (
+                    look,
+                    found,
+                    _mean_of(part, "calibration/ece", runs),
+                    _mean_of(part, "calibration/ece_perfect", runs),
+                )
+            )
+    if not chosen:
+        return None
+    n_columns = min(PER_LINE, len(chosen))
+    n_lines = -(-len(chosen) // n_columns)
+    figure, panels = make_panels(n_lines, n_columns, sharex=True, sharey=True, panel_height_in=1.75)
+    flat = [panel for line in panels for panel in line]
+    for panel, (look, found, ece, perfect) in zip(flat, chosen, strict=False):
+        name = _draw(panel, found, look, class_names)
+        panel.set_title(look.name)
+        panel.text(
+            0.04,
+            0.96,
+            f"ECE {ece:.3f}\nperfect {perfect:.3f}",
+            transform=panel.transAxes,
+            va="top",
+            fontsize=6.5,
+        )
+    for panel in flat[len(chosen) :]:
+        panel.set_visible(False)
+    figure.supxlabel(f"{name[0]} ({augmentation}, {labels_text(n_labels)})", fontsize=8)
+    figure.supylabel(name[1], fontsize=8)
+    return figure
+
+
+def _mean_of(part: Part, metric: str, runs: pd.Series) -> float:
+    rows = part.of(metric)
+    return float(rows.loc[rows["run_key"].isin(runs), "value"].mean())
+
+
+def _draw(panel: Panel, found: pd.DataFrame, look: Look, class_names: tuple[str, ...]) -> tuple[str, str]:
+    """Draw one diagram; return what its axes show."""
+    columns = [c for c in found.columns if c[0] == "p" and c[1:].isdigit() and found[c].notna().all()]
+    probability_NK, target_N = check_predictions(found[columns].to_numpy(float), found["target"].to_numpy())
+    if len(columns) == 2:
+        name = class_names[1] if len(class_names) == 2 else "class 1"
+        given_N, true_N, words = (
+            probability_NK[:, 1],
+            target_N == 1,
+            (f"predicted probability of {name}", f"share of {name}"),
+        )
+    else:
+        given_N, true_N = probability_NK.max(1), probability_NK.argmax(1) == target_N
+        words = ("confidence", "share of right answers")
+    bin_N, source_N = equal_width_bins(given_N, N_BINS), found["source_id"].to_numpy()
+    share_M = np.bincount(bin_N, minlength=N_BINS) / len(bin_N)
+    panel.bar((np.arange(N_BINS) + 0.5) / N_BINS, share_M, width=0.9 / N_BINS, color="0.85", zorder=1)
+    panel.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=2)
+    for m in np.unique(bin_N):
+        inside = bin_N == m
+        share, n_sources = true_N[inside].mean(), len(np.unique(source_N[inside]))
+        low, high = wilson_interval(share * n_sources, n_sources)
+        panel.errorbar(
+            given_N[inside].mean(),
+            share,
+            [[max(0.0, share - low)], [max(0.0, high - share)]],
+            color=look.color,
+            marker=look.marker,
+            markersize=3.5,
+            elinewidth=0.9,
+            zorder=3,
+        )
+    panel.set_xlim(0, 1)
+    panel.set_ylim(0, 1)
+    panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
+    panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
+    return words

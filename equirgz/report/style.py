@@ -1,0 +1,112 @@
+"""The one style of all figures: widths of a two-column paper, colour-blind safe, the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from equirgz.records import write_bytes_atomic
+
+COLUMN_IN, PAGE_IN = 3.5, 7.0  # widths of one column and of the page, inches
+GREY = "0.45"
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # ships with matplotlib, so every machine draws the same
+    "font.size": 7.5,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "legend.handlelength": 2.2,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.color": "0.88",
+    "lines.linewidth": 1.2,
+    "lines.markersize": 4,
+    "errorbar.capsize": 1.5,
+    "xtick.major.width": 0.7,
+    "ytick.major.width": 0.7,
+    "xtick.minor.width": 0.5,
+    "ytick.minor.width": 0.5,
+    "figure.constrained_layout.use": True,
+    "savefig.dpi": 220,
+    "svg.hashsalt": "equirgz",
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def figure_style() -> Iterator[None]:
+    """Draw in the style of equirgz inside the block, and leave matplotlib as it was."""
+    with mpl.rc_context({**sns.axes_style("ticks"), **RC}):
+        yield
+
+
+def make_figure(width_in: float, height_in: float) -> Figure:
+    """Return an empty figure that belongs to no window and to no global state."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def make_panels(
+    n_rows: int, n_columns: int, *, panel_height_in: float = 1.9, **shared: bool | str
+) -> tuple[Figure, list]:
+    """Return (figure, axes[row][column]); one column is as wide as a text column, more fill the page."""
+    width = COLUMN_IN if n_columns == 1 else PAGE_IN
+    figure = make_figure(width, panel_height_in * n_rows + 0.75)
+    axes = figure.subplots(n_rows, n_columns, squeeze=False, **shared)
+    for row in axes:
+        for panel in row:
+            sns.despine(ax=panel)
+    return figure, axes.tolist()
+
+
+def palette(n: int) -> list:
+    """Return ``n`` colours that colour-blind readers can tell apart (they repeat after ten)."""
+    colours = sns.color_palette("colorblind")
+    return [colours[i % len(colours)] for i in range(n)]
+
+
+def add_legend(figure: Figure, panels: list[Axes], columns: int | None = None) -> None:
+    """Put one legend for all ``panels`` below the figure, each label once."""
+    entries: dict[str, object] = {}
+    for panel in panels:
+        for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    if not entries:
+        return
+    longest = max(map(len, entries))
+    fit = max(1, int(figure.get_figwidth() * 15 / (longest + 7)))
+    figure.legend(
+        entries.values(),
+        entries.keys(),
+        loc="outside lower center",
+        ncols=columns or min(len(entries), fit),
+        columnspacing=1.4,
+    )
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``stem``.png and ``stem``.svg atomically, with no date and no version in them; return both paths."""
+    paths = []
+    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+        stream = io.BytesIO()
+        figure.savefig(stream, format=suffix, metadata=metadata)
+        path = stem.with_name(f"{stem.name}.{suffix}")
+        write_bytes_atomic(path, stream.getvalue())
+        paths.append(path)
+    return paths
