@@ -57,7 +57,7 @@ def plot_audit(report: AuditReport) -> Any:
         left.plot([], [], "-", color=colour[state], label=state)
     for precision in precisions:
         left.plot([], [], _STYLE[precision], color="0.3", markersize=4, label=precision)
-    left.legend(fontsize="x-small", ncols=2, loc="center right")
+    figure.legend(fontsize="small", ncols=len(states) + len(precisions), loc="outside lower center")
     right.set_xticks(range(len(layers)), [w.split(":")[0] for w in layers], rotation=45, ha="right", fontsize="small")
     right.set_ylabel("worst error on the lattice")
     return figure

@@ -3,11 +3,11 @@
 A positive angle turns as ``torch.rot90(x, 1, (-2, -1))`` does: counter-clockwise when row 0 is
 drawn on top. A reflection flips the last axis (columns). ``warp`` applies, to each image,
 
-    y(p) = x(M^f R(-angle) (p - shift) / scale)
+    y(p) = x(M^f R(-angle) S^-1 (p - shift)),      S = [[1, k_c], [k_r, 1]] diag(scale)
 
-that is: reflect, then rotate, then magnify, then shift, in ONE bilinear interpolation, about the
-central point of the image. Quarter turns without magnification or shift take an exact path that
-only moves pixels. Legend: B batch, C channel, H W pixels.
+that is: reflect, then rotate, then magnify, then shear, then shift, in ONE bilinear interpolation,
+about the central point of the image. Quarter turns with nothing else take an exact path that only
+moves pixels. Legend: B batch, C channel, H W pixels.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ def warp(
     scale_B: Tensor | float = 1.0,
     shift_px_B2: Tensor | None = None,
     mode: str = "bilinear",
+    shear_B2: Tensor | None = None,
 ) -> Tensor:
-    """Reflect, rotate, magnify and shift each image in one interpolation (law: module docstring).
+    """Reflect, rotate, magnify, shear and shift each image in one interpolation (law: module docstring).
 
     Parameters
     ----------
@@ -65,6 +66,7 @@ def warp(
     scale_B : magnification; 1.1 makes the source 10 % larger. Of shape (B, 2): columns and rows apart.
     shift_px_B2 : (columns, rows) in pixels by which the content moves.
     mode : ``"bilinear"`` or ``"nearest"`` or ``"bicubic"``.
+    shear_B2 : (k_c, k_r): columns move by k_c per row downwards, rows by k_r per column.
 
     Raises InputError when the images are not square.
     """
@@ -77,15 +79,18 @@ def warp(
     scale_B2 = _on_cpu(scale_B)
     scale_B2 = (scale_B2[..., None] if scale_B2.ndim < 2 else scale_B2).expand(batch, 2)
     shift_B2 = _on_cpu(0.0 if shift_px_B2 is None else shift_px_B2).expand(batch, 2)
+    shear_B2 = _on_cpu(0.0 if shear_B2 is None else shear_B2).expand(batch, 2)
     quarter_B = torch.round(angle_B / 90.0)
     exact_B = (
         ((angle_B - 90.0 * quarter_B).abs() < _LATTICE_TOLERANCE_DEG)
         & (scale_B2 == 1.0).all(1)
         & (shift_B2 == 0).all(1)
+        & (shear_B2 == 0).all(1)
     )
     if bool(exact_B.all()):
         return _turn_each(x_BCHW, quarter_B, reflect_B)
-    y_BCHW = _interpolate(x_BCHW, angle_B, reflect_B, scale_B2, shift_B2, mode)
+    inverse_B22 = _inverse_matrix(angle_B, reflect_B, scale_B2, shear_B2)
+    y_BCHW = _interpolate(x_BCHW, inverse_B22, shift_B2, mode)
     if bool(exact_B.any()):
         index_b = torch.nonzero(exact_B)[:, 0].to(x_BCHW.device)
         y_BCHW[index_b] = _turn_each(x_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
@@ -108,22 +113,28 @@ def _turn_each(x_BCHW: Tensor, quarter_B: Tensor, reflect_B: Tensor) -> Tensor:
     return y_BCHW
 
 
-def _interpolate(
-    x_BCHW: Tensor, angle_B: Tensor, reflect_B: Tensor, scale_B2: Tensor, shift_B2: Tensor, mode: str
-) -> Tensor:
-    size = x_BCHW.shape[-1]
+def _inverse_matrix(angle_B: Tensor, reflect_B: Tensor, scale_B2: Tensor, shear_B2: Tensor) -> Tensor:
+    """Return M^f R(-angle) S^-1 on (column, row-down) coordinates, (B, 2, 2)."""
     radians_B = torch.deg2rad(angle_B)
     cos_B, sin_B = torch.cos(radians_B), torch.sin(radians_B)
     # Rows grow downwards, so a turn as rot90 does it samples at the angle below.
     linear_B22 = torch.stack([torch.stack([cos_B, -sin_B], -1), torch.stack([sin_B, cos_B], -1)], -2)
     linear_B22[:, 0] *= torch.where(reflect_B, -1.0, 1.0)[:, None].to(linear_B22)
     linear_B22 = linear_B22 / scale_B2[:, None, :]
+    column_B, row_B = shear_B2.unbind(1)
+    one_B = torch.ones_like(column_B)
+    unshear_B22 = torch.stack([torch.stack([one_B, -column_B], -1), torch.stack([-row_B, one_B], -1)], -2)
+    return linear_B22 @ (unshear_B22 / (1.0 - column_B * row_B)[:, None, None])
+
+
+def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: str) -> Tensor:
+    size = x_BCHW.shape[-1]
     # The grid is a sum over its axes, so only one pass over the pixels is made, in their own type.
     axis_W = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) * (2.0 / size)
-    offset_B2 = torch.einsum("bij,bj->bi", linear_B22, shift_B2 * (2.0 / size))
-    linear_2B2, offset_2B1 = linear_B22.transpose(0, 1), offset_B2.T[:, :, None]
-    column_2BW = linear_2B2[:, :, :1] * axis_W
-    row_2BH = linear_2B2[:, :, 1:] * axis_W - offset_2B1
+    offset_B2 = torch.einsum("bij,bj->bi", inverse_B22, shift_B2 * (2.0 / size))
+    inverse_2B2, offset_2B1 = inverse_B22.transpose(0, 1), offset_B2.T[:, :, None]
+    column_2BW = inverse_2B2[:, :, :1] * axis_W
+    row_2BH = inverse_2B2[:, :, 1:] * axis_W - offset_2B1
     parts_22BW = torch.stack([column_2BW, row_2BH]).to(device=x_BCHW.device, dtype=x_BCHW.dtype)
     grid_2BHW = parts_22BW[1][..., None] + parts_22BW[0][:, :, None]
     grid_BHW2 = grid_2BHW.permute(1, 2, 3, 0)

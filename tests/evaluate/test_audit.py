@@ -118,7 +118,7 @@ def test_figure_shows_every_state_and_layer() -> None:
     left, right = figure.axes
     assert left.get_yscale() == right.get_yscale() == "log"
     assert [t.get_text() for t in right.get_xticklabels()] == ["maps", "features"]
-    assert {t.get_text() for t in left.get_legend().get_texts()} == {"initial", "trained", "float32", "float64"}
+    assert {t.get_text() for t in figure.legends[0].get_texts()} == {"initial", "trained", "float32", "float64"}
     figure.canvas.draw()
 
 
