@@ -31,6 +31,7 @@ class DataConfig(Section):
     crop: int | None = Field(None, ge=1, description="side cut from the centre before resampling; default: all")
     stretch: Literal["linear", "sqrt", "asinh"] = Field("sqrt", description="intensity stretch of [0, 1] images")
     mask: bool = Field(True, description="zero the corners outside the inscribed disk")
+    normalise: bool = Field(True, description="divide by the root mean square of the training images")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
     unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
     drop_leaks: bool = Field(False, description="drop unlabelled sources that are test sources; else refuse")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,21 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         unlabelled = (extra.unlabelled or extra.train).without_labels()
         data = Data(data.train, data.tests, refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks))
     pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
-    return pipeline.apply(data)
+    data = pipeline.apply(data)
+    return _divided_by_rms(data) if config.normalise else data
+
+
+def _divided_by_rms(data: Data) -> Data:
+    """Return the data in units of the training images' root mean square; empty sky stays 0."""
+    rms = float(np.sqrt(np.mean(np.square(data.train.image_NHW, dtype=np.float64))))
+    if not rms > 0:
+        raise DataError(f"{data.train.name}: expected training images with signal, got rms {rms}")
+
+    def divided(images: ImageSet) -> ImageSet:
+        return replace(images, image_NHW=images.image_NHW / np.float32(rms))
+
+    tests = {name: divided(images) for name, images in data.tests.items()}
+    return Data(divided(data.train), tests, None if data.unlabelled is None else divided(data.unlabelled))
 
 
 def refuse_leaks(images: ImageSet, tests: dict[str, ImageSet], *, drop: bool = False) -> ImageSet:

@@ -154,12 +154,13 @@ class FilterBasis:
 
 @lru_cache(maxsize=None)
 def default_frequencies(kernel_size: int) -> tuple[int, ...]:
-    """Return the band limit per ring that the field uses: 0 at the centre, 2 at the rim, else min(2r, 3).
+    """Return the band limit per ring that e2cnn and escnn use: 0 at the centre, 2 at the rim, and in
+    between 2r for odd r, 2r - 1 for even r.
 
-    A 3x3 filter then has 6 functions, 5x5 has 11, 7x7 has 18.
+    A 3x3 filter then has 6 functions, 5x5 has 11, 7x7 has 18, 9x9 has 31.
     """
     rim = kernel_size // 2
-    return tuple(0 if r == 0 else 2 if r == rim else min(2 * r, 3) for r in range(rim + 1))
+    return tuple(0 if r == 0 else 2 if r == rim else 2 * r - (r + 1) % 2 for r in range(rim + 1))
 
 
 def _ring_sigma(ring: int, rim: int) -> float:
