@@ -10,7 +10,7 @@ Legend: B batch, C channel, H W pixels.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -27,17 +27,31 @@ class Pose:
     """Where each sample of a batch is put; None means unchanged.
 
     ``angle_deg_B`` degrees; ``reflect_B`` bool; ``scale_B2`` magnification of columns and rows;
-    ``shift_px_B2`` pixels by which the content moves along columns and rows.
+    ``shift_px_B2`` pixels by which the content moves along columns and rows; ``shear_B2`` as in warp.
     """
 
     angle_deg_B: Tensor | None = None
     reflect_B: Tensor | None = None
     scale_B2: Tensor | None = None
     shift_px_B2: Tensor | None = None
+    shear_B2: Tensor | None = None
 
     def is_identity(self) -> bool:
         """Return whether nothing was drawn."""
-        return all(part is None for part in (self.angle_deg_B, self.reflect_B, self.scale_B2, self.shift_px_B2))
+        return all(getattr(self, part.name) is None for part in fields(self))
+
+    def apply(self, x_BCHW: Tensor) -> Tensor:
+        """Return the images at this pose, by one interpolation."""
+        if self.is_identity():
+            return x_BCHW
+        return warp(
+            x_BCHW,
+            0.0 if self.angle_deg_B is None else self.angle_deg_B,
+            False if self.reflect_B is None else self.reflect_B,
+            1.0 if self.scale_B2 is None else self.scale_B2,
+            self.shift_px_B2,
+            shear_B2=self.shear_B2,
+        )
 
 
 DrawPose = Callable[[int, int, torch.Generator], Pose]  # (batch, size in pixels, generator)
@@ -75,6 +89,13 @@ class Augmentation:
         """Draw the poses of ``batch`` samples of ``size`` pixels; all randomness of the warp is here."""
         return Pose() if self._draw_pose is None else self._draw_pose(batch, size, generator)
 
+    def make_view(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the view before the mask."""
+        y_BCHW = self.draw_pose(x_BCHW.shape[0], x_BCHW.shape[-1], generator).apply(x_BCHW)
+        for change in self.photometry:
+            y_BCHW = change(y_BCHW, generator)
+        return y_BCHW
+
     def __call__(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view of every image, on its device and in its type; the input is left alone.
 
@@ -93,26 +114,13 @@ class Augmentation:
                     mend="pass torch.Generator().manual_seed(seed)",
                 )
             )
-        pose = self.draw_pose(x_BCHW.shape[0], x_BCHW.shape[-1], generator)
-        y_BCHW = x_BCHW if pose.is_identity() else _apply(x_BCHW, pose)
-        for change in self.photometry:
-            y_BCHW = change(y_BCHW, generator)
+        y_BCHW = self.make_view(x_BCHW, generator)
         if self.mask:
             return y_BCHW * disk_mask(x_BCHW.shape[-1], self.mask_margin_px, like=x_BCHW)
         return y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW
 
     def __repr__(self) -> str:
         return f"Augmentation({self.name!r})"
-
-
-def _apply(x_BCHW: Tensor, pose: Pose) -> Tensor:
-    return warp(
-        x_BCHW,
-        0.0 if pose.angle_deg_B is None else pose.angle_deg_B,
-        False if pose.reflect_B is None else pose.reflect_B,
-        1.0 if pose.scale_B2 is None else pose.scale_B2,
-        pose.shift_px_B2,
-    )
 
 
 def check_images(what: str, x_BCHW: Tensor) -> None:

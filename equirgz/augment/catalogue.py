@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from equirgz.augment.base import AUGMENTATIONS, Augmentation
-from equirgz.augment.photometry import make_blur, make_brightness
+from equirgz.augment.photometry import make_blur, make_brightness, make_jitter
 from equirgz.augment.pose import make_pose_drawer
+from equirgz.augment.randaugment import POOL, RandAugment
 
 
 @AUGMENTATIONS.register("none")
@@ -69,3 +70,76 @@ def full(
     )
     photometry = (make_brightness(brightness), make_blur(tuple(blur_sigma_px), blur_probability))
     return Augmentation("full", draw, photometry, mask=mask, mask_margin_px=mask_margin_px)
+
+
+@AUGMENTATIONS.register("weak")
+def weak(
+    *,
+    max_angle_deg: float = 180.0,
+    flip_probability: float = 0.5,
+    mask: bool = True,
+    mask_margin_px: float = 0.0,
+) -> Augmentation:
+    """The weak view of FixMatch on radio sources (arXiv 2111.04357): a turn by any angle and flips."""
+    draw = make_pose_drawer(max_angle_deg=max_angle_deg, flip_probability=flip_probability)
+    return Augmentation("weak", draw, mask=mask, mask_margin_px=mask_margin_px)
+
+
+@AUGMENTATIONS.register("strong")
+def strong(
+    *,
+    n_operations: int = 2,
+    magnitude: float = 1.0,
+    pool: tuple[str, ...] = POOL,
+    max_angle_deg: float = 180.0,
+    flip_probability: float = 0.5,
+    mask: bool = True,
+    mask_margin_px: float = 0.0,
+) -> Augmentation:
+    """The strong view of FixMatch on radio sources (arXiv 2111.04357): the weak one, then RandAugment.
+
+    ``pool`` may be any part of :data:`equirgz.augment.randaugment.POOL`; images are in [0, 1].
+    """
+    return RandAugment(
+        "strong",
+        n_operations=n_operations,
+        magnitude=magnitude,
+        pool=tuple(pool),
+        max_angle_deg=max_angle_deg,
+        flip_probability=flip_probability,
+        mask=mask,
+        mask_margin_px=mask_margin_px,
+    )
+
+
+@AUGMENTATIONS.register("byol_radio")
+def byol_radio(
+    *,
+    max_angle_deg: float = 180.0,
+    flip_probability: float = 0.5,
+    crop_area: tuple[float, float] = (0.8, 1.0),
+    crop_ratio: float = 4.0 / 3.0,
+    brightness: float = 0.4,
+    contrast: float = 0.4,
+    jitter_probability: float = 0.8,
+    blur_sigma_px: tuple[float, float] = (0.1, 2.0),
+    blur_probability: float = 0.1,
+    mask: bool = True,
+    mask_margin_px: float = 0.0,
+) -> Augmentation:
+    """The view of the radio BYOL recipe (arXiv 2305.16127): turn, resized crop, flips, jitter, blur.
+
+    Turn and crop are one bilinear interpolation here; the published code turned by nearest pixels
+    and then resized. Its central crop to 70 pixels is the data section's ``crop``.
+    """
+    draw = make_pose_drawer(
+        max_angle_deg=max_angle_deg,
+        flip_probability=flip_probability,
+        crop_area=tuple(crop_area),
+        crop_ratio=crop_ratio,
+    )
+    photometry = (
+        make_jitter(brightness, contrast, jitter_probability),
+        make_blur(tuple(blur_sigma_px), blur_probability),
+    )
+    return Augmentation("byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px)
