@@ -44,6 +44,13 @@ def run_cell(
 
     ``work_dir`` takes checkpoints of long trainings. Raises EquirgzError for what a user can mend.
     """
+    return finish_run(prepare_run(config, data_dir, work_dir, device=device), grid)
+
+
+def prepare_run(
+    config: RunConfig, data_dir: Path | None, work_dir: Path | None, *, device: str = "cpu", progress: bool = False
+) -> CellRun:
+    """Load the data, split it and build the network of a run."""
     keep_freed_memory()
     reset_peak(device)
     clock = Clock()
@@ -51,8 +58,12 @@ def run_cell(
     split = make_split(data.train.label_N, **config.split.model_dump())
     backbone = build_backbone(config, data.train.n_channels)
     clock.lap("load/seconds")
-    run = CellRun(config, data, split, backbone, work_dir, device)
-    logs = []
+    return CellRun(config, data, split, backbone, work_dir, device, clock, progress)
+
+
+def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
+    """Train and evaluate a prepared run (see :func:`run_cell`)."""
+    config, clock, logs = run.config, run.clock, []
     if config.pretrain is not None:
         logs.append(run.pretrain())
         clock.lap("pretrain/seconds")
@@ -66,14 +77,14 @@ def run_cell(
     rows = [row for block in blocks for row in score(block)]
     rows += run.measure_rotation(objective) + run.measure_equivariance() + run.measure_cost()
     clock.lap("evaluate/seconds")
-    common = describe_run(config, data, split, grid)
-    timings = [*clock.timings, {"metric": "memory/peak", "value": measure_peak_bytes(device), "unit": "byte"}]
+    common = describe_run(config, run.data, run.split, grid)
+    timings = [*clock.timings, {"metric": "memory/peak", "value": measure_peak_bytes(run.device), "unit": "byte"}]
     return {
         "rows": [{**common, **row} for row in rows],
         "predictions": [block.dump() for block in blocks],
         "timings": timings,
         "training": logs,
-        "split_checksum": split.checksum,
+        "split_checksum": run.split.checksum,
     }
 
 
@@ -151,15 +162,19 @@ class CellRun:
     """The parts of a run that share its data, split and network."""
 
     def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone,
-                 work_dir: Path | None, device: str) -> None:
+                 work_dir: Path | None, device: str, clock: Clock, progress: bool = False) -> None:
         unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
         if unknown:
             raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
         self.config, self.data, self.split, self.device = config, data, split, device
-        self.work_dir = work_dir
+        self.work_dir, self.clock, self.progress = work_dir, clock, progress
         self.backbone = backbone.to(device)
         self.labelled = data.train.subset(split.train_index)
-        self.eval_sets = dict(data.tests)
+        classes = data.train.class_names
+        self.eval_sets = {
+            name: images if images.class_names == classes else images.without_labels()  # other classes: no score
+            for name, images in data.tests.items()
+        }
         if len(split.val_index):
             self.eval_sets["val"] = data.train.subset(split.val_index)
 
@@ -205,11 +220,12 @@ class CellRun:
         if "val" in self.eval_sets and objective.needs_labels:
             val = self.eval_sets["val"]
             validate = make_validation(val.x_NCHW, val.label_N)
-        long = self.work_dir is not None and settings.steps > CHECKPOINT_STEPS
+        long = self.work_dir is not None and (self.progress or settings.steps > CHECKPOINT_STEPS)
         log = train(
             objective.to(self.device), images, settings, seed=derive_seed(self.config.seed, stage),
             work_dir=self.work_dir / stage if long else None, validate=validate,
             fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
+            progress=self.progress,
         )
         return {"stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step}
 
@@ -242,7 +258,7 @@ class CellRun:
 
     def measure_rotation(self, objective: Objective) -> list[dict[str, Any]]:
         """Return the classifier's numbers on the test set as it turns."""
-        test = self.data.tests["test"]
+        test = self.eval_sets["test"]
         known_N = test.label_N >= 0
         if "network" not in self.config.evaluation.readouts or not known_N.any():
             return []

@@ -15,7 +15,7 @@ from typing import Any
 
 from equirgz.errors import ResultsError
 from equirgz.grid.folder import ResultsFolder
-from equirgz.records import ROW_COLUMNS, write_bytes_atomic
+from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
 
 PREDICTION_COLUMNS = (
     "run_key", "cell_key", "data", "backbone", "group", "objective", "augmentation", "n_labels", "split_seed", "seed",
@@ -26,7 +26,8 @@ TIMING_COLUMNS = ("run_key", "metric", "value", "unit", "device", "version")
 def collect(out: Path) -> Path:
     """Write the three tables of the results folder ``out``; return the path of rows.csv.
 
-    Runs that are missing, failed or no part of grid.json give no row. Raises ResultsError when the
+    Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones are
+    written to grid.json, so that tables show them where cells/ is not kept. Raises ResultsError when the
     folder holds no plan, a damaged run, or no finished run at all.
     """
     folder = ResultsFolder(Path(out))
@@ -45,6 +46,9 @@ def collect(out: Path) -> Path:
         predictions += _prediction_lines(cell, labels, extra)
         timings += [{"run_key": run["run_key"], "version": cell["version"], "device": _device(cell), **timing}
                     for timing in cell["timings"]]
+    failed = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
+    if failed != plan.get("failed", []):
+        write_json_atomic(folder.grid, {**plan, "failed": failed})
     if not rows:
         raise ResultsError(f"{out}: expected at least one finished run, got none; see `equirgz bench status {out}`")
     order = ("run_key", "readout", "split", "metric", "angle_deg")
@@ -55,6 +59,10 @@ def collect(out: Path) -> Path:
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     return path
+
+
+def _has_failed(folder: ResultsFolder, run_key: str) -> bool:
+    return folder.failed(run_key).exists() and not folder.cell(run_key).exists()
 
 
 def _is_label(column: str, plan: dict[str, Any]) -> bool:

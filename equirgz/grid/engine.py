@@ -81,15 +81,17 @@ class ParslEngine:
         self._kernel.cleanup()
 
 
-def create_engine(name: str, jobs: int, run_dir: Path) -> Engine:
-    """Return the engine ``name``; ``run_dir`` takes its logs.
-
-    Raises InputError for an unknown name or fewer than one job.
-    """
+def check_engine(name: str, jobs: int) -> None:
+    """Raise InputError for an unknown engine or fewer than one job."""
     if name not in ENGINES:
         raise InputError(f"--engine: unknown {name!r}; {suggest(name, ENGINES)}")
     if jobs < 1:
         raise InputError(f"--jobs: expected at least 1, got {jobs}")
+
+
+def create_engine(name: str, jobs: int, run_dir: Path) -> Engine:
+    """Return the engine ``name``; ``run_dir`` takes its logs."""
+    check_engine(name, jobs)
     if name == "inline":
         return InlineEngine()
     os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import json
 import os
 import platform
@@ -22,10 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from equirgz.errors import ResultsError
 from equirgz.grid.plan import Grid
 from equirgz.provenance import code_version, collect_provenance
-from equirgz.records import read_json, write_json_atomic
+from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 
 FORMAT = 1
 
@@ -100,22 +103,35 @@ class ResultsFolder:
             )
         return plan
 
-    def enter(self, grid: Grid) -> None:
-        """Write the plan of ``grid``; refuse a folder of another grid or of another code version."""
+    def check_plan(self, grid: Grid) -> None:
+        """Raise ResultsError for a folder of another grid or of another code version."""
         old = self.read_plan()
         version = code_version()
-        if old is not None:
-            if old["name"] != grid.name:
-                raise ResultsError(
-                    f"{self.path}: expected results of grid {grid.name!r}, got those of {old['name']!r}; "
-                    "choose another --out"
-                )
-            if old["version"] != version:
-                raise ResultsError(
-                    f"{self.path}: expected results of equirgz {version}, got those of {old['version']}; "
-                    "numbers of two versions are not mixed: choose another --out, or run that version"
-                )
-        write_json_atomic(self.grid, describe_grid(grid))
+        if old is None:
+            return
+        if old["name"] != grid.name:
+            raise ResultsError(
+                f"{self.path}: expected results of grid {grid.name!r}, got those of {old['name']!r}; "
+                "choose another --out"
+            )
+        if old["version"] != version:
+            raise ResultsError(
+                f"{self.path}: expected results of equirgz {version}, got those of {old['version']}; "
+                "numbers of two versions are not mixed: choose another --out, or run that version"
+            )
+
+    def write_plan(self, grid: Grid, n_labels: dict[str, int]) -> None:
+        """Write grid.json, unless it holds this very plan; ``n_labels`` are counts by run_key, where known."""
+        plan = describe_grid(grid, n_labels)
+        old = self.read_plan()
+        if old is None or any(old[key] != plan[key] for key in ("question", "document", "axes")):
+            write_json_atomic(self.grid, plan)
+
+    def write_samples(self, samples: dict[str, Any]) -> None:
+        """Write samples.npz, example images that may be published."""
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **samples)
+        write_bytes_atomic(self.path / "samples.npz", buffer.getvalue())
 
     def read_cell(self, run_key: str) -> dict[str, Any]:
         """Return a finished run; a damaged or foreign file is a ResultsError."""
@@ -165,8 +181,17 @@ class ResultsFolder:
         return [f"{len(others)} file(s) in cells/ are no part of this grid and left alone, e.g. {others[0]}"]
 
 
-def describe_grid(grid: Grid) -> dict[str, Any]:
-    """Return the content of grid.json: the resolved YAML, the runs with their labels, the versions."""
+def describe_grid(grid: Grid, n_labels: dict[str, int]) -> dict[str, Any]:
+    """Return the content of grid.json: the resolved YAML, the runs with their labels, the versions.
+
+    A label of the axis n_labels that says "all" becomes the count in ``n_labels``, as in the rows.
+    """
+    runs = []
+    for point in grid.points:
+        labels = dict(point.labels)
+        if "n_labels" in labels and point.run_key in n_labels:
+            labels["n_labels"] = n_labels[point.run_key]
+        runs.append({"run_key": point.run_key, "cell_key": point.config.cell_key(), "labels": labels})
     return {
         "format": FORMAT,
         "name": grid.name,
@@ -174,10 +199,7 @@ def describe_grid(grid: Grid) -> dict[str, Any]:
         "columns": grid.columns,
         "axes": {axis.column: axis.labels for axis in grid.axes},
         "document": json.loads(json.dumps(grid.document, default=str)),
-        "runs": [
-            {"run_key": point.run_key, "cell_key": point.config.cell_key(), "labels": point.labels}
-            for point in grid.points
-        ],
+        "runs": runs,
         "version": code_version(),
         "provenance": collect_provenance(),
     }

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError
-from equirgz.grid.engine import create_engine
+from equirgz.grid.engine import check_engine, create_engine
 from equirgz.grid.folder import ResultsFolder, State
 from equirgz.grid.plan import Grid
+from equirgz.grid.preflight import Checked
 from equirgz.grid.task import RUN_CELL, make_task, record_failure, run_task
 
 Report = Callable[[str, dict[str, Any]], None]
@@ -45,20 +46,27 @@ def run_grid(
     attempts: int = 3,
     device: str = "cpu",
     cell: str = RUN_CELL,
+    check: Callable[[], Checked] | None = None,
     report: Report = lambda event, facts: None,
 ) -> Summary:
     """Compute every run of ``grid`` that ``out`` does not hold, ``jobs`` at a time.
 
+    ``check`` is called once before any work, and not at all where there is none to do.
     A run that raises is recorded with its traceback and not run again unless ``retry_failed``; a
     run whose worker process died is tried ``attempts`` times. ``report(event, facts)`` hears
     ``start``, ``done``, ``failed`` and ``retry``. Raises ResultsError when the folder is in use,
     cannot be written, or belongs to another grid or version.
     """
+    check_engine(engine, jobs)
     folder = ResultsFolder(Path(out))
     with folder.lock():
-        folder.enter(grid)
+        folder.check_plan(grid)
         state = folder.scan([point.run_key for point in grid.points], set_aside=True)
         todo = set(state.missing) | (set(state.failed) if retry_failed else set())
+        checked = check() if check is not None and todo else Checked()
+        folder.write_plan(grid, checked.n_labels)
+        if checked.samples:
+            folder.write_samples(checked.samples)
         report("start", {"planned": len(grid.points), "todo": len(todo), "done": len(state.done), "notes": state.notes})
         tasks = [
             make_task(point.config, folder.path, data_dir, grid=grid.name, cell=cell, device=device, parent=os.getpid())

@@ -1,0 +1,42 @@
+"""The command line ``equirgz``: one line per error, exit status 2; torch is imported where it is used."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from equirgz.cli.bench import bench
+from equirgz.cli.data import data
+from equirgz.cli.network import audit, embed, models, train
+from equirgz.errors import EquirgzError
+
+app = typer.Typer(
+    help="Rotation-aware image backbones on radio galaxies, compared fairly.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(bench, name="bench")
+app.add_typer(data, name="data")
+for command in (models, train, embed, audit):
+    app.command()(command)
+
+
+@app.callback(invoke_without_command=True)
+def show_version(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
+    """Rotation-aware image backbones on radio galaxies, compared fairly."""
+    if version:
+        from equirgz.provenance import code_version
+
+        typer.echo(f"equirgz {code_version()}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line; an error that a user can mend is one line on stderr and exit status 2."""
+    try:
+        app()
+    except EquirgzError as error:
+        typer.echo(f"equirgz: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)

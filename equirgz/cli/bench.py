@@ -1,0 +1,129 @@
+"""``equirgz bench``: run a grid, look at it, write its tables and figures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from equirgz.cli.options import DataDir, Device, Overrides, choose_device, count_cores
+
+bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
+Folder = Annotated[Path, typer.Argument(help="A results folder.")]
+
+
+@bench.command()
+def run(
+    grid: Annotated[Path, typer.Argument(help="YAML of the grid, e.g. benchmarks/demo.yaml.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Results folder; default: runs/NAME.")] = None,
+    data_dir: DataDir = None,
+    jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; default: one per core.")] = None,
+    overrides: Overrides = None,
+    profile: Annotated[str | None, typer.Option("--profile", help="A profile of the YAML, e.g. smoke or cpu.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show cells and cost, stop.")] = False,
+    engine: Annotated[str, typer.Option("--engine", help="local, or inline: in this process.")] = "local",
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
+    fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failure.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Run what is missing of a grid, then write and show its tables and figures."""
+    from equirgz.grid.plan import load_grid
+    from equirgz.grid.preflight import check_grid
+    from equirgz.grid.progress import ProgressView
+    from equirgz.grid.runner import run_grid
+
+    planned = load_grid(grid, overrides or (), profile)
+    jobs = count_cores() if jobs is None else jobs
+    if dry_run:
+        _show_plan(planned, data_dir, jobs)
+        return
+    out = Path("runs") / planned.name if out is None else out
+    typer.echo(f"{planned.name}: {len(planned.points)} runs in {planned.n_cells} cells -> {out}")
+    with ProgressView(out) as view:
+        summary = run_grid(
+            planned, out, data_dir, jobs=jobs, engine=engine, retry_failed=retry_failed, fail_fast=fail_fast,
+            device=choose_device(device), check=lambda: check_grid(planned, data_dir, view.say), report=view,
+        )
+    for note in summary.notes:
+        typer.echo(note, err=True)
+    _finish(out, summary)
+
+
+def _finish(out: Path, summary) -> None:
+    """Write and show what there is; exit with status 1 where runs are missing."""
+    from equirgz.grid.publish import publish
+    from equirgz.report import format_table
+
+    if summary.complete and not summary.finished:
+        typer.echo(f"nothing to do: all {summary.planned} runs are finished")
+    if summary.found + summary.finished:
+        published = publish(out)
+        typer.echo(f"\n{format_table(out)}\n")
+        typer.echo(f"rows    {out / 'rows.csv'}")
+        typer.echo(f"tables  {len(published.tables)} files in {out / 'tables'}")
+        for figure in (path for path in published.figures if path.suffix == ".png"):
+            typer.echo(f"figure  {figure}")
+    if not summary.complete:
+        missing = summary.planned - summary.found - summary.finished - summary.failed
+        typer.echo(
+            f"{summary.failed} of {summary.planned} runs failed, {missing} are missing; "
+            f"see `equirgz bench status {out}`, mend the cause and start again with --retry-failed",
+            err=True,
+        )
+        raise typer.Exit(1)
+
+
+def _show_plan(grid, data_dir: Path | None, jobs: int) -> None:
+    """Print the cells of a grid and what they will cost."""
+    from equirgz.grid.estimate import estimate_seconds, format_duration
+    from equirgz.grid.preflight import check_grid
+
+    checked = check_grid(grid, data_dir)
+    seeds = ("seed", "split_seed", "replicate")
+    cells: dict[str, list] = {}
+    for point in grid.points:
+        cells.setdefault(point.config.cell_key(), []).append(point)
+    for points in cells.values():
+        labels = {key: value for key, value in points[0].labels.items() if key not in seeds}
+        typer.echo(f"{' '.join(f'{k}={v}' for k, v in labels.items()) or 'one cell'}: {len(points)} runs")
+    total, wall = estimate_seconds(grid, checked, jobs)
+    typer.echo(
+        f"{grid.name}: {len(grid.points)} runs in {len(cells)} cells; about {format_duration(total)} of training on "
+        f"one core, {format_duration(wall)} with --jobs {jobs} (multiply-adds x 3 x batch x steps at this machine's "
+        "measured speed; loading and evaluation come on top)"
+    )
+
+
+@bench.command()
+def status(folder: Folder) -> None:
+    """Show how many runs of a grid are finished, failed, running and missing; also while it runs elsewhere."""
+    from equirgz.grid.status import describe_status
+
+    for line in describe_status(folder):
+        typer.echo(line)
+
+
+@bench.command()
+def tables(folder: Folder) -> None:
+    """Collect the finished runs (where cells/ is there) and write tables/ as csv, md and tex."""
+    from equirgz.grid.collect import collect
+    from equirgz.report import format_table, write_tables
+
+    if (folder / "cells").is_dir():
+        collect(folder)
+    for path in write_tables(folder):
+        typer.echo(str(path))
+    typer.echo(f"\n{format_table(folder)}")
+
+
+@bench.command()
+def figures(folder: Folder) -> None:
+    """Collect the finished runs (where cells/ is there) and write figures/ as png and svg."""
+    from equirgz.grid.collect import collect
+    from equirgz.report import write_figures
+
+    if (folder / "cells").is_dir():
+        collect(folder)
+    for path in write_figures(folder):
+        typer.echo(str(path))

@@ -1,0 +1,37 @@
+"""``equirgz data``: which datasets there are, and whether their archives are whole."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Annotated
+
+import typer
+
+from equirgz.cli.options import DataDir
+
+data = typer.Typer(help="Datasets: list them, fetch their archives, check them.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="A registered dataset, e.g. mirabest_confident.")]
+
+
+@data.command("list")
+def list_() -> None:
+    """List the registered datasets, each with its first line of documentation."""
+    from equirgz.data import DATASETS
+
+    for name in DATASETS:
+        text = inspect.getdoc(DATASETS.get(name)) or ""
+        typer.echo(f"{name:22s} {text.splitlines()[0] if text else ''}")
+
+
+@data.command()
+def check(name: Name, data_dir: DataDir = None) -> None:
+    """Read a dataset from the data root (archives are verified) and show its parts."""
+    from equirgz.data import load_data
+
+    loaded = load_data(name, data_dir)
+    parts = {"train": loaded.train, **loaded.tests}
+    if loaded.unlabelled is not None:
+        parts["unlabelled"] = loaded.unlabelled
+    for part, images in parts.items():
+        counts = ", ".join(f"{count} {label}" for label, count in images.class_counts().items())
+        typer.echo(f"{part:16s} {len(images):6d} images  {counts}  checksum {images.checksum}")

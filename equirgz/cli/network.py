@@ -1,0 +1,85 @@
+"""``equirgz models | train | embed | audit``: one network at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from equirgz.cli.options import DataDir, Device, Overrides, choose_device
+
+
+def models(
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern of names.")] = "*",
+    image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
+    group: Annotated[str, typer.Option("--group", help="Group of the steerable ones.")] = "C1",
+) -> None:
+    """List the registered backbones with their parameters, multiply-adds and number of features."""
+    from equirgz.backbones import create_backbone, list_backbones, measure_cost
+    from equirgz.errors import InputError
+
+    typer.echo(f"{'name':24s} {'group':>6s} {'features':>9s} {'parameters':>11s} {'multiply-adds':>14s}")
+    for name in list_backbones(pattern):
+        try:
+            backbone = create_backbone(name, group=group, image_size=image_size)
+        except InputError:  # a plain backbone has group C1 only
+            backbone = create_backbone(name, image_size=image_size)
+        cost = measure_cost(backbone)
+        typer.echo(
+            f"{name:24s} {backbone.group.name:>6s} {backbone.num_features:9d} {cost['parameters']:11d} "
+            f"{cost['multiply_adds']:14d}"
+        )
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML of one run (the fields of a grid's `base`).")],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the rows, the log and the encoder.")],
+    data_dir: DataDir = None,
+    overrides: Overrides = None,
+    device: Device = "auto",
+) -> None:
+    """Train and evaluate one run; write its JSON, its training log and its encoder."""
+    from equirgz.config import load_yaml
+    from equirgz.grid.plan import make_grid
+    from equirgz.grid.single import train_one
+
+    planned = make_grid({"name": "train", "base": load_yaml(config)}, overrides or (), source=config.name)
+    for line in train_one(planned.runs[0], out, data_dir, device=choose_device(device)):
+        typer.echo(line)
+
+
+def embed(
+    encoder: Annotated[Path, typer.Argument(help="Folder or file of a saved encoder.")],
+    images: Annotated[str, typer.Argument(metavar="INPUT", help="A registered dataset, or an .npz of images.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="CSV (or .npz) of source ids and features.")],
+    data_dir: DataDir = None,
+    device: Device = "auto",
+) -> None:
+    """Write the features that a saved encoder gives for every image of a dataset."""
+    from equirgz.grid.single import embed_images
+
+    n, features = embed_images(encoder, images, output, data_dir, device=choose_device(device))
+    typer.echo(f"{n} sources x {features} features -> {output}")
+
+
+def audit(
+    name: Annotated[str, typer.Argument(help="A registered backbone.")],
+    group: Annotated[str, typer.Option("--group", help="Group, e.g. D8.")] = "C1",
+    image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
+    full: Annotated[bool, typer.Option("--full", help="Every layer, angle and state.")] = False,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Also draw the errors, png or svg.")] = None,
+) -> None:
+    """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""
+    from equirgz.evaluate.audit import audit as run_audit
+
+    report = run_audit(name, group, image_size)
+    for line in report.lines(full):
+        typer.echo(line)
+    if figure is not None:
+        from equirgz.evaluate.audit_figure import plot_audit
+
+        plot_audit(report).savefig(figure)
+        typer.echo(f"figure {figure}")
+    if not report.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,42 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data-dir", help="Folder of the data archives; default: EQUIRGZ_DATA, else the user's cache."),
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the YAML (dotted, or an axis); repeatable."),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="cpu, cuda, cuda:N, or auto: a GPU where there is one.", metavar="DEVICE")
+]
+
+
+def count_cores() -> int:
+    """Return the number of processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def choose_device(name: str) -> str:
+    """Return "cpu" or "cuda[:N]" for the option's text; raise InputError where there is no such device."""
+    import torch
+
+    from equirgz.errors import InputError
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = name.partition(":")
+    if name != "cpu" and not (kind == "cuda" and (index == "" or index.isdigit())):
+        raise InputError(f"--device: expected cpu, cuda, cuda:N or auto, got {name!r}")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device: expected one of {torch.cuda.device_count()} CUDA devices, got {name!r}; use cpu")
+    return name
