@@ -15,6 +15,11 @@ import pandas as pd
 from equirgz.errors import DataError, explain
 
 
+def hash_index(index_N: np.ndarray) -> str:
+    """Return 16 hex digits that identify a list of indices."""
+    return hashlib.sha256(np.asarray(index_N, dtype="<i8").tobytes()).hexdigest()[:16]
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """``N`` images of sources with what is known about each.
@@ -29,6 +34,8 @@ class ImageSet:
     pixel_scale_arcsec : side of one pixel, arcsec; NaN where the images have no sky scale.
     position_deg_N2 : right ascension and declination (J2000, degrees), NaN where unknown; or None.
     table : one row per source with extras (redshift, las_arcsec, code, ...).
+    recipe : what made the pixels, where a recipe identifies them better than their last bits do
+        (simulations differ in rounding between processors); empty: the pixels identify themselves.
 
     Raises DataError when lengths disagree or a label is outside ``class_names``.
     """
@@ -41,6 +48,7 @@ class ImageSet:
     pixel_scale_arcsec: float = float("nan")
     position_deg_N2: np.ndarray | None = None
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recipe: str = ""
 
     def __post_init__(self) -> None:
         image_NHW = np.ascontiguousarray(self.image_NHW)
@@ -97,9 +105,10 @@ class ImageSet:
 
     @cached_property
     def checksum(self) -> str:
-        """First 16 hex digits of SHA-256 over pixels, labels and class names."""
-        digest = hashlib.sha256(repr((self.image_NHW.shape, self.image_NHW.dtype.str)).encode())
-        digest.update(self.image_NHW.data if self.image_NHW.size else b"")
+        """First 16 hex digits of SHA-256 over pixels (or the recipe that made them), labels and class names."""
+        digest = hashlib.sha256(repr((self.image_NHW.shape, self.image_NHW.dtype.str, self.recipe)).encode())
+        if self.image_NHW.size and not self.recipe:
+            digest.update(self.image_NHW.data)
         digest.update(self.label_N.tobytes())
         digest.update("\0".join(self.class_names).encode())
         return digest.hexdigest()[:16]
@@ -124,6 +133,7 @@ class ImageSet:
             source_id_N=self.source_id_N[index_N],
             position_deg_N2=None if position is None else position[index_N],
             table=self.table.iloc[index_N],
+            recipe=f"{self.recipe}[{hash_index(index_N)}]" if self.recipe else "",
         )
 
     def without_labels(self) -> ImageSet:

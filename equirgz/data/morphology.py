@@ -48,18 +48,18 @@ def draw_sources(
 ) -> Sources:
     """Draw one random source per entry of ``kind_N`` (an index into CLASS_NAMES).
 
-    Largest angular sizes are log-normal about 60 (FRI, bent) and 45 arcsec (FRII), flux densities
+    Largest angular sizes are log-normal about 60 (FRI, bent) and 40 arcsec (FRII), flux densities
     log-normal about 60-80 mJy, as in MiraBest; ``size_scale`` and ``flux_scale`` multiply them.
     """
     n = len(kind_N)
     g = generator
     las_N = _pick(
-        kind_N, np.clip(60 * g.lognormal(0, 0.5, n), 18, 230), np.clip(45 * g.lognormal(0, 0.65, n), 14, 230),
+        kind_N, np.clip(60 * g.lognormal(0, 0.5, n), 24, 230), np.clip(40 * g.lognormal(0, 0.7, n), 14, 230),
         np.clip(65 * g.lognormal(0, 0.45, n), 24, 230), g.uniform(0.3, 6, n),
     ) * size_scale
-    flux_N = flux_scale * np.clip(
-        _pick(kind_N, 0.06, 0.08, 0.08, 0.03) * g.lognormal(0, 0.9, n), _pick(kind_N, 8e-3, 8e-3, 1e-2, 3e-3), 3.0
-    ).astype(np.float32)
+    faintest_N = 3e-3 + 2.5e-4 * las_N  # surveys select on surface brightness
+    flux_N = np.clip(_pick(kind_N, 0.06, 0.08, 0.08, 0.03) * g.lognormal(0, 0.9, n), faintest_N, 3.0)
+    flux_N = (flux_scale * flux_N).astype(np.float32)
     length_NS = _arm_lengths(kind_N, las_N, g)
     spine = _spines(kind_N, length_NS, g)
     shares = _flux_shares(kind_N, g)
@@ -90,10 +90,10 @@ def _spines(kind_N: np.ndarray, length_NS: np.ndarray, g: np.random.Generator) -
     # kappa > 0 turns both arms to the same side; s_shape turns them to opposite sides
     wide_N = g.random(n) < 0.6
     bent_N = np.where(wide_N, g.uniform(0.7, 1.4, n), g.uniform(1.3, 2.4, n))
-    kappa_N = _pick(kind_N, np.abs(g.normal(0, 0.22, n)), np.abs(g.normal(0, 0.08, n)), bent_N, 0.0)
-    s_shape_N = _pick(kind_N, g.normal(0, 0.25, n), g.normal(0, 0.07, n), g.normal(0, 0.1, n), 0.0)
+    kappa_N = _pick(kind_N, np.abs(g.normal(0, 0.28, n)), np.abs(g.normal(0, 0.12, n)), bent_N, 0.0)
+    s_shape_N = _pick(kind_N, g.normal(0, 0.3, n), g.normal(0, 0.1, n), g.normal(0, 0.2, n), 0.0)
     t_bend_N = _pick(kind_N, 0.6, 0.8, g.uniform(0.15, 0.6, n), 1.0)
-    wiggle_NS = g.normal(0, 1, (n, 2)) * _pick(kind_N, 0.22, 0.03, 0.15, 0.0)[:, None]
+    wiggle_NS = g.normal(0, 1, (n, 2)) * _pick(kind_N, 0.35, 0.06, 0.3, 0.0)[:, None]
     phase_NS, waves_NS = g.uniform(0, 2 * np.pi, (n, 2)), g.uniform(0.6, 1.6, (n, 2))
     turn_NK = np.tanh(t_K / t_bend_N[:, None]) / np.tanh(1 / t_bend_N[:, None])
     sign_S = np.array([1.0, -1.0])
@@ -126,16 +126,17 @@ def _flux_shares(kind_N: np.ndarray, g: np.random.Generator) -> dict[str, np.nda
     """Return the flux shares of core (N,) and of jets, lobes and hot spots on both sides (N, 2)."""
     n = len(kind_N)
     core_N = np.clip(
-        _pick(kind_N, 0.08 * g.lognormal(0, 0.8, n), 0.02 * g.lognormal(0, 1.1, n), 0.1 * g.lognormal(0, 0.7, n), 0.6),
+        _pick(kind_N, 0.06 * g.lognormal(0, 1.0, n), 0.03 * g.lognormal(0, 1.2, n), 0.08 * g.lognormal(0, 0.9, n), 0.6),
         0, 0.6,
     )
     rest_N = 1 - core_N
     hot_N = rest_N * _pick(
-        kind_N, np.where(g.random(n) < 0.3, g.uniform(0.02, 0.1, n), 0), g.uniform(0.08, 0.6, n),
+        kind_N, np.where(g.random(n) < 0.4, g.uniform(0.02, 0.1, n), 0), g.uniform(0.08, 0.55, n),
         np.where(g.random(n) < 0.5, g.uniform(0.03, 0.15, n), 0), 0.4,
     )
     jet_N = (rest_N - hot_N) * _pick(
-        kind_N, g.uniform(0.65, 1.0, n), np.clip(0.05 * g.lognormal(0, 0.9, n), 0, 0.35), 1.0, 1.0
+        kind_N, np.where(g.random(n) < 0.4, g.uniform(0.5, 0.8, n), g.uniform(0.8, 1.0, n)),
+        np.clip(0.05 * g.lognormal(0, 0.9, n), 0, 0.25), g.uniform(0.7, 1.0, n), 1.0,
     )
     lobe_N = rest_N - hot_N - jet_N
     cos_i_N = g.uniform(0, 0.9, n)
@@ -146,7 +147,7 @@ def _flux_shares(kind_N: np.ndarray, g: np.random.Generator) -> dict[str, np.nda
         near_N = ratio_N / (1 + ratio_N)
         return (total_N[:, None] * np.stack([near_N, 1 - near_N], 1)).astype(np.float32)
 
-    spread_N = _pick(kind_N, 0.25, 0.35, 0.25, 0.3)
+    spread_N = _pick(kind_N, 0.3, 0.4, 0.3, 0.3)
     return {
         "core_N": core_N,
         "jet_NS": sides(jet_N, ratio_N * np.exp(g.normal(0, spread_N))),
@@ -178,30 +179,30 @@ def _knotty(t_NSP: np.ndarray, strength: float, g: np.random.Generator) -> np.nd
 def _jets(kind_N, length_NS, spine, share_NS, g):
     """Plumes: flux per length ~ t^a exp(-t/tau), width growing from the flare outwards."""
     n = len(kind_N)
-    rise_N = _pick(kind_N, g.uniform(0.1, 1.6, n), 0.0, g.uniform(0.3, 1.6, n), 0.0)
-    tau_N = _pick(kind_N, g.uniform(0.16, 0.36, n), 3.0, g.uniform(0.2, 0.42, n), 1.0)
+    rise_N = _pick(kind_N, g.uniform(0.0, 1.7, n), 0.0, g.uniform(0.2, 2.0, n), 0.0)
+    tau_N = _pick(kind_N, g.uniform(0.15, 0.32, n), 3.0, g.uniform(0.18, 0.4, n), 1.0)
     t = g.standard_gamma(rise_N[:, None, None] + 1, (n, 2, _N_JET), dtype=np.float32) * tau_N[:, None, None]
     uniform = g.random((n, 2, _N_JET), dtype=np.float32)
     t = np.where(t > 1.0, uniform ** _pick(kind_N, 0.7, 1, 0.7, 1)[:, None, None], t)
-    opening_N = _pick(kind_N, g.uniform(0.07, 0.2, n), 0.012, g.uniform(0.06, 0.15, n), 0.1)
+    opening_N = _pick(kind_N, g.uniform(0.05, 0.22, n), 0.012, g.uniform(0.05, 0.2, n), 0.1)
     flare_N = _pick(kind_N, g.uniform(0.4, 1.0, n), 1.0, g.uniform(0.5, 1.2, n), 1.0)
     width = length_NS[:, :, None] * opening_N[:, None, None] * (0.1 + t ** flare_N[:, None, None])
     across = width * g.standard_normal((n, 2, _N_JET), dtype=np.float32)
-    return (*_along(spine, t, across), _spread_flux(share_NS, _knotty(t, 0.5, g)))
+    return (*_along(spine, t, across), _spread_flux(share_NS, _knotty(t, 0.9, g)))
 
 
 def _lobes(kind_N, length_NS, spine, share_NS, g):
     """Backflow: an ellipsoid from the end back over a share of the arm, brightest near the end (FRII)."""
     n = len(kind_N)
-    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.35, 1.0, (n, 2)), 1.0)[:, :, None]
-    lean_N = _pick(kind_N, g.uniform(0.6, 1.0, n), g.uniform(1.0, 2.2, n), 1.0, 1.0)
+    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.3, 1.0, (n, 2)), g.uniform(0.5, 1.0, (n, 2)))[:, :, None]
+    lean_N = _pick(kind_N, g.uniform(0.6, 1.2, n), g.uniform(0.9, 2.2, n), g.uniform(0.8, 1.4, n), 1.0)
     depth = g.random((n, 2, _N_LOBE), dtype=np.float32) ** lean_N[:, None, None]
     t = (1 - back_NS * depth).astype(np.float32)
-    axial_NS = _pick(kind_N, g.uniform(0.15, 0.3, n), g.uniform(0.12, 0.32, n), 0.15, 0.2)[:, None]
+    axial_NS = _pick(kind_N, g.uniform(0.15, 0.4, n), g.uniform(0.12, 0.4, n), g.uniform(0.12, 0.3, n), 0.2)[:, None]
     half_width = (axial_NS * length_NS)[:, :, None] * (0.12 + 2 * np.sqrt(depth * (1 - depth)))
     radius = np.sqrt(g.random((n, 2, _N_LOBE), dtype=np.float32))
     across = half_width * radius * np.cos(2 * np.pi * g.random((n, 2, _N_LOBE), dtype=np.float32))
-    return (*_along(spine, t, across.astype(np.float32)), _spread_flux(share_NS, _knotty(t, 0.35, g)))
+    return (*_along(spine, t, across.astype(np.float32)), _spread_flux(share_NS, _knotty(t, 0.5, g)))
 
 
 def _hot_spots(kind_N, length_NS, spine, share_NS, g):
@@ -210,7 +211,7 @@ def _hot_spots(kind_N, length_NS, spine, share_NS, g):
     sides = (n, 2)
     place_NS = np.choose(
         kind_N[:, None],
-        [g.uniform(0.2, 0.7, sides), g.uniform(0.86, 1.0, sides), g.uniform(0.15, 0.5, sides), np.ones(sides)],
+        [g.uniform(0.2, 0.7, sides), g.uniform(0.84, 1.0, sides), g.uniform(0.15, 0.5, sides), np.ones(sides)],
     )
     size_NS = np.maximum(0.8, length_NS * g.uniform(0.02, 0.07, sides))[:, :, None]
     off_NS = (length_NS * g.normal(0, 0.05, sides))[:, :, None]

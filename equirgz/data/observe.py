@@ -65,6 +65,33 @@ def _noise_gain(beam: Beam, pixel_scale_arcsec: float, size: int) -> float:
     return float(np.sqrt((transform**2 * double).sum() / size**2))
 
 
+_SPIKE_ANGLES = 12
+
+
+@lru_cache(maxsize=16)
+def _spike_transforms(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.ndarray:
+    """Return transforms (12, size, size // 2 + 1) of six-armed sidelobes of peak 1, in 5-degree steps.
+
+    A Y-shaped array seen in a snapshot leaves three thin lines through every bright source, 60
+    degrees apart. A line of length l in the map is a line of width 1 / (2 pi l) across it here.
+    """
+    row, column = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
+    taper = beam_transform(beam, pixel_scale_arcsec, size).astype(np.float64)
+    width = 1.2 / size
+    patterns = []
+    for k in range(_SPIKE_ANGLES):
+        lines = np.zeros_like(taper)
+        for arm in range(3):
+            angle = np.deg2rad(60 * arm + 60 / _SPIKE_ANGLES * k)
+            across = row * np.cos(angle) + column * np.sin(angle)
+            lines += np.exp(-0.5 * (across / width) ** 2)
+        pattern = taper * lines
+        patterns.append(pattern / np.fft.irfft2(pattern, s=(size, size))[0, 0])
+    value = np.stack(patterns).astype(np.float32)
+    value.setflags(write=False)
+    return value
+
+
 def deposit(x_px_NP: np.ndarray, y_px_NP: np.ndarray, flux_NP: np.ndarray, size: int) -> np.ndarray:
     """Share each particle's flux among its four nearest pixels; outside the map it is lost.
 
@@ -78,11 +105,9 @@ def deposit(x_px_NP: np.ndarray, y_px_NP: np.ndarray, flux_NP: np.ndarray, size:
     flux = np.where(inside, flux_NP, 0)
     base = np.where(inside, row * size + column, 0).astype(np.int64)
     base += (np.arange(n) * size * size)[:, None]
-    sky = np.zeros(n * size * size)
-    for offset, weight in (
-        (0, (1 - right) * (1 - up)), (1, right * (1 - up)), (size, (1 - right) * up), (size + 1, right * up)
-    ):
-        sky += np.bincount((base + offset).ravel(), (flux * weight).ravel(), minlength=n * size * size)
+    place = np.stack([base, base + 1, base + size, base + size + 1])
+    share = np.stack([(1 - right) * (1 - up), right * (1 - up), (1 - right) * up, right * up]) * flux
+    sky = np.bincount(place.ravel(), share.ravel(), minlength=n * size * size)
     return sky.reshape(n, size, size).astype(np.float32)
 
 
@@ -104,12 +129,15 @@ def observe(
     generator: np.random.Generator,
     *,
     field_sources: float = 0.0,
+    sidelobe_level: float = 0.0,
     centring_px: float = 0.5,
 ) -> np.ndarray:
     """Return maps (N, size, size), float32, Jy/beam: beam * (sky + white noise) in one transform.
 
     The source's core lies at the centre to ``centring_px`` (rms), as catalogue positions do. The
-    noise has the rms asked for and the beam as its correlation. Edges wrap: keep sources inside.
+    noise has the rms asked for and the beam as its correlation. ``sidelobe_level`` is the median
+    height of the spikes that remain around a source, relative to its peak (log-normal, one draw and
+    one orientation per map). Edges wrap: keep sources inside.
     """
     n = len(sources.flux_jy_N)
     centre_N2 = (size - 1) / 2 + generator.normal(0, centring_px, (n, 2)).astype(np.float32)
@@ -122,5 +150,12 @@ def observe(
         level = np.float32(noise_jy_per_beam / _noise_gain(beam, pixel_scale_arcsec, size))
         sky += level * generator.standard_normal(sky.shape, dtype=np.float32)
     transform = scipy.fft.rfft2(sky, workers=1)
-    transform *= beam_transform(beam, pixel_scale_arcsec, size)
+    response = beam_transform(beam, pixel_scale_arcsec, size)
+    if sidelobe_level > 0:
+        level_N = (sidelobe_level * generator.lognormal(0, 0.8, n)).astype(np.float32)
+        spikes = _spike_transforms(beam, pixel_scale_arcsec, size)[generator.integers(0, _SPIKE_ANGLES, n)]
+        spikes *= level_N[:, None, None]
+        spikes += response
+        response = spikes
+    transform *= response
     return scipy.fft.irfft2(transform, s=(size, size), workers=1)

@@ -10,18 +10,17 @@ def clipped_std(image: np.ndarray, sigma: float = 3.0, maxiters: int = 5) -> flo
 
     Equal to ``astropy.stats.sigma_clipped_stats(image, sigma=sigma, maxiters=maxiters)[2]`` to
     rounding: pixels outside ``median +- sigma * std`` go, at most ``maxiters`` times or until none
-    goes. One sort makes every pass a range of a cumulative sum. NaN and infinite pixels are
+    goes. After one sort every pass is a range. NaN and infinite pixels are
     ignored; an image without a finite pixel gives NaN. The unit is that of the image.
     """
     value = np.sort(np.asarray(image).ravel())
-    value = value[np.isfinite(value)].astype(np.float64)
+    if len(value) and not (np.isfinite(value[0]) and np.isfinite(value[-1])):
+        value = value[np.isfinite(value)]
     if not len(value):
         return float("nan")
-    offset = value[len(value) // 2]  # sums about the median lose no digits
-    sum1 = np.concatenate([[0.0], np.cumsum(value - offset)])
-    sum2 = np.concatenate([[0.0], np.cumsum((value - offset) ** 2)])
+    value = value.astype(np.float64)
     low, high = 0, len(value)
-    std = _range_std(sum1, sum2, low, high)
+    std = _range_std(value, low, high)
     for _ in range(maxiters):
         middle = low + (high - low) // 2
         median = value[middle] if (high - low) % 2 else (value[middle - 1] + value[middle]) / 2
@@ -31,11 +30,10 @@ def clipped_std(image: np.ndarray, sigma: float = 3.0, maxiters: int = 5) -> flo
         if (new_low, new_high) == (low, high) or new_low >= new_high:
             break
         low, high = new_low, new_high
-        std = _range_std(sum1, sum2, low, high)
+        std = _range_std(value, low, high)
     return std
 
 
-def _range_std(sum1: np.ndarray, sum2: np.ndarray, low: int, high: int) -> float:
-    n = high - low
-    mean = (sum1[high] - sum1[low]) / n
-    return float(np.sqrt(max((sum2[high] - sum2[low]) / n - mean**2, 0.0)))
+def _range_std(value: np.ndarray, low: int, high: int) -> float:
+    part = value[low:high] - value[low:high].mean()
+    return float(np.sqrt(part @ part / len(part)))

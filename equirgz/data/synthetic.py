@@ -24,6 +24,8 @@ from equirgz.errors import InputError, check_choice, explain
 from equirgz.registry import check_keywords
 from equirgz.seeding import derive_seed
 
+#: raised whenever the same arguments give other sources; part of the checksum of every simulated set
+SIMULATOR_VERSION = 1
 RAW_SIZE, CUT_SIZE = 300, 150
 _CHUNK = 32
 
@@ -42,6 +44,7 @@ class Survey:
     flux_scale : factor on all flux densities.
     pixel_scale_arcsec : side of a pixel.
     field_sources : mean number of unrelated sources above 1 mJy in a raw 540-arcsec field.
+    sidelobe_level : median height of the residual sidelobe spikes, relative to the source's peak.
     class_balance : fraction of the first class (two classes), or one fraction per class; None: equal.
     """
 
@@ -53,13 +56,14 @@ class Survey:
     flux_scale: float = 1.0
     pixel_scale_arcsec: float = 1.8
     field_sources: float = 2.0
+    sidelobe_level: float = 0.003
     class_balance: float | tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         for key in ("beam_arcsec", "beam_axis_ratio", "size_scale", "flux_scale", "pixel_scale_arcsec"):
             if not getattr(self, key) > 0:
                 raise InputError(explain(f"synthetic_fr {key}", expected="a positive number", got=getattr(self, key)))
-        for key in ("noise_mjy_per_beam", "field_sources"):
+        for key in ("noise_mjy_per_beam", "field_sources", "sidelobe_level"):
             if not getattr(self, key) >= 0:
                 raise InputError(explain(f"synthetic_fr {key}", expected="zero or more", got=getattr(self, key)))
         if isinstance(self.class_balance, list):
@@ -96,7 +100,7 @@ def simulate_raw(
     sources = draw_sources(kind_N, generator, size_scale=survey.size_scale, flux_scale=survey.flux_scale)
     raw_NHW = observe(
         sources, beam, survey.noise_mjy_per_beam * 1e-3, survey.pixel_scale_arcsec, RAW_SIZE, generator,
-        field_sources=survey.field_sources,
+        field_sources=survey.field_sources, sidelobe_level=survey.sidelobe_level,
     )
     table = pd.DataFrame(
         {"kind": [CLASS_NAMES[k] for k in kind_N], "las_arcsec": sources.las_arcsec_N, "flux_jy": sources.flux_jy_N}
@@ -131,6 +135,7 @@ def simulate(
         class_names=tuple(classes),
         pixel_scale_arcsec=survey.pixel_scale_arcsec,
         table=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
+        recipe=f"{name} v{SIMULATOR_VERSION} n={n} seed={seed} {classes} {survey}",
     )
 
 
