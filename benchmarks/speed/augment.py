@@ -70,7 +70,8 @@ def measure(size: int, cut: int, batch: int, rounds: int, threads: int, device: 
     low, middle, high = np.quantile(seconds[:, 0] / seconds[:, 1], (0.25, 0.5, 0.75))
     pillow, equirgz = np.median(seconds, 0)
     return {
-        "task": "two views", "size_px": size, "cut_px": cut, "batch": batch, "threads": threads, "device": device, "rounds": rounds,
+        "task": "two views", "size_px": size, "cut_px": cut, "batch": batch, "threads": threads,
+        "device": device, "rounds": rounds,
         "pillow_seconds": round(float(pillow), 5), "equirgz_seconds": round(float(equirgz), 5),
         "ratio": round(float(middle), 2), "ratio_q25": round(float(low), 2), "ratio_q75": round(float(high), 2),
     }  # fmt: skip

@@ -40,9 +40,9 @@ class Pose:
         """Return whether nothing was drawn."""
         return all(getattr(self, part.name) is None for part in fields(self))
 
-    def apply(self, x_BCHW: Tensor) -> Tensor:
-        """Return the images at this pose, by one interpolation."""
-        if self.is_identity():
+    def apply(self, x_BCHW: Tensor, out_size: int | None = None) -> Tensor:
+        """Return the images at this pose, by one interpolation, ``out_size`` pixels from the centre."""
+        if self.is_identity() and out_size in (None, x_BCHW.shape[-1]):
             return x_BCHW
         return warp(
             x_BCHW,
@@ -51,6 +51,7 @@ class Pose:
             1.0 if self.scale_B2 is None else self.scale_B2,
             self.shift_px_B2,
             shear_B2=self.shear_B2,
+            out_size=out_size,
         )
 
 
@@ -65,9 +66,11 @@ class Augmentation:
     ----------
     name : registered name.
     draw_pose : draws one pose per sample from the generator; None leaves every pixel where it is.
-    photometry : functions of (x_BCHW, generator), applied in order after the warp.
+    photometry : functions of (x_BCHW, generator), applied in order after the warp; they may work in place.
     mask : multiply by the inscribed disk.
     mask_margin_px : how far the disk's rim lies inside the image's border, pixels.
+    size_px : side of the view, cut from the centre of the turned image, so that its corners show
+        what lies outside the cut and not blanks; None: the side of the input.
     """
 
     def __init__(
@@ -78,11 +81,13 @@ class Augmentation:
         *,
         mask: bool = True,
         mask_margin_px: float = 0.0,
+        size_px: int | None = None,
     ) -> None:
         self.name = name
         self.photometry = photometry
         self.mask = mask
         self.mask_margin_px = mask_margin_px
+        self.size_px = size_px
         self._draw_pose = draw_pose
 
     def draw_pose(self, batch: int, size: int, generator: torch.Generator) -> Pose:
@@ -91,7 +96,10 @@ class Augmentation:
 
     def make_view(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Return the view before the mask."""
-        y_BCHW = self.draw_pose(x_BCHW.shape[0], x_BCHW.shape[-1], generator).apply(x_BCHW)
+        size = self.size_px or x_BCHW.shape[-1]
+        y_BCHW = self.draw_pose(x_BCHW.shape[0], size, generator).apply(x_BCHW, size)
+        if self.photometry and y_BCHW is x_BCHW:
+            y_BCHW = x_BCHW.clone()
         for change in self.photometry:
             y_BCHW = change(y_BCHW, generator)
         return y_BCHW
@@ -115,9 +123,10 @@ class Augmentation:
                 )
             )
         y_BCHW = self.make_view(x_BCHW, generator)
-        if self.mask:
-            return y_BCHW * disk_mask(x_BCHW.shape[-1], self.mask_margin_px, like=x_BCHW)
-        return y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW
+        if not self.mask:
+            return y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW
+        disk_HW = disk_mask(y_BCHW.shape[-1], self.mask_margin_px, like=y_BCHW)
+        return y_BCHW * disk_HW if y_BCHW is x_BCHW else y_BCHW.mul_(disk_HW)
 
     def __repr__(self) -> str:
         return f"Augmentation({self.name!r})"

@@ -126,11 +126,12 @@ def byol_radio(
     blur_probability: float = 0.1,
     mask: bool = True,
     mask_margin_px: float = 0.0,
+    size_px: int | None = None,
 ) -> Augmentation:
     """The view of the radio BYOL recipe (arXiv 2305.16127): turn, resized crop, flips, jitter, blur.
 
     Turn and crop are one bilinear interpolation here; the published code turned by nearest pixels
-    and then resized. Its central crop to 70 pixels is the data section's ``crop``.
+    and then resized. Its central crop of 150 to 70 pixels is ``size_px=70``, or the data section's ``crop``.
     """
     draw = make_pose_drawer(
         max_angle_deg=max_angle_deg,
@@ -142,4 +143,6 @@ def byol_radio(
         make_jitter(brightness, contrast, jitter_probability),
         make_blur(tuple(blur_sigma_px), blur_probability),
     )
-    return Augmentation("byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px)
+    return Augmentation(
+        "byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px, size_px=size_px
+    )

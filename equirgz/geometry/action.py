@@ -55,6 +55,7 @@ def warp(
     shift_px_B2: Tensor | None = None,
     mode: str = "bilinear",
     shear_B2: Tensor | None = None,
+    out_size: int | None = None,
 ) -> Tensor:
     """Reflect, rotate, magnify, shear and shift each image in one interpolation (law: module docstring).
 
@@ -67,6 +68,7 @@ def warp(
     shift_px_B2 : (columns, rows) in pixels by which the content moves.
     mode : ``"bilinear"`` or ``"nearest"`` or ``"bicubic"``.
     shear_B2 : (k_c, k_r): columns move by k_c per row downwards, rows by k_r per column.
+    out_size : side of the result, about the same centre; None: the side of the input.
 
     Raises InputError when the images are not square.
     """
@@ -87,13 +89,21 @@ def warp(
         & (shift_B2 == 0).all(1)
         & (shear_B2 == 0).all(1)
     )
+    out_size = height if out_size is None else out_size
+    margin = height - out_size
+    if margin:
+        exact_B = exact_B & (margin > 0) & (margin % 2 == 0)
+    source_BCHW = x_BCHW
+    if margin > 0 and margin % 2 == 0:
+        inner = slice(margin // 2, height - margin // 2)
+        source_BCHW = x_BCHW[..., inner, inner]
     if bool(exact_B.all()):
-        return _turn_each(x_BCHW, quarter_B, reflect_B)
+        return _turn_each(source_BCHW, quarter_B, reflect_B)
     inverse_B22 = _inverse_matrix(angle_B, reflect_B, scale_B2, shear_B2)
-    y_BCHW = _interpolate(x_BCHW, inverse_B22, shift_B2, mode)
+    y_BCHW = _interpolate(x_BCHW, inverse_B22, shift_B2, mode, out_size)
     if bool(exact_B.any()):
         index_b = torch.nonzero(exact_B)[:, 0].to(x_BCHW.device)
-        y_BCHW[index_b] = _turn_each(x_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
+        y_BCHW[index_b] = _turn_each(source_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
     return y_BCHW
 
 
@@ -127,10 +137,10 @@ def _inverse_matrix(angle_B: Tensor, reflect_B: Tensor, scale_B2: Tensor, shear_
     return linear_B22 @ (unshear_B22 / (1.0 - column_B * row_B)[:, None, None])
 
 
-def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: str) -> Tensor:
+def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: str, out_size: int) -> Tensor:
     size = x_BCHW.shape[-1]
     # The grid is a sum over its axes, so only one pass over the pixels is made, in their own type.
-    axis_W = (torch.arange(size, dtype=torch.float64) - (size - 1) / 2) * (2.0 / size)
+    axis_W = (torch.arange(out_size, dtype=torch.float64) - (out_size - 1) / 2) * (2.0 / size)
     offset_B2 = torch.einsum("bij,bj->bi", inverse_B22, shift_B2 * (2.0 / size))
     inverse_2B2, offset_2B1 = inverse_B22.transpose(0, 1), offset_B2.T[:, :, None]
     column_2BW = inverse_2B2[:, :, :1] * axis_W

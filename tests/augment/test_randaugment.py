@@ -107,6 +107,17 @@ def test_byol_view_changes_brightness_and_keeps_the_sky_blank_without_contrast()
     assert torch.equal(sky, torch.zeros_like(sky))
 
 
+def test_a_central_cut_joins_the_same_interpolation() -> None:
+    x = torch.rand(3, 1, 30, 30, dtype=torch.float64)
+    angle = torch.tensor([17.0, 90.0, -200.0])
+    assert torch.allclose(warp(x, angle, True, out_size=20), warp(x, angle, True)[..., 5:25, 5:25], atol=1e-12)
+    assert torch.equal(warp(x, 90.0, out_size=20), turn_lattice(x, 1)[..., 5:25, 5:25])
+    assert torch.allclose(warp(x, 0.0, out_size=32)[..., 1:-1, 1:-1], x, atol=1e-12)
+    assert warp(x, 90.0, out_size=21).shape == (3, 1, 21, 21)
+    y = create_augmentation("byol_radio", size_px=20, mask=False, brightness=0, contrast=0)(x + 1, _rng())
+    assert y.shape == (3, 1, 20, 20) and y.min() > 0.9  # no blank corner: the turned image reaches beyond the cut
+
+
 def test_strong_is_stronger_than_weak() -> None:
     """Weak views keep the distribution of fluxes; strong ones do not."""
     x = make_smooth_images(1, 33, seed=1, dtype=torch.float32).abs().expand(100, 1, 33, 33) * disk_mask(33)
