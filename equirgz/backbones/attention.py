@@ -65,8 +65,7 @@ class AttentionGateNet(Backbone):
         pairs = [gate(maps, pooled[-1]) for gate, maps in zip(self.gates, pooled[:-1], strict=True)]
         return [y for y, _ in pairs], [alpha for _, alpha in pairs]
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        self.check_input(x_BCHW)
+    def features(self, x_BCHW: Tensor) -> Tensor:
         return torch.cat([y_BFHW.mean((-2, -1)) for y_BFHW in self._gated(x_BCHW)[0]], 1)
 
     def attention_maps(self, x_BCHW: Tensor) -> list[Tensor]:

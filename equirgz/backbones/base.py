@@ -66,10 +66,20 @@ class Backbone(nn.Module):
         self.check_input(x_BCHW)
         return self.maps(x_BCHW).unflatten(1, (-1, self.group.order))
 
+    def features(self, x_BCHW: Tensor) -> Tensor:
+        """Return features (B, num_features) of images whose shape was checked."""
+        return self.read_out(self.maps(x_BCHW))
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """Return features h_BF (B, num_features)."""
         self.check_input(x_BCHW)
-        return self.read_out(self.maps(x_BCHW))
+        return self.features(x_BCHW)
+
+    def to_plain(self) -> nn.Module:
+        """Return the same encoder out of ordinary layers (see :mod:`equirgz.backbones.plain`)."""
+        from equirgz.backbones.plain import to_plain
+
+        return to_plain(self)
 
     def check_input(self, x_BCHW: Tensor) -> None:
         """Raise InputError unless the batch is (B, in_channels, image_size, image_size)."""

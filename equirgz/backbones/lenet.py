@@ -114,7 +114,7 @@ class SequentialBackbone(Backbone):
             layers.append(nn.ReLU())
             size = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
             if stage < n_stages - 1 or pool_last:
-                layers.append(_make_pool(pool, pool_window))
+                layers.append(_make_pool(pool, count * group.order, pool_window))
                 size = _pooled_size(size, pool, pool_window)
             if dropout:
                 layers.append(FieldDropout(group, dropout))
@@ -141,11 +141,11 @@ class SequentialBackbone(Backbone):
         return [*self.stages, self.head] if any(True for _ in self.head.parameters()) else list(self.stages)
 
 
-def _make_pool(pool: str, window: int) -> nn.Module:
+def _make_pool(pool: str, channels: int, window: int) -> nn.Module:
     if pool == "antialiased_avg":
-        return AntialiasedAvgPool2d()
+        return AntialiasedAvgPool2d(channels)
     if pool == "antialiased_max":
-        return AntialiasedMaxPool2d(window)
+        return AntialiasedMaxPool2d(channels, window)
     return nn.MaxPool2d(window, 2, window // 2 if window % 2 else 0)
 
 

@@ -16,7 +16,7 @@ Legend: K basis functions, P pixels of the filter (row-major), G group elements.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 
 import numpy as np
 
@@ -152,7 +152,7 @@ class FilterBasis:
         return np.einsum("glk,lp->gkp", self.action_GKK(group), self.values_KP)
 
 
-@lru_cache(maxsize=None)
+@cache
 def default_frequencies(kernel_size: int) -> tuple[int, ...]:
     """Return the band limit per ring that e2cnn and escnn use: 0 at the centre, 2 at the rim, and in
     between 2r for odd r, 2r - 1 for even r.

@@ -20,9 +20,9 @@ from equirgz.geometry.group import Group
 class _GaussianDownsample(nn.Module):
     """Depthwise blur with a normalised Gaussian and stride: the shared half of both pools below."""
 
-    def __init__(self, sigma: float, stride: int) -> None:
+    def __init__(self, channels: int, sigma: float, stride: int) -> None:
         super().__init__()
-        self.sigma, self.stride = sigma, stride
+        self.channels, self.sigma, self.stride = channels, sigma, stride
         self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
         self.register_buffer("kernel_HW", self._exact_kernel().to(torch.get_default_dtype()), persistent=False)
 
@@ -38,10 +38,17 @@ class _GaussianDownsample(nn.Module):
         self.kernel_HW = self._exact_kernel().to(device=self.kernel_HW.device, dtype=self.kernel_HW.dtype)
         return self
 
+    def to_conv2d(self) -> nn.Conv2d:
+        """Return the ordinary depthwise convolution with the same outputs."""
+        plain = nn.Conv2d(
+            self.channels, self.channels, 2 * self.half_width + 1, self.stride, self.half_width, groups=self.channels, bias=False
+        ).to(self.kernel_HW)
+        plain.weight.data.copy_(self.kernel_HW.expand_as(plain.weight))
+        return plain
+
     def blur(self, x_BCHW: Tensor) -> Tensor:
-        channels = x_BCHW.shape[1]
-        kernel = self.kernel_HW.to(x_BCHW.dtype).expand(channels, 1, -1, -1)
-        return F.conv2d(x_BCHW, kernel, stride=self.stride, padding=self.half_width, groups=channels)
+        kernel = self.kernel_HW.to(x_BCHW.dtype).expand(self.channels, 1, -1, -1)
+        return F.conv2d(x_BCHW, kernel, stride=self.stride, padding=self.half_width, groups=self.channels)
 
 
 class AntialiasedAvgPool2d(_GaussianDownsample):
@@ -50,14 +57,18 @@ class AntialiasedAvgPool2d(_GaussianDownsample):
     Shape: (B, C, H, W) -> (B, C, H', W') with H' = (H - 1) // stride + 1. Linear, so NaN spreads.
     """
 
-    def __init__(self, sigma: float = 0.6, stride: int = 2) -> None:
-        super().__init__(sigma, stride)
+    def __init__(self, channels: int, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(channels, sigma, stride)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.blur(x_BCHW)
 
+    def to_plain(self) -> nn.Module:
+        """Return the ordinary layers with the same outputs."""
+        return self.to_conv2d()
+
     def extra_repr(self) -> str:
-        return f"sigma={self.sigma}, stride={self.stride}"
+        return f"{self.channels}, sigma={self.sigma}, stride={self.stride}"
 
 
 class AntialiasedMaxPool2d(_GaussianDownsample):
@@ -67,16 +78,20 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
     published networks is not (half a pixel off) and is kept for reproduction.
     """
 
-    def __init__(self, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
-        super().__init__(sigma, stride)
+    def __init__(self, channels: int, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(channels, sigma, stride)
         self.window = window
         self.window_padding = window // 2 if window % 2 else 0
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.blur(F.max_pool2d(x_BCHW, self.window, 1, self.window_padding))
 
+    def to_plain(self) -> nn.Module:
+        """Return the ordinary layers with the same outputs."""
+        return nn.Sequential(nn.MaxPool2d(self.window, 1, self.window_padding), self.to_conv2d())
+
     def extra_repr(self) -> str:
-        return f"window={self.window}, sigma={self.sigma}, stride={self.stride}"
+        return f"{self.channels}, window={self.window}, sigma={self.sigma}, stride={self.stride}"
 
 
 class GroupPooling(nn.Module):

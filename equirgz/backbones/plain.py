@@ -1,0 +1,86 @@
+"""``to_plain``: the same network out of ordinary torch.nn layers, for export and deployment.
+
+Every steerable layer has an ordinary twin (expanded Conv2d, repeated BatchNorm2d, fixed depthwise
+Conv2d). The result needs nothing of equirgz to run once exported, and gives the same outputs in
+eval mode.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from equirgz.backbones.base import Backbone
+from equirgz.nn.conv import GroupConv2d
+from equirgz.nn.dropout import FieldDropout
+from equirgz.nn.norm import FieldBatchNorm2d
+from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d
+
+
+class PlainEncoder(nn.Module):
+    """Images (B, C, H, W) to features (B, num_features) through ordinary layers, in eval mode only."""
+
+    def __init__(self, network: Backbone) -> None:
+        super().__init__()
+        self.network = network
+        self.num_features = network.num_features
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.network.features(x_BCHW)
+
+
+def to_plain(backbone: Backbone) -> PlainEncoder:
+    """Return ``backbone`` with every steerable layer replaced by its ordinary twin, in eval mode.
+
+    The outputs agree to 1e-5 (float32) and the original is left as it is. Batch norms keep their
+    running statistics; dropout vanishes. The shape check of the input is left out: a traced graph
+    has a fixed image size anyway.
+    """
+    plain = copy.deepcopy(backbone).eval()
+    _replace(plain)
+    for parameter in plain.parameters():
+        parameter.requires_grad_(False)
+    return PlainEncoder(plain).eval()
+
+
+def _replace(module: nn.Module) -> None:
+    for name, child in module.named_children():
+        twin = _twin(child)
+        if twin is None:
+            _replace(child)
+        else:
+            setattr(module, name, twin.eval())
+
+
+def _twin(module: nn.Module) -> nn.Module | None:
+    if isinstance(module, GroupConv2d):
+        return module.to_conv2d()
+    if isinstance(module, FieldBatchNorm2d):
+        return module.to_batch_norm()
+    if isinstance(module, FieldDropout):
+        return nn.Identity()
+    if isinstance(module, AntialiasedAvgPool2d | AntialiasedMaxPool2d):
+        return module.to_plain()
+    return None
+
+
+def export_onnx(plain: PlainEncoder, path: Any, image_size: int, in_channels: int = 1) -> None:
+    """Write ``plain`` as an ONNX file with a dynamic batch (extra ``onnx``).
+
+    Inputs ``images`` (B, C, H, W), output ``features`` (B, F). Needs onnx and onnxscript.
+    """
+    example = torch.zeros(2, in_channels, image_size, image_size)
+    batch = torch.export.Dim("batch", min=1)
+    torch.onnx.export(
+        plain,
+        (example,),
+        str(path),
+        input_names=["images"],
+        output_names=["features"],
+        dynamic_shapes=({0: batch},),
+        dynamo=True,
+        verbose=False,
+    )

@@ -1,0 +1,64 @@
+"""Layers of published networks that this project would not choose, kept to reproduce them."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, explain
+from equirgz.geometry.group import Group
+
+
+class SoftDiskMask(nn.Module):
+    """The disk mask of the published steerable networks (arXiv 2102.08252, 2111.04742), soft at its edge.
+
+        m(r) = 1 for r <= t, else exp(-(r^2 - t^2) / sigma^2),      t = (1 - margin / 100) (size - 1) / 2,
+
+    with r in pixels from the centre, ``margin`` in per cent and ``sigma`` = 2 pixels. Light outside
+    the disk still leaks in, so it tells a rotated corner; :class:`equirgz.nn.DiskMask` does not.
+    Shape: (B, C, size, size) -> the same. Raises InputError for another size.
+    """
+
+    def __init__(self, size: int, margin_percent: float = 0.0, sigma_px: float = 2.0) -> None:
+        super().__init__()
+        self.size, self.margin_percent, self.sigma_px = size, margin_percent, sigma_px
+        axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+        edge = (1.0 - margin_percent / 100.0) * (size - 1) / 2
+        beyond_HW = (axis[:, None] ** 2 + axis[None, :] ** 2 - edge**2).clamp(min=0.0)
+        mask_HW = torch.exp(-beyond_HW / sigma_px**2).to(torch.get_default_dtype())
+        self.register_buffer("mask_HW", mask_HW, persistent=False)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if tuple(x_BCHW.shape[-2:]) != (self.size, self.size):
+            expected = f"{self.size} x {self.size} pixels"
+            raise InputError(explain("disk mask", expected=expected, got=tuple(x_BCHW.shape[-2:])))
+        return x_BCHW * self.mask_HW
+
+    def extra_repr(self) -> str:
+        return f"size={self.size}, margin_percent={self.margin_percent}, sigma_px={self.sigma_px}"
+
+
+class PixelFieldDropout(nn.Module):
+    """In training, zero a field at single pixels with probability ``p``; all |G| channels share the draw.
+
+    Kept values are scaled by 1 / (1 - p). The law is equivariant in distribution. Neighbouring pixels
+    of a map are alike, so that this regularises less than :class:`equirgz.nn.FieldDropout`.
+    Shape: (B, F * |G|, H, W) -> the same.
+    """
+
+    def __init__(self, group: Group, p: float = 0.5) -> None:
+        super().__init__()
+        if not 0.0 <= p < 1.0:
+            raise InputError(explain("dropout", expected="0 <= p < 1", got=p))
+        self.group, self.p = group, p
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        if not self.training or self.p == 0.0:
+            return x_BCHW
+        x_BFGHW = x_BCHW.unflatten(1, (-1, self.group.order))
+        keep_BF1HW = F.dropout(torch.ones_like(x_BFGHW[:, :, :1]), self.p, True)
+        return (x_BFGHW * keep_BF1HW).flatten(1, 2)
+
+    def extra_repr(self) -> str:
+        return f"{self.group}, p={self.p}"
