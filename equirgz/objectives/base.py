@@ -58,6 +58,7 @@ class Objective(nn.Module):
         for it when there is none, unless ``needs_unlabelled``).
     unlabelled_ratio : unlabelled sources per batch, as a multiple of the batch size.
     no_weight_decay : names of parameters that must not decay, beyond norms and biases.
+    n_predictive_samples : how many samples :meth:`sample_logits` should be asked for.
     """
 
     views: ClassVar[Mapping[str, View]] = {"labelled": View("labelled")}
@@ -66,6 +67,7 @@ class Objective(nn.Module):
     needs_unlabelled: bool = False
     unlabelled_ratio: int = 1
     no_weight_decay: frozenset[str] = frozenset()
+    n_predictive_samples: int = 1
 
     def __init__(self, backbone: nn.Module, n_classes: int) -> None:
         super().__init__()
@@ -82,6 +84,16 @@ class Objective(nn.Module):
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the scalar loss of update ``step`` (0-based) of ``n_steps``, and numbers to log."""
         raise NotImplementedError
+
+    def prepare(self, label_N: Tensor | None, n_unlabelled: int) -> None:
+        """Learn the sizes and labels of the training set before the first update; nothing by default."""
+
+    def after_training(self, x_NCHW: Tensor, label_N: Tensor | None) -> None:
+        """Fit what needs the trained network and the labelled images as they are; nothing by default."""
+
+    def make_optimizer(self, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer | None:
+        """Return the optimiser that this objective brings along; None: the configured one."""
+        return None
 
     def after_step(self, step: int, n_steps: int) -> None:
         """Do what follows an optimiser update, such as moving an EMA; nothing by default."""
@@ -148,7 +160,22 @@ def make_mlp(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
 
 OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
     "objective",
-    modules=("equirgz.objectives.supervised", "equirgz.objectives.byol"),
+    modules=tuple(
+        f"equirgz.objectives.{name}"
+        for name in (
+            "supervised",
+            "byol",
+            "simclr",
+            "vicreg",
+            "fixmatch",
+            "hybrid",
+            "domain",
+            "variational",
+            "ivon",
+            "mc_dropout",
+            "laplace",
+        )
+    ),
 )
 
 

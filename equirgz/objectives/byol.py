@@ -54,7 +54,7 @@ class Byol(Objective):
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the symmetric loss in [0, 4] and, now and then, the collapse meters of z1."""
-        x1_BCHW, x2_BCHW = (batch.view[role] for role in self.views)
+        x1_BCHW, x2_BCHW = (batch.view[role] for role in Byol.views)
         z1_BP = self.projector(self.backbone(x1_BCHW))
         z2_BP = self.projector(self.backbone(x2_BCHW))
         with torch.no_grad():

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 COLLAPSE_SPREAD = 0.1
-COLLAPSE_RANK = 1.5
+COLLAPSE_RANK = 1.2
 
 
 @torch.no_grad()

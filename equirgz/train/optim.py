@@ -75,8 +75,11 @@ def _undecayed(module: nn.Module) -> set[int]:
 
 
 def make_optimizer(objective: Objective, config: OptimizerConfig) -> torch.optim.Optimizer:
-    """Return AdamW or SGD over :func:`make_parameter_groups`."""
+    """Return the objective's own optimiser, or AdamW or SGD, over :func:`make_parameter_groups`."""
     groups = make_parameter_groups(objective, config)
+    own = objective.make_optimizer(groups, config.lr)
+    if own is not None:
+        return own
     if config.name == "sgd":
         return torch.optim.SGD(groups, lr=config.lr, momentum=config.momentum)
     return torch.optim.AdamW(groups, lr=config.lr, weight_decay=config.weight_decay)

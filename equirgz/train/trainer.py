@@ -75,6 +75,7 @@ def train(
         raise InputError("selection_rule best_val: expected a validation set, got none; set split.n_val")
     lr_factor(0, config.steps, config.optimizer.warmup_steps)
     fabric = make_fabric(config) if fabric is None else fabric
+    objective.prepare(images.y_N, 0 if images.u_MCHW is None else len(images.u_MCHW))
     run = _Run(objective, images, config, seed, work_dir, fabric, accumulate)
     devices = [fabric.device] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -92,9 +93,11 @@ def train(
         while run.step < config.steps:
             values = run.update()
             last = run.step == config.steps
+            measured = {}
             if last or (config.eval_every and run.step % config.eval_every == 0):
-                values |= run.validate(validate)
-            if last or run.step == 1 or run.step % log_every == 0 or len(values) > 2:
+                measured = run.validate(validate)
+                values |= measured
+            if last or measured or run.step % log_every == 0 or objective.log_now(run.step - 1, config.steps):
                 run.record(values)
                 bar.set_postfix(loss=f"{run.log.rows[-1]['loss']:.4f}", refresh=False)
             if last or run.step % checkpoint_every == 0:
@@ -105,6 +108,8 @@ def train(
     if config.selection_rule == "best_val":
         objective.load_state_dict(run.best["model"])
     objective.eval()
+    if images.x_NCHW is not None:
+        objective.after_training(run.images.x_NCHW, run.images.y_N)
     return run.log
 
 
@@ -144,8 +149,8 @@ class _Run:
         self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)
         objective.train()
         self.parts = fabric.world_size * accumulate
-        on_device = images.to(fabric.device, torch.float64 if config.precision == "64-true" else torch.float32)
-        self.batches = BatchMaker(objective, on_device, config, seed, self.parts)
+        self.images = images.to(fabric.device, torch.float64 if config.precision == "64-true" else torch.float32)
+        self.batches = BatchMaker(objective, self.images, config, seed, self.parts)
         self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.step = 0

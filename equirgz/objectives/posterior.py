@@ -1,0 +1,86 @@
+"""A Gaussian over the weights of any backbone: the network evaluated at drawn weights.
+
+Weights are drawn where the backbone keeps them, so a steerable layer is equivariant for every draw:
+noise on its base weights turns into noise on the filters by its own law.
+Legend: B batch, C channel, H W pixels, K classes, S samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from equirgz.objectives.base import Objective, make_classifier
+
+
+@contextmanager
+def seeded(generator: torch.Generator | None) -> Iterator[None]:
+    """Let torch's global generators follow ``generator`` inside, and be as before afterwards."""
+    if generator is None:
+        yield
+        return
+    seed = int(torch.randint(0, 2**62, (), generator=generator, device=generator.device))
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        yield
+
+
+def list_weights(module: nn.Module, norms: bool) -> list[str]:
+    """Return the names of trainable parameters, with or without those of normalisation layers."""
+    of_norms = {
+        id(p) for part in module.modules() if "Norm" in type(part).__name__ for p in part.parameters()
+    }
+    return [n for n, p in module.named_parameters() if p.requires_grad and (norms or id(p) not in of_norms)]
+
+
+class WeightPosterior(Objective):
+    """Abstract: weights are ``N(parameter, std()^2)``, independent of each other.
+
+    The module's own parameters are the means, so the backbone can be read out, saved and fine-tuned
+    as any other. Subclasses define :meth:`std` and set ``noisy``, the names that carry noise.
+    """
+
+    noisy: list[str]
+    n_predictive_samples = 32
+
+    def __init__(self, backbone: nn.Module, n_classes: int, dropout: float = 0.0) -> None:
+        super().__init__(backbone, n_classes)
+        self.classifier = make_classifier(backbone.num_features, n_classes, dropout)
+
+    def std(self) -> dict[str, Tensor]:
+        """Return name -> standard deviation of each weight."""
+        raise NotImplementedError
+
+    def means(self) -> dict[str, Tensor]:
+        """Return name -> mean of each weight."""
+        parameters = dict(self.named_parameters())
+        return {name: parameters[name] for name in self.noisy}
+
+    def logits_at(self, weights: dict[str, Tensor], x_BCHW: Tensor) -> Tensor:
+        """Return logits_BK of the network whose named weights are replaced by ``weights``."""
+        h_BF = functional_call(self.backbone, _below(weights, "backbone."), (x_BCHW,))
+        return functional_call(self.classifier, _below(weights, "classifier."), (h_BF,))
+
+    def logits(self, x_BCHW: Tensor) -> Tensor:
+        """Return logits_BK at the mean weights."""
+        return self.classifier(self.backbone(x_BCHW))
+
+    def draw_weights(self, skip: frozenset[str] = frozenset()) -> dict[str, Tensor]:
+        """Return one draw of all noisy weights but those to ``skip``."""
+        std = self.std()
+        return {n: m + std[n] * torch.randn_like(m) for n, m in self.means().items() if n not in skip}
+
+    def sample_logits(
+        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return logits_SBK of ``n_samples`` networks, each drawn once for the whole batch."""
+        with seeded(generator):
+            return torch.stack([self.logits_at(self.draw_weights(), x_BCHW) for _ in range(n_samples)])
+
+
+def _below(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}

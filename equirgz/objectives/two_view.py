@@ -1,0 +1,35 @@
+"""What SimCLR and VICReg share: two views, one network, one projector. Legend: B batch, P projection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from equirgz.objectives.base import Batch, Objective, View
+from equirgz.objectives.collapse import compute_collapse_meters
+from equirgz.objectives.gather import gather_rows
+
+
+class TwoView(Objective):
+    """Abstract: compares the projections of two views of each unlabelled source.
+
+    Subclasses set ``projector`` and define :meth:`compare`, which sees the rows of all processes.
+    """
+
+    views = {"unlabelled_1": View("unlabelled"), "unlabelled_2": View("unlabelled")}
+    needs_labels = False
+    uses_unlabelled = True
+    projector: nn.Module
+
+    def compare(self, z1_BP: Tensor, z2_BP: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Return the loss of two projections of the same sources, and its parts to log."""
+        raise NotImplementedError
+
+    def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
+        """Return the loss and, now and then, the collapse meters of the first projection."""
+        z1_BP, z2_BP = (gather_rows(self.projector(self.backbone(batch.view[role]))) for role in self.views)
+        loss, logs = self.compare(z1_BP, z2_BP)
+        if self.log_now(step, n_steps):
+            logs = logs | compute_collapse_meters(z1_BP.detach())
+        return loss, logs

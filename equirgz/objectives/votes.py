@@ -1,0 +1,63 @@
+"""Volunteers' votes on several questions as targets. Legend: B batch, A answers of all questions, Q questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from equirgz.errors import InputError, explain
+from equirgz.objectives.precision import full_precision
+
+
+@full_precision
+def compute_dirichlet_multinomial_nll(votes_BA: Tensor, concentration_BA: Tensor) -> Tensor:
+    """Return ``-log p(votes | concentration)`` of ONE question, nll_B in nat (arXiv 2102.08414, eq. 2).
+
+    With n votes k_a and concentrations c_a of sum c:
+    ``p = n! G(c) / G(n + c) prod_a G(k_a + c_a) / (k_a! G(c_a))``. Missing votes (NaN) count as none;
+    a source without votes has nll 0, and no gradient.
+    """
+    k_BA = torch.nan_to_num(votes_BA).to(concentration_BA.dtype)
+    n_B, c_B = k_BA.sum(-1), concentration_BA.sum(-1)
+    log_p_B = torch.lgamma(n_B + 1) + torch.lgamma(c_B) - torch.lgamma(n_B + c_B)
+    log_p_BA = torch.lgamma(k_BA + concentration_BA) - torch.lgamma(concentration_BA) - torch.lgamma(k_BA + 1)
+    return -(log_p_B + log_p_BA.sum(-1))
+
+
+def compute_votes_loss(votes_BA: Tensor, concentration_BA: Tensor, questions: Sequence[int]) -> Tensor:
+    """Return the mean nll (nat) over all (source, question) pairs that have votes; 0 where there are none.
+
+    ``questions`` holds the number of answers of each question, in the order of the columns.
+    """
+    nll_BQ = torch.stack(
+        [
+            compute_dirichlet_multinomial_nll(votes, concentration)
+            for votes, concentration in zip(
+                votes_BA.split(list(questions), -1), concentration_BA.split(list(questions), -1), strict=True
+            )
+        ],
+        -1,
+    )
+    asked_BQ = torch.stack([torch.nan_to_num(v).sum(-1) > 0 for v in votes_BA.split(list(questions), -1)], -1)
+    return (nll_BQ * asked_BQ).sum() / asked_BQ.sum().clamp_min(1)
+
+
+def concentrations(raw_BA: Tensor) -> Tensor:
+    """Return ``1 + 100 sigmoid(raw)``: Dirichlet concentrations between 1 and 101 (arXiv 2102.08414)."""
+    return 1 + 100 * torch.sigmoid(raw_BA.float() if raw_BA.dtype.itemsize < 4 else raw_BA)
+
+
+def check_votes(votes_NA: Tensor, questions: Sequence[int]) -> None:
+    """Raise InputError unless votes are counts (NaN: missing) and every question was voted on."""
+    if votes_NA.ndim != 2 or votes_NA.shape[1] != sum(questions):
+        raise InputError(
+            explain("votes", expected=f"one column for each of {sum(questions)} answers", got=tuple(votes_NA.shape))
+        )
+    k_NA = torch.nan_to_num(votes_NA.double())
+    if bool((k_NA < 0).any()) or bool((k_NA != k_NA.round()).any()):
+        raise InputError("votes: expected whole numbers of 0 or more, or NaN where missing; got others")
+    for q, votes in enumerate(k_NA.split(list(questions), -1)):
+        if float(votes.sum()) == 0:
+            raise InputError(f"votes: question {q} has none from any source; leave the question out")
