@@ -44,7 +44,7 @@ def rotation_rows(
 ) -> list[dict[str, Any]]:
     """Return one dictionary per angle and number, with the keys of a results row.
 
-    Numbers, each a mean over the sources: ``rotation/error_rate`` (%), ``rotation/confidence``
+    Numbers, each a mean over the sources: ``rotation/error`` (%), ``rotation/confidence``
     (largest probability), ``rotation/entropy`` (nat), and ``rotation/flip_rate`` (%, sources whose
     class differs from that at the first angle). Beside them, one row without angle:
     ``rotation/probability_spread``, the mean over sources of the standard deviation over angles of
@@ -60,7 +60,7 @@ def rotation_rows(
     class_AN = probability_ANK.argmax(-1)
     safe_ANK = np.clip(probability_ANK, 1e-300, 1.0)
     numbers_A = {
-        ("rotation/error_rate", "%", "lower"): 100.0 * (class_AN != target_N).mean(1),
+        ("rotation/error", "%", "lower"): 100.0 * (class_AN != target_N).mean(1),
         ("rotation/confidence", "1", "none"): probability_ANK.max(-1).mean(1),
         ("rotation/entropy", "nat", "none"): -(probability_ANK * np.log(safe_ANK)).sum(-1).mean(1),
         ("rotation/flip_rate", "%", "lower"): 100.0 * (class_AN != class_AN[:1]).mean(1),

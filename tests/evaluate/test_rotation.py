@@ -40,7 +40,7 @@ def test_rows_by_hand() -> None:
     p = np.array([[[0.8, 0.2], [0.3, 0.7]], [[0.4, 0.6], [0.0, 1.0]]])  # two angles, two sources
     rows = rotation_rows(p, np.array([0, 1]), [0.0, 45.0])
     value = {(r["metric"], r["angle_deg"]): r["value"] for r in rows}
-    assert value["rotation/error_rate", 0.0] == 0 and value["rotation/error_rate", 45.0] == 50
+    assert value["rotation/error", 0.0] == 0 and value["rotation/error", 45.0] == 50
     assert value["rotation/flip_rate", 45.0] == 50
     assert value["rotation/confidence", 0.0] == pytest.approx(0.75)
     entropy = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6)) / 2
