@@ -17,6 +17,7 @@ from equirgz.report.summary import (
     group_order,
     label_counts,
     labels_text,
+    limit_from_zero,
     make_looks,
     summarise,
     with_labels,
@@ -29,6 +30,11 @@ YLABELS = {
     "calibration/brier": "Brier score",
     "nll/mean": "NLL (nat)",
 }
+
+
+def facet_title(augmentation: str, facets: list[str]) -> str:
+    """Return the title of a panel; none where there is only one."""
+    return f"augmentation: {augmentation}" if len(facets) > 1 else ""
 
 
 def plot_error_vs_labels(part: Part) -> Figure | None:
@@ -67,10 +73,10 @@ def plot_error_vs_labels(part: Part) -> Figure | None:
         panel.xaxis.set_minor_locator(NullLocator())
         panel.set_xticklabels(["all" if n == ALL_LABELS else str(int(n)) for n in counts])
         panel.set_xlabel("labelled training sources")
-        panel.set_title(augmentation if len(facets) > 1 else "")
-        panel.set_ylim(bottom=0)
+        panel.set_title(facet_title(augmentation, facets))
+    limit_from_zero(panels[0], rows, part.axes)
     panels[0][0].set_ylabel(YLABELS["error/rate"])
-    add_legend(figure, panels[0])
+    add_legend(figure, panels[0], [look.name for look in looks.values()])
     return figure
 
 
@@ -93,10 +99,10 @@ def plot_metrics_vs_group(part: Part) -> Figure | None:
             panel.xaxis.set_major_locator(FixedLocator(orders))
             panel.xaxis.set_minor_locator(NullLocator())
             panel.set_xticklabels([str(order) for order in orders])
-            panel.set_ylim(bottom=0)
+        limit_from_zero(line, part.of(metric), part.axes)
         line[0].set_ylabel(YLABELS[metric])
     for panel, augmentation in zip(panels[0], facets, strict=True):
-        panel.set_title(augmentation if len(facets) > 1 else "")
+        panel.set_title(facet_title(augmentation, facets))
     for panel in panels[-1]:
         panel.set_xlabel("order of the symmetry group |G|")
     add_legend(figure, [panel for line in panels for panel in line])
@@ -187,10 +193,10 @@ def plot_error_vs_axis(part: Part, column: str) -> Figure | None:
                     elinewidth=0.8,
                 )
             panel.set_xticks(range(len(steps)), [show_value(v) for v in steps])
-            panel.set_ylim(bottom=0)
             panel.set_title(f"{augmentation}, {labels_text(n_labels)}")
         line[0].set_ylabel(YLABELS["error/rate"])
+    limit_from_zero([panel for line in panels for panel in line], rows, part.axes)
     for panel in panels[-1]:
         panel.set_xlabel(column)
-    add_legend(figure, [panel for line in panels for panel in line])
+    add_legend(figure, [panel for line in panels for panel in line], [look.name for look in looks.values()])
     return figure

@@ -15,7 +15,7 @@ from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import plot_samples, read_samples
 from equirgz.report.style import figure_style, save_figure
-from equirgz.report.summary import make_parts
+from equirgz.report.summary import Part, make_parts, split_part
 
 
 def write_figures(folder: Path | str | Results) -> list[Path]:
@@ -39,18 +39,24 @@ def write_figures(folder: Path | str | Results) -> list[Path]:
 def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     """Yield (name, figure) of every figure the results can give; call it inside `figure_style`."""
     samples = read_samples(results.folder)
-    class_names = samples[2] if samples else ()
-    for part in make_parts(results.rows):
-        plots = {
-            "error_vs_labels": plot_error_vs_labels(part),
-            "metrics_vs_group": plot_metrics_vs_group(part),
-            **{f"error_vs_{c}": plot_error_vs_axis(part, c) for c in part.axes.names if c not in ALWAYS},
-            "reliability": plot_reliability(part, results.predictions, class_names),
-            "rotation": plot_rotation(part),
-            "equivariance": plot_equivariance(part),
-        }
-        for name, figure in plots.items():
-            if figure is not None:
-                yield name + part.suffix, figure
+    class_names = tuple(results.options.get("class_names") or (samples[2] if samples else ()))
+    for whole in make_parts(results.rows):
+        for column in (c for c in whole.axes.names if c not in ALWAYS):
+            yield from _named(whole, {f"error_vs_{column}": plot_error_vs_axis(whole, column)})
+        for part in split_part(whole):
+            plots = {
+                "error_vs_labels": plot_error_vs_labels(part),
+                "metrics_vs_group": plot_metrics_vs_group(part),
+                "reliability": plot_reliability(part, results.predictions, class_names),
+                "rotation": plot_rotation(part),
+                "equivariance": plot_equivariance(part),
+            }
+            yield from _named(part, plots)
     if samples:
         yield "samples", plot_samples(*samples)
+
+
+def _named(part: Part, plots: dict[str, Figure | None]) -> Iterator[tuple[str, Figure]]:
+    for name, figure in plots.items():
+        if figure is not None:
+            yield name + part.suffix, figure

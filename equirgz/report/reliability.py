@@ -63,11 +63,13 @@ def plot_reliability(
             f"ECE {ece:.3f}\nperfect {perfect:.3f}",
             transform=panel.transAxes,
             va="top",
+            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
             fontsize=6.5,
+            zorder=4,
         )
     for panel in flat[len(chosen) :]:
         panel.set_visible(False)
-    figure.supxlabel(f"{name[0]} ({augmentation}, {labels_text(n_labels)})", fontsize=8)
+    figure.supxlabel(f"{name[0]} ({labels_text(n_labels)}, augmentation {augmentation})", fontsize=8)
     figure.supylabel(name[1], fontsize=8)
     return figure
 
@@ -109,8 +111,8 @@ def _draw(panel: Panel, found: pd.DataFrame, look: Look, class_names: tuple[str,
             elinewidth=0.9,
             zorder=3,
         )
-    panel.set_xlim(0, 1)
-    panel.set_ylim(0, 1)
+    panel.set_xlim(-0.03, 1.03)
+    panel.set_ylim(-0.03, 1.03)
     panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
     panel.set_yticks([0, 0.5, 1], ["0", "0.5", "1"])
     return words

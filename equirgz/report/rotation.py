@@ -13,6 +13,7 @@ from equirgz.report.summary import (
     is_lattice,
     label_counts,
     labels_text,
+    limit_from_zero,
     make_looks,
     summarise,
     with_labels,
@@ -73,12 +74,17 @@ def plot_rotation(part: Part) -> Figure | None:
             top = 360 if rows["angle_deg"].max() > 180 else 180
             panel.set_xticks(np.arange(0, top + 1, 90 if top == 360 else 45))
             panel.set_xlim(0, top)
+        if metric == "rotation/confidence":
+            low, high = line[0].get_ylim()
+            line[0].set_ylim(max(0.0, low), min(1.0, high))
+        else:
+            limit_from_zero(line, rows, part.axes)
         line[0].set_ylabel(ROTATION[metric])
     for panel, augmentation in zip(panels[0], facets, strict=True):
-        panel.set_title(f"{augmentation}, {labels_text(n_labels)}")
+        panel.set_title(f"augmentation: {augmentation}, {labels_text(n_labels)}")
     for panel in panels[-1]:
         panel.set_xlabel("rotation of the input (deg)")
-    add_legend(figure, [panel for line in panels for panel in line])
+    add_legend(figure, [panel for line in panels for panel in line], [look.name for look in looks.values()])
     return figure
 
 
@@ -114,7 +120,7 @@ def plot_equivariance(part: Part) -> Figure | None:
             ]
             x, mean, low, high = map(np.array, zip(*points, strict=True))
             panel.errorbar(
-                x + 0.06 * (k - (len(angles) - 1) / 2),
+                x + 0.1 * (k - (len(angles) - 1) / 2),
                 mean,
                 (low, high),
                 color=colour,
@@ -122,7 +128,7 @@ def plot_equivariance(part: Part) -> Figure | None:
                 markerfacecolor=colour if is_lattice(angle) else "white",
                 label=f"{angle:g}°",
                 elinewidth=0.8,
-                linestyle="-" if is_lattice(angle) else "--",
+                linestyle="none",
             )
         long = max(len(look.name) for look in looks.values()) > 8
         panel.set_xticks(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -77,25 +77,27 @@ def make_panels(
 
 def palette(n: int) -> list:
     """Return ``n`` colours that colour-blind readers can tell apart (they repeat after ten)."""
-    colours = sns.color_palette("colorblind")
+    colours = [sns.color_palette("colorblind")[i] for i in (0, 1, 2, 3, 4, 9, 5, 7, 8, 6)]  # faint ones last
     return [colours[i % len(colours)] for i in range(n)]
 
 
-def add_legend(figure: Figure, panels: list[Axes], columns: int | None = None) -> None:
-    """Put one legend for all ``panels`` below the figure, each label once."""
+def add_legend(figure: Figure, panels: list[Axes], order: Iterable[str] = ()) -> None:
+    """Put one legend for all ``panels`` below the figure: each label once, those of ``order`` first."""
     entries: dict[str, object] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle)
     if not entries:
         return
+    first = [label for label in order if label in entries]
+    entries = {label: entries[label] for label in [*first, *(e for e in entries if e not in first)]}
     longest = max(map(len, entries))
     fit = max(1, int(figure.get_figwidth() * 15 / (longest + 7)))
     figure.legend(
         entries.values(),
         entries.keys(),
         loc="outside lower center",
-        ncols=columns or min(len(entries), fit),
+        ncols=min(len(entries), fit),
         columnspacing=1.4,
     )
 

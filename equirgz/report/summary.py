@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes as Panel
 
 from equirgz.metrics.interval import student_interval
 from equirgz.report.axes import Axes, find_axes, natural_key, show_value, sort_values
@@ -51,6 +52,31 @@ def make_parts(rows: pd.DataFrame) -> list[Part]:
             suffix = "".join("_" + re.sub(r"[^\w.+-]+", "_", word) for word in words if word)
             parts.append(Part(part, axes, suffix, str(data), split, readout))
     return parts
+
+
+def split_part(part: Part, max_series: int = 10) -> list[Part]:
+    """Return ``part``, or where it has more series than a figure can tell apart, one part per value of an axis.
+
+    The axis is the last naming column besides the group that varies; its value joins the suffix.
+    """
+    varying = [c for c in part.axes.names if c != "group" and part.rows[c].nunique(dropna=False) > 1]
+    if len(part.rows[list(part.axes.names)].drop_duplicates()) <= max_series or not varying:
+        return [part]
+    column, parts = varying[-1], []
+    for value in sort_values(part.rows[column]):
+        suffix = part.suffix + "_" + re.sub(r"[^\w.+-]+", "_", f"{column}_{show_value(value)}")
+        smaller = replace(part, rows=part.rows[part.rows[column] == value], suffix=suffix)
+        parts += split_part(smaller, max_series)
+    return parts
+
+
+def limit_from_zero(panels: list[Panel], rows: pd.DataFrame, axes: Axes) -> None:
+    """Start the y axes at zero and end them where means are still told apart, however wide their intervals."""
+    means = rows.groupby([*axes.names, "n_labels", "augmentation"], dropna=False)["value"].mean()
+    highest = float(means.max()) if means.max() > 0 else 0.5
+    top = max(1.1 * highest, min(2.2 * highest, max(panel.get_ylim()[1] for panel in panels)))
+    for panel in panels:
+        panel.set_ylim(0, top)
 
 
 def summarise(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:

@@ -1,0 +1,114 @@
+"""Generated blocks of Markdown files: numbers in a README come from committed tables, never from a hand.
+
+A block stands between two comments; what is between them is replaced::
+
+    <!-- table: results/mirabest_quick -->            its main table (error on the test split)
+    <!-- table: results/mirabest_quick/tables/nll_mean_test_network.md -->
+    <!-- figure: results/mirabest_quick/figures/error_vs_labels.png -->
+    <!-- index: results -->                           a line per results folder
+    <!-- end -->
+
+Paths are relative to the Markdown file.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from equirgz.errors import ResultsError, check_choice, explain
+from equirgz.records import read_json, write_bytes_atomic
+
+MAIN_TABLE = "error_rate_test_network"
+_BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_OPENING = re.compile(r"<!-- (table|figure|index): ")
+
+
+def fill_readme(path: Path | str, *, check: bool = False) -> bool:
+    """Fill every generated block of the Markdown file ``path``; return True where its text changed.
+
+    With ``check`` nothing is written and a text that would change is a ResultsError.
+    Raises: ResultsError for a block without its end, or one whose table or figure is not there;
+    InputError for an unknown kind of block.
+    """
+    path = Path(path)
+    try:
+        old = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ResultsError(explain(str(path), expected="a Markdown file", got=error.strerror)) from error
+    new, n_blocks = _BLOCK.subn(lambda found: found[1] + _fill(path, found[2], found[3]) + found[4], old)
+    if n_blocks != len(_OPENING.findall(old)):
+        raise ResultsError(
+            explain(str(path), expected="<!-- end --> after each generated block", got="an open block")
+        )
+    if new == old:
+        return False
+    if check:
+        raise ResultsError(
+            explain(
+                f"{path}",
+                expected="blocks that equal the committed tables",
+                got="other text",
+                mend="fill them with equirgz.report.readme.fill_readme",
+            )
+        )
+    write_bytes_atomic(path, new.encode())
+    return True
+
+
+def _fill(path: Path, kind: str, target: str) -> str:
+    makers = {"table": _table, "figure": _figure, "index": _index}
+    return makers[check_choice(f"{path}: block", kind, makers)](path, target)
+
+
+def _existing(path: Path, target: str) -> Path:
+    found = path.parent / target
+    if not found.exists():
+        raise ResultsError(
+            explain(str(path), expected=target, got="none", mend="write the tables and figures first")
+        )
+    return found
+
+
+def _table(path: Path, target: str) -> str:
+    file = _existing(path, target)
+    if file.is_dir():
+        file = _existing(path, f"{target}/tables/{MAIN_TABLE}.md")
+    return file.read_text(encoding="utf-8")
+
+
+def _figure(path: Path, target: str) -> str:
+    file = _existing(path, target)
+    return f"![{file.stem.replace('_', ' ')}]({target})\n"
+
+
+def _index(path: Path, target: str) -> str:
+    """Return a line per results folder below ``target``: question, runs, and where tables and figures lie."""
+    lines = [
+        "| results | question | runs | version | tables | figures |",
+        "| :-- | :-- | --: | :-- | :-- | :-- |",
+    ]
+    root = _existing(path, target)
+    for plan_file in sorted(root.glob("*/grid.json")):
+        plan, folder = read_json(plan_file), plan_file.parent
+        where = folder.relative_to(path.parent).as_posix()
+        rows = folder / "rows.csv"
+        done = len({line.split(",")[1] for line in rows.read_text().splitlines()[1:]}) if rows.exists() else 0
+        main = folder / "tables" / f"{MAIN_TABLE}.md"
+        tables = len(list((folder / "tables").glob("*.md")))
+        figures = [
+            f"[{f.stem}]({where}/figures/{f.name})" for f in sorted((folder / "figures").glob("*.png"))
+        ]
+        tables_text = (
+            f"[error]({where}/tables/{main.name}), {tables} in all" if main.exists() else str(tables)
+        )
+        cells = [
+            f"[{plan.get('name', folder.name)}]({where})",
+            plan.get("question", ""),
+            f"{done}/{len(plan.get('runs', ()))}",
+            plan.get("version", ""),
+            tables_text,
+            ", ".join(figures),
+        ]
+        lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join([*lines, ""])

@@ -1,0 +1,20 @@
+"""The made-up results folder, once per session, copied where a test writes into it."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_results import make_results  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory):
+    return make_results(tmp_path_factory.mktemp("made") / "fake", seeds=(0, 1, 2))
+
+
+@pytest.fixture
+def folder(made, tmp_path):
+    return Path(shutil.copytree(made, tmp_path / "fake"))

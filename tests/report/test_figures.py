@@ -1,0 +1,149 @@
+"""Figures: there, right in size, the same bytes each time, and showing the numbers of the rows."""
+
+import struct
+
+import numpy as np
+import pytest
+from fake_results import make_results
+
+from equirgz.errors import ResultsError
+from equirgz.report import load_results, write_figures
+from equirgz.report.curves import plot_error_vs_labels, plot_metrics_vs_group
+from equirgz.report.figures import make_figures
+from equirgz.report.load import open_results
+from equirgz.report.reliability import plot_reliability
+from equirgz.report.rotation import plot_equivariance, plot_rotation
+from equirgz.report.samples import read_samples
+from equirgz.report.style import figure_style
+from equirgz.report.summary import group_order, make_looks, make_parts, split_part
+
+SMALL = {
+    "groups": ("C1", "D4"),
+    "augmentations": ("none",),
+    "missing": (),
+    "failed": (),
+    "n_sources": 20,
+    "seeds": (0, 1),
+}
+
+
+@pytest.fixture(scope="module")
+def part(made):
+    return make_parts(load_results(made))[0]
+
+
+@pytest.fixture(autouse=True)
+def style():
+    with figure_style():
+        yield
+
+
+def test_all_figures_twice_give_the_same_bytes(tmp_path):
+    folder = make_results(tmp_path / "r", **SMALL)
+    paths = write_figures(folder)
+    names = {"error_vs_labels", "metrics_vs_group", "reliability", "rotation", "equivariance", "samples"}
+    assert {path.stem for path in paths} == names and {path.suffix for path in paths} == {".png", ".svg"}
+    first = {path: path.read_bytes() for path in paths}
+    write_figures(folder)
+    for path in paths:
+        assert path.read_bytes() == first[path], path.name
+        assert b"2026" not in first[path][:3000] and b"dc:date" not in first[path]
+    width, height = struct.unpack(">II", (folder / "figures" / "error_vs_labels.png").read_bytes()[16:24])
+    assert (width, height)[0] in (770, 1540), "3.5 or 7 inches at 220 dots"
+
+
+def test_error_vs_labels_shows_the_means(part):
+    figure = plot_error_vs_labels(part)
+    assert [panel.get_title() for panel in figure.axes] == [
+        "augmentation: none",
+        "augmentation: rotation_flips",
+    ]
+    rows = part.of("error/rate")
+    wanted = (
+        rows[(rows["group"] == "C1") & (rows["augmentation"] == "none")].groupby("n_labels")["value"].mean()
+    )
+    line = figure.axes[0].containers[0].lines[0]
+    assert line.get_ydata() == pytest.approx(wanted.to_numpy())
+    assert line.get_xdata() == pytest.approx([50, 729], rel=0.05)
+
+
+def test_metrics_vs_group_has_error_and_ece_against_order(part):
+    figure = plot_metrics_vs_group(part)
+    assert [panel.get_ylabel() for panel in figure.axes] == ["test error (%)", "", "ECE", ""]
+    assert [text.get_text() for text in figure.axes[2].get_xticklabels()] == ["1", "4", "8", "16"]
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "a perfectly calibrated model" in labels and len(labels) == 5
+
+
+def test_group_order():
+    assert [group_order(g) for g in ("C1", "C8", "D1", "D16", "SO2")] == [1, 8, 2, 32, 0]
+
+
+def test_reliability_points_are_shares_of_the_predictions(made, part):
+    results = open_results(made)
+    figure = plot_reliability(part, results.predictions, ("FRI", "FRII"))
+    assert [panel.get_title() for panel in figure.axes] == ["C1", "C4", "D4", "D8"]
+    rows = part.of("error/rate").query(
+        "group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'"
+    )
+    found = results.predictions[results.predictions["run_key"].isin(rows["run_key"])]
+    last = found[found["p1"] > 0.9]
+    line = figure.axes[0].containers[-1].lines[0]
+    assert line.get_xydata()[0] == pytest.approx([last["p1"].mean(), last["target"].mean()])
+    assert "FRII" in figure.get_supxlabel()
+    assert plot_reliability(part, None) is None
+
+
+def test_rotation_curves_close_and_show_the_means(part):
+    figure = plot_rotation(part)
+    assert len(figure.axes) == 4
+    line = figure.axes[0].lines[0]
+    assert line.get_xdata()[[0, -1]].tolist() == [0, 360] and line.get_ydata()[0] == line.get_ydata()[-1]
+    rows = part.of("rotation/error").query("group == 'C1' and n_labels == 729 and augmentation == 'none'")
+    assert line.get_ydata()[:-1] == pytest.approx(rows.groupby("angle_deg")["value"].mean().to_numpy())
+
+
+def test_equivariance_is_on_a_log_scale_with_lattice_angles_filled(part):
+    panel = plot_equivariance(part).axes[0]
+    assert panel.get_yscale() == "log"
+    assert [container.get_label() for container in panel.containers] == ["15°", "30°", "45°", "90°"]
+    assert [c.lines[0].get_markerfacecolor() == "white" for c in panel.containers] == [
+        True,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_other_axes_get_their_own_figure_and_crowds_are_split(tmp_path):
+    groups = ("C1", "C2", "C4", "D1", "D2", "D4")
+    folder = make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **{**SMALL, "groups": groups})
+    whole = make_parts(load_results(folder))[0]
+    assert [p.suffix for p in split_part(whole)] == ["_width_0.5", "_width_2"]
+    names = [name for name, _ in make_figures(open_results(folder))]
+    assert "error_vs_width" in names and "error_vs_labels_width_2" in names
+
+
+def test_looks_tell_series_apart_without_colour(tmp_path):
+    rows = load_results(make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL))
+    part = make_parts(rows)[0]
+    looks = list(make_looks(rows, part.axes).values())
+    assert len({(look.color, look.marker, str(look.linestyle)) for look in looks}) == 4
+    assert [look.name for look in looks] == ["C1 width=0.5", "C1 width=2", "D4 width=0.5", "D4 width=2"]
+
+
+def test_single_points_give_no_curve(tmp_path):
+    folder = make_results(tmp_path / "r", **{**SMALL, "groups": ("C1",), "labels": (50,)})
+    part = make_parts(load_results(folder))[0]
+    assert plot_error_vs_labels(part) is None and plot_metrics_vs_group(part) is None
+
+
+def test_damaged_samples_are_refused(folder):
+    (folder / "samples.npz").write_bytes(b"PK not really")
+    with pytest.raises(ResultsError, match="image_NHW"):
+        read_samples(folder)
+    np.savez(
+        folder / "samples.npz", image_NHW=np.zeros((2, 3)), label_N=np.zeros(2), class_names=np.array(["a"])
+    )
+    with pytest.raises(ResultsError, match="N, H, W"):
+        read_samples(folder)

@@ -1,0 +1,55 @@
+"""Generated blocks of Markdown files."""
+
+import pytest
+
+from equirgz.errors import InputError, ResultsError
+from equirgz.report import write_tables
+from equirgz.report.readme import fill_readme
+
+
+@pytest.fixture
+def root(folder):
+    write_tables(folder)
+    (folder / "figures").mkdir()
+    (folder / "figures" / "error_vs_labels.png").touch()
+    return folder.parent
+
+
+def test_blocks_are_filled_and_then_pass_the_check(root):
+    readme = root / "README.md"
+    readme.write_text(
+        "# Title\n<!-- table: fake -->\nformer words\n<!-- end -->\ntext\n"
+        "<!-- figure: fake/figures/error_vs_labels.png -->\n"
+        "<!-- end -->\n<!-- index: . -->\n<!-- end -->\nlast\n"
+    )
+    with pytest.raises(ResultsError, match="committed tables"):
+        fill_readme(readme, check=True)
+    assert fill_readme(readme) is True
+    text = readme.read_text()
+    assert (root / "fake" / "tables" / "error_rate_test_network.md").read_text() in text
+    assert "![error vs labels](fake/figures/error_vs_labels.png)" in text
+    assert "| [fake](fake) | Does it work? | 42/48 |" in text
+    assert "former words" not in text and text.startswith("# Title\n") and text.endswith("last\n")
+    assert fill_readme(readme) is False and fill_readme(readme, check=True) is False
+
+
+def test_one_table_by_its_path(root):
+    readme = root / "README.md"
+    readme.write_text("<!-- table: fake/tables/nll_mean_test_network.md -->\n<!-- end -->\n")
+    fill_readme(readme)
+    assert "Negative log-likelihood" in readme.read_text()
+
+
+def test_bad_blocks(root):
+    readme = root / "README.md"
+    for text, error, words in (
+        ("<!-- table: nothing -->\n<!-- end -->\n", ResultsError, "nothing"),
+        ("<!-- table: fake -->\nno end\n", ResultsError, "open block"),
+        ("<!-- tabel: fake -->\n<!-- end -->\n", InputError, "did you mean 'table'"),
+    ):
+        readme.write_text(text)
+        with pytest.raises(error, match=words):
+            fill_readme(readme)
+        assert readme.read_text() == text
+    with pytest.raises(ResultsError, match="Markdown file"):
+        fill_readme(root / "none.md")
