@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equirgz.cli.options import DataDir
+from equirgz.cli.options import DataDir, Overrides
 
 data = typer.Typer(help="Datasets: list them, fetch their archives, check them.", no_args_is_help=True)
 Name = Annotated[str, typer.Argument(help="A registered dataset, e.g. mirabest_confident.")]
@@ -24,11 +24,17 @@ def list_() -> None:
 
 
 @data.command()
-def check(name: Name, data_dir: DataDir = None) -> None:
-    """Read a dataset from the data root (archives are verified) and show its parts."""
-    from equirgz.data import load_data
+def check(name: Name, data_dir: DataDir = None, overrides: Overrides = None) -> None:
+    """Read a dataset from the data root (archives are verified) and show its parts.
 
-    loaded = load_data(name, data_dir)
+    --set takes the keys of a grid's `data` section, e.g. --set params.version=v1.
+    """
+    from equirgz.data import load_data
+    from equirgz.grid.plan import make_grid
+
+    settings = [f"data.{override}" for override in overrides or ()]
+    planned = make_grid({"name": "check", "base": {"data": {"name": name}}}, settings)
+    loaded = load_data(planned.runs[0].data, data_dir)
     parts = {"train": loaded.train, **loaded.tests}
     if loaded.unlabelled is not None:
         parts["unlabelled"] = loaded.unlabelled

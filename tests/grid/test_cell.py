@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+import torch
+
+from equirgz.errors import EquirgzError, InputError
+from equirgz.grid.cell import run_cell
+from equirgz.grid.plan import make_grid
+from equirgz.grid.preflight import check_grid
+from equirgz.records import ROW_COLUMNS
+
+BASE = {
+    "data": {"name": "synthetic_fr", "image_size": 17, "params": {"n_train": 40, "n_test": 20}},
+    "backbone": {"name": "steerable_lenet", "group": "D4", "width": 0.5},
+    "split": {"n_labels": 20},
+    "train": {"steps": 3, "batch_size": 8},
+    "evaluation": {"readouts": ["network", "linear_probe", "knn"], "rotation_angles": 4},
+}
+PRETRAIN = {"objective": {"name": "byol"}, "train": {"steps": 2, "batch_size": 8}}
+
+
+def plan(*overrides, **changes):
+    return make_grid({"name": "g", "base": {**BASE, **changes}}, overrides)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def compute(grid):
+    return run_cell(grid.runs[0], None, None, grid=grid.name)
+
+
+def test_a_run_repeats_bit_for_bit_and_depends_on_its_seed():
+    first, second, other = compute(plan()), compute(plan()), compute(plan("seed=1"))
+    assert first["rows"] == second["rows"] and first["predictions"] == second["predictions"]
+    assert first["predictions"][0] != other["predictions"][0]
+
+
+def test_rows_are_complete_and_agree_with_the_predictions():
+    result = compute(plan())
+    for row in result["rows"]:
+        assert set(row) == set(ROW_COLUMNS)
+    errors = {(r["readout"], r["split"]): r["value"] for r in result["rows"] if r["metric"] == "error/rate"}
+    assert set(errors) == {(name, "test") for name in ("network", "linear_probe", "knn")}
+    for block in result["predictions"]:
+        wrong = np.argmax(block["probability"], 1) != np.array(block["target"])
+        assert errors[block["readout"], block["split"]] == pytest.approx(100 * wrong.mean())
+    metrics = {row["metric"] for row in result["rows"]}
+    assert {"cost/parameters", "cost/multiply_adds", "rotation/confidence", "calibration/ece_perfect"} <= metrics
+    quarter = [r for r in result["rows"] if r["metric"].startswith("equivariance") and r["angle_deg"] == 90]
+    assert len(quarter) == 4 and all(row["value"] < 1e-5 for row in quarter)
+    assert {t["metric"] for t in result["timings"]} >= {"train/seconds", "memory/peak"}
+
+
+def test_validation_split_gives_rows_and_chooses_weights():
+    result = compute(plan("n_val=10", "train.selection_rule=best_val", "train.eval_every=1"))
+    assert {row["split"] for row in result["rows"]} == {"", "test", "val"}
+    assert {row["selection_rule"] for row in result["rows"]} == {"best_val"}
+    assert result["training"][0]["best_step"] in (1, 2, 3)
+
+
+def test_pretraining_changes_the_features_that_the_probes_read():
+    plain, pretrained = compute(plan()), compute(plan(pretrain=PRETRAIN))
+    assert [log["stage"] for log in pretrained["training"]] == ["pretrain", "train"]
+    probe = {block["readout"]: block for block in plain["predictions"]}
+    probe_after = {block["readout"]: block for block in pretrained["predictions"]}
+    assert probe["linear_probe"] != probe_after["linear_probe"]
+
+
+def test_objective_without_classifier_is_read_by_probes_alone():
+    overrides = ("objective=byol", "evaluation.readouts=[knn]")
+    result = compute(plan(*overrides))
+    assert {block["readout"] for block in result["predictions"]} == {"knn"}
+    assert not [row for row in result["rows"] if row["metric"].startswith("rotation")]
+    with pytest.raises(InputError, match="objective 'byol' has no classifier"):
+        check_grid(plan("objective=byol"), None)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("backbone.name=steerable_lent", "did you mean 'steerable_lenet'"),
+        ("group=Q4", "Q4"),
+        ("augmentation=rotate", "did you mean 'rotation'"),
+        ("objective=supervisd", "did you mean 'supervised'"),
+        ("data.name=synthetic", "did you mean 'synthetic_fr'"),
+        ("data.params.n_tran=3", "n_tran"),
+        ("backbone.params.heads=2", "unknown keyword 'heads'"),
+        ("n_labels=50", "n_labels"),
+        ("image_size=16", "16"),
+        ("evaluation.readouts=[svm]", "svm"),
+        ("train.selection_rule=best_val", "n_val"),
+        ("train.optimizer.warmup_steps=9", "warmup_steps"),
+    ],
+)
+def test_mistakes_are_found_before_any_training(override, message):
+    with pytest.raises(EquirgzError, match=message) as caught:
+        check_grid(plan(override), None)
+    assert "\n" not in str(caught.value)
+
+
+def test_check_reports_label_counts_and_arithmetic():
+    grid = plan("n_labels=[10, null]")
+    checked = check_grid(grid, None)
+    assert sorted(checked.n_labels.values()) == [10, 40]
+    assert all(value > 0 for value in checked.multiply_adds.values())
+    assert checked.samples["image_NHW"].shape[1:] == (17, 17)
+    twice = check_grid(plan("n_labels=10", "steps=6"), None)
+    assert max(twice.multiply_adds.values()) == 2 * max(checked.multiply_adds.values())

@@ -1,0 +1,110 @@
+"""The floors of the package: a file imports lower floors or its own folder, told from its source alone."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "equirgz"
+FLOORS = (
+    {"errors", "registry", "records", "provenance", "config", "seeding"},
+    {"metrics"},
+    {"geometry", "report"},
+    {"nn", "data", "augment"},
+    {"backbones"},
+    {"objectives"},
+    {"train", "evaluate"},
+    {"grid"},
+    {"cli", "__main__"},
+)
+FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
+NEVER_BESIDE = {("evaluate", "train"), ("report", "geometry"), ("geometry", "report")}  # on one floor, yet apart
+FRONT_DOOR = {"__init__"}  # lazy exports only
+NO_TORCH = ("errors", "registry", "records", "provenance", "config", "seeding", "metrics", "report")
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def part_of(path: Path) -> str:
+    relative = path.relative_to(PACKAGE)
+    return relative.parts[0] if len(relative.parts) > 1 else relative.stem
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Yield the absolute name of everything that ``source`` imports, also inside functions."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute in this package"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def forbidden_imports(part: str, source: str) -> list[str]:
+    """Return the imports of equirgz by a file of ``part`` that lie above it or beside it."""
+    bad = []
+    for module in imported_modules(source):
+        names = module.split(".")
+        if names[0] != "equirgz" or len(names) < 2:
+            continue
+        if names[1] not in FLOOR_OF:  # a public name of equirgz/__init__.py
+            if names[1] not in ("__version__", "__file__"):
+                bad.append(module)
+            continue
+        if FLOOR_OF[names[1]] > FLOOR_OF[part] or (part, names[1]) in NEVER_BESIDE:
+            bad.append(module)
+    return bad
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_down(path):
+    part = part_of(path)
+    if part in FRONT_DOOR:
+        return
+    assert part in FLOOR_OF, f"{path.name}: give this part a floor"
+    assert forbidden_imports(part, path.read_text()) == []
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if part_of(p) in NO_TORCH], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_lower_floors_and_report_never_name_torch(path):
+    roots = {module.split(".")[0] for module in imported_modules(path.read_text())}
+    assert not roots & {"torch", "lightning_fabric", "geomloss", "torchvision"}
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if part_of(p) == "metrics"], ids=lambda path: path.name)
+def test_metrics_need_only_numerical_libraries(path):
+    roots = {module.split(".")[0] for module in imported_modules(path.read_text())}
+    assert roots <= {*sys.stdlib_module_names, "equirgz", "numpy", "scipy", "sklearn"}
+
+
+def test_report_and_command_line_load_without_torch():
+    """Importing them, and all they import, leaves torch out of the process."""
+    modules = ["equirgz", "equirgz.metrics", "equirgz.provenance", "equirgz.config", "equirgz.report", "equirgz.cli"]
+    modules += [f"equirgz.report.{path.stem}" for path in (PACKAGE / "report").glob("*.py") if path.stem != "__init__"]
+    code = f"import sys, importlib\nfor m in {modules}: importlib.import_module(m)\nsys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PACKAGE.parent, check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("metrics", "from equirgz.report import write_tables"),
+        ("evaluate", "def f():\n    from equirgz.train.trainer import train"),
+        ("report", "import equirgz.grid.plan"),
+        ("nn", "from equirgz import create_backbone"),
+        ("errors", "from equirgz.metrics import compute_metrics"),
+    ],
+)
+def test_the_check_finds_a_wrong_import(part, source):
+    assert forbidden_imports(part, source)
+
+
+def test_no_file_is_longer_than_400_lines():
+    lengths = {str(path.relative_to(PACKAGE)): len(path.read_text().splitlines()) for path in FILES}
+    assert {name: n for name, n in lengths.items() if n > 400} == {}
