@@ -28,7 +28,7 @@ _IDS = ("source_id", "name", "id")
 def read_arrays(path: Path) -> dict[str, np.ndarray]:
     """Read every array of an ``.npz`` without pickles; raise DataError when it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(

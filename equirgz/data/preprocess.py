@@ -134,7 +134,7 @@ class Preprocessing:
             images,
             image_NHW=image.astype(np.float32, copy=False),
             pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
-            recipe=f"{images.recipe}|{self.hash}" if images.recipe else "",
+            recipe=f"{images.recipe or images.checksum}|{self.hash}",
         )
 
     def apply(self, data: Data) -> Data:

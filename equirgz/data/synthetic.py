@@ -109,20 +109,22 @@ def simulate_raw(
 
 
 def simulate(
-    n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str = "synthetic_fr"
+    n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str = "synthetic_fr", stream: str | None = None
 ) -> ImageSet:
     """Return ``n`` simulated images, 150 x 150 uint8, as the archives of real surveys hold them.
 
     Sources are drawn in blocks of 32 with a stream of their own, so the first images do not depend
-    on how many follow. A source that lies wholly below 3 sigma is kept, as in real sets.
+    on how many follow. Sets of one ``stream`` (default: ``name``) and ``seed`` hold the same sources,
+    also where the survey differs. A source that lies wholly below 3 sigma is kept, as in real sets.
     """
+    stream = name if stream is None else stream
     for class_name in classes:
         check_choice("synthetic_fr class", class_name, CLASS_NAMES)
-    label_N = draw_labels(n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, name, "labels")))
+    label_N = draw_labels(n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, stream, "labels")))
     image_NHW = np.empty((n, CUT_SIZE, CUT_SIZE), np.uint8)
     tables = []
     for block, start in enumerate(range(0, n, _CHUNK)):
-        generator = np.random.Generator(np.random.SFC64(derive_seed(seed, name, "block", block)))
+        generator = np.random.Generator(np.random.SFC64(derive_seed(seed, stream, "block", block)))
         labels = label_N[start : start + _CHUNK]
         raw_NHW, table = simulate_raw(labels, classes, survey, generator)
         image_NHW[start : start + len(labels)] = first_recipe(raw_NHW, size=CUT_SIZE)
@@ -140,8 +142,10 @@ def simulate(
 
 
 @lru_cache(maxsize=8)
-def _simulate_cached(n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str) -> ImageSet:
-    return simulate(n, classes, survey, seed, name)
+def _simulate_cached(
+    n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str, stream: str | None = None
+) -> ImageSet:
+    return simulate(n, classes, survey, seed, name, stream)
 
 
 @DATASETS.register("synthetic_fr")
@@ -156,7 +160,7 @@ def synthetic_fr(
     survey: dict[str, Any] | None = None,
     shift: dict[str, Any] | None = None,
 ) -> Data:
-    """Simulated sources: train, test and, with ``shift``, a ``test_shift`` from a second survey.
+    """Simulated sources: train, test and, with ``shift``, the test sources as a second survey sees them.
 
     ``survey`` and ``shift`` are options of :class:`Survey`; ``shift`` overlays ``survey``. With
     ``n_unlabelled`` the unlabelled images come from the shifted survey where there is one.
@@ -174,7 +178,8 @@ def synthetic_fr(
     train = _simulate_cached(n_train, classes, base, seed, "synthetic_fr/train")
     tests = {"test": _simulate_cached(n_test, classes, base, seed, "synthetic_fr/test")} if n_test else {}
     if other is not None and n_test:
-        tests["test_shift"] = _simulate_cached(n_test, classes, other, seed, "synthetic_fr/test_shift")
+        name, stream = "synthetic_fr/test_shift", "synthetic_fr/test"
+        tests["test_shift"] = _simulate_cached(n_test, classes, other, seed, name, stream)
     unlabelled = None
     if n_unlabelled:
         unlabelled = _simulate_cached(n_unlabelled, classes, other or base, seed, "synthetic_fr/unlabelled")
