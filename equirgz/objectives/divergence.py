@@ -11,7 +11,7 @@ from equirgz.objectives.precision import full_precision
 
 @torch.no_grad()
 def compute_dynamic_blur(x_BF: Tensor, y_BF: Tensor, share: float = 0.05, floor: float = 0.01) -> float:
-    """Return ``max(share * max_ij |x_i - y_j|, floor)``: the blur of SIDDA (arXiv 2501.14048)."""
+    """Return ``max(share * max_ij |x_i - y_j|, floor)``: the blur of SIDDA (arXiv 2501.14048). NaN gives floor."""
     return max(share * float(torch.cdist(x_BF.float(), y_BF.float()).max()), floor)
 
 
@@ -24,8 +24,13 @@ def compute_sinkhorn_divergence(x_BF: Tensor, y_BF: Tensor, blur: float, p: int 
     ``scaling`` in (0, 1) is the factor between iterations: nearer to 1 is slower and more exact.
     NaN gives NaN.
     """
+    if not bool(torch.isfinite(x_BF).all() & torch.isfinite(y_BF).all()):
+        return (x_BF.sum() + y_BF.sum()) * float("nan")
     divergence = SamplesLoss("sinkhorn", p=p, blur=blur, scaling=scaling, debias=True, backend="tensorized")
-    return divergence(x_BF, y_BF)
+    wanted = torch.is_grad_enabled()
+    with torch.set_grad_enabled(wanted):  # geomloss turns gradients on and leaves them on
+        value = divergence(x_BF, y_BF)
+    return value if wanted else value.detach()
 
 
 @full_precision

@@ -1,0 +1,171 @@
+"""What every objective owes by being registered; each test runs on all of them."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+import torch
+
+from equirgz.backbones import create_backbone
+from equirgz.config import OptimizerConfig, TrainConfig
+from equirgz.errors import InputError
+from equirgz.objectives import OBJECTIVES, create_objective, list_objectives
+from equirgz.train import TrainImages, make_validation, train
+from equirgz.train.trainer import _Run
+from tests.train.test_trainer import Stop, stop_after
+from tests.train.toy import make_backbone, make_task
+
+NAMES = list_objectives()
+# Parameters that must get no gradient from the loss, by the start of their names.
+UNTRAINED = {"byol": ("target_",), "hybrid": ("target_",), "fixmatch": ("ema_",)}
+SMALL = {"byol": {"hidden": 16, "projection": 8}, "simclr": {"hidden": 16, "projection": 8},
+         "vicreg": {"hidden": 16, "projection": 8}, "hybrid": {"hidden": 16, "projection": 8}}
+
+
+def make(name: str, backbone=None):
+    return create_objective(name, backbone or make_backbone(dropout=0.1), 2, init_seed=1, **SMALL.get(name, {}))
+
+
+def make_images(hidden: bool = True) -> TrainImages:
+    x_NCHW, y_N = make_task(16)
+    u_MCHW, hidden_M = make_task(24, seed=5)
+    return TrainImages(x_NCHW, y_N, u_MCHW, hidden_M if hidden else None)
+
+
+def config(name: str, steps: int) -> TrainConfig:
+    lr = {"ivon": 0.1, "sidda": 0.002, "sinkhorn": 0.002}.get(name, 0.01)
+    return TrainConfig(steps=steps, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=lr))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_decreases(name):
+    objective = make(name, make_backbone())
+    settings = config(name, 60).model_copy(update={"augmentation": "none"})
+    rows = train(objective, make_images(), settings, seed=0, log_every=1).rows
+    # Adaptation raises the loss when it sets in; what must fall everywhere is the supervised part.
+    part = "supervised" if "supervised" in rows[-1] else "loss"
+    first = sum(row[part] for row in rows[:5]) / 5
+    last = sum(row[part] for row in rows[-5:]) / 5
+    assert last < 0.8 * first
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_classifies_unseen_sources(name):
+    objective = make(name, make_backbone())
+    if not objective.needs_labels:
+        with pytest.raises(InputError, match="no classifier"):
+            objective.logits(torch.zeros(2, 1, 9, 9))
+        return
+    settings = config(name, 80).model_copy(update={"augmentation": "none"})
+    train(objective, make_images(), settings, seed=0)
+    assert make_validation(*make_task(24, seed=9))(objective)["error"] <= 0.1
+    x, _ = make_task(3)
+    samples = objective.sample_logits(x, 4, torch.Generator().manual_seed(0))
+    again = objective.sample_logits(x, 4, torch.Generator().manual_seed(0))
+    assert samples.shape[0] in (1, 4) and samples.shape[1:] == (3, 2) and torch.equal(samples, again)
+    assert (samples.shape[0] == 4) or objective.n_predictive_samples == 1
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_gradients_reach_what_should_learn_and_nothing_else(name, monkeypatch):
+    objective = make(name)
+    reached, clip = set(), _Run._clip
+
+    def look(self):
+        for key, parameter in self.objective.named_parameters():
+            if parameter.grad is not None and (parameter.ndim <= 1 or bool(parameter.grad.any())):
+                reached.add(key)
+        return clip(self)
+
+    monkeypatch.setattr(_Run, "_clip", look)
+    train(objective, make_images(), config(name, 4), seed=0)
+    untrained = UNTRAINED.get(name, ("nothing",))
+    expected = {key for key, _ in objective.named_parameters() if not key.startswith(untrained)}
+    assert reached == expected
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_same_seed_same_numbers_and_other_seed_others(name):
+    states, rows = [], []
+    for seed in (3, 3, 4):
+        objective = make(name)
+        rows.append(train(objective, make_images(), config(name, 5), seed=seed, log_every=1).rows)
+        states.append(objective.state_dict())
+    assert rows[0] == rows[1] != rows[2]
+    assert all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_resume_is_exact(name, tmp_path, monkeypatch):
+    keywords = {"seed": 7, "checkpoint_every": 2, "log_every": 1}
+    whole = make(name)
+    log = train(whole, make_images(), config(name, 7), work_dir=tmp_path / "whole", **keywords)
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5)
+        with pytest.raises(Stop):
+            train(make(name), make_images(), config(name, 7), work_dir=tmp_path / "parts", **keywords)
+    resumed = make(name)
+    log2 = train(resumed, make_images(), config(name, 7), work_dir=tmp_path / "parts", **keywords)
+    assert log2.resumed_from == 4 and log2.rows == log.rows
+    for key, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[key]), key
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if make(n).uses_unlabelled])
+def test_labels_of_unlabelled_sources_change_nothing(name):
+    states = []
+    for hidden in ("known", "shuffled", "absent"):
+        images = make_images(hidden != "absent")
+        if hidden == "shuffled":
+            images.hidden_label_M = images.hidden_label_M[torch.randperm(24)]
+        objective = make(name)
+        train(objective, images, config(name, 5), seed=0)
+        states.append(objective.state_dict())
+    for other in states[1:]:
+        assert all(torch.equal(value, other[key]) for key, value in states[0].items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_pickles_and_strict_state_in_every_mode(name):
+    objective = make(name)
+    train(objective, make_images(), config(name, 2), seed=0)
+    x, _ = make_task(3)
+    for source in (objective.train(), objective.eval()):
+        state = copy.deepcopy(source.state_dict())
+        for target in (make(name).train(), make(name).eval()):
+            target.load_state_dict(state, strict=True)
+            assert torch.equal(target.eval().backbone(x), objective.eval().backbone(x))
+    clone = pickle.loads(pickle.dumps(objective))
+    assert torch.equal(clone.backbone(x), objective.backbone(x))
+    assert torch.equal(copy.deepcopy(objective).backbone(x), objective.backbone(x))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        {"name": "lenet"},
+        {"name": "steerable_cnn", "group": "D4", "fields": (2, 3)},
+        {"name": "steerable_attention", "group": "C4", "width": 0.34},
+    ],
+    ids=lambda b: b["name"],
+)
+def test_works_with_every_kind_of_backbone(name, backbone):
+    objective = make(name, create_backbone(**backbone, image_size=33))
+    x_NCHW, y_N = make_task(8, size=33)
+    before = {key: p.detach().clone() for key, p in objective.backbone.named_parameters()}
+    settings = config(name, 2).model_copy(update={"batch_size": 4})
+    log = train(objective, TrainImages(x_NCHW, y_N, x_NCHW), settings, seed=0)
+    assert len(log.rows) == 2
+    still = [key for key, p in objective.backbone.named_parameters() if torch.equal(before[key], p.detach())]
+    assert not still
+
+
+def test_unlabelled_set_is_asked_for_where_it_is_needed():
+    x_NCHW, y_N = make_task(8)
+    for name in ("fixmatch", "sidda", "mmd"):
+        with pytest.raises(InputError, match="unlabelled"):
+            train(make(name), TrainImages(x_NCHW, y_N), config(name, 2), seed=0)
+    assert len(OBJECTIVES.names()) == len(NAMES)
