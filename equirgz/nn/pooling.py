@@ -24,9 +24,10 @@ class _GaussianDownsample(nn.Module):
         super().__init__()
         self.channels, self.sigma, self.stride = channels, sigma, stride
         self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
-        self.register_buffer("kernel_HW", self._exact_kernel().to(torch.get_default_dtype()), persistent=False)
+        self.register_buffer("kernel_HW", self.exact_kernel().to(torch.get_default_dtype()), persistent=False)
 
-    def _exact_kernel(self) -> Tensor:
+    def exact_kernel(self) -> Tensor:
+        """Return the Gaussian in float64, of sum 1."""
         axis = torch.arange(-self.half_width, self.half_width + 1, dtype=torch.float64)
         line = torch.exp(-0.5 * (axis / self.sigma) ** 2) if self.sigma > 0 else torch.ones(1, dtype=torch.float64)
         kernel = line[:, None] * line[None, :]
@@ -35,7 +36,7 @@ class _GaussianDownsample(nn.Module):
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _GaussianDownsample:
         """Move as any module, then take the kernel anew from float64, so that no cast loses digits."""
         super()._apply(fn, recurse)
-        self.kernel_HW = self._exact_kernel().to(device=self.kernel_HW.device, dtype=self.kernel_HW.dtype)
+        self.kernel_HW = self.exact_kernel().to(device=self.kernel_HW.device, dtype=self.kernel_HW.dtype)
         return self
 
     def to_conv2d(self) -> nn.Conv2d:

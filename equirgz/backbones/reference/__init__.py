@@ -6,7 +6,7 @@ layers, left in eval mode, ignore later changes of their weights, and D_N ones c
 """
 
 from equirgz.backbones.reference.build import create_reference, to_reference
-from equirgz.backbones.reference.convert import from_reference
+from equirgz.backbones.reference.convert import from_reference, refine_samples
 from equirgz.backbones.reference.engines import load_engine
 
-__all__ = ["create_reference", "from_reference", "load_engine", "to_reference"]
+__all__ = ["create_reference", "from_reference", "load_engine", "refine_samples", "to_reference"]

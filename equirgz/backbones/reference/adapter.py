@@ -9,15 +9,15 @@ import numpy as np
 from torch import Tensor, nn
 
 from equirgz.backbones.reference.engines import Engine, FieldStack
-from equirgz.backbones.reference.filters import NativeConv, resample
+from equirgz.backbones.reference.filters import refine_layer
 
 
 class ReferenceModule(nn.Module):
     """A module of escnn or e2cnn that takes and returns plain tensors.
 
     ``body`` is the library's module for inputs ``in_stack``. Its filters are sampled anew whenever
-    the module is moved or cast, so that float64 is exact; ``sampled`` lists, for each R2Conv inside,
-    (the R2Conv, an equal native layer without weights of its own, the matrix between their weights).
+    the module is moved or cast, so that float64 is exact; ``sampled`` lists each layer inside that
+    holds samples, an equal layer of ours, and the matrix between their weights (None: no weights).
     """
 
     def __init__(
@@ -25,7 +25,7 @@ class ReferenceModule(nn.Module):
         engine: Engine,
         body: nn.Module,
         in_stack: FieldStack,
-        sampled: list[tuple[nn.Module, NativeConv, np.ndarray]],
+        sampled: list[tuple[nn.Module, nn.Module, np.ndarray | None]],
     ) -> None:
         super().__init__()
         self.engine_name = engine.name
@@ -42,8 +42,8 @@ class ReferenceModule(nn.Module):
         super()._apply(fn, recurse)
         training = self.body.training
         self.body.train()
-        for conv, native, change in self._sampled:
-            resample(conv, native, change)
+        for layer, native, change in self._sampled:
+            refine_layer(layer, native, change)
         self.body.train(training)
         return self
 

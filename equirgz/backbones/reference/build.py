@@ -11,9 +11,9 @@ from torch import nn
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.reference.adapter import ReferenceModule
 from equirgz.backbones.reference.engines import Engine, FieldStack, load_engine
-from equirgz.backbones.reference.filters import copy_to_library
+from equirgz.backbones.reference.filters import copy_to_library, refine_layer
 from equirgz.errors import InputError
-from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
+from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
 from equirgz.nn.trivial import TrivialConv2d
 
@@ -43,7 +43,8 @@ def to_reference(module: nn.Module, engine: str) -> nn.Module:
 
     Outputs are equal to rounding. Inside an ``nn.Sequential``, neighbouring layers become one
     SequentialModule of the library. What the library lacks (dropout of whole fields, odd-window
-    antialiased pooling and any plain layer) stays ours. ``module`` itself is left as it is.
+    antialiased pooling and any plain layer) stays ours, and so does the maximum over the group,
+    which both libraries return in float32 whatever they are given. ``module`` is left as it is.
     """
     library = load_engine(engine)
     training = module.training
@@ -101,6 +102,9 @@ def _adapt(sources: list[nn.Module], run: list[nn.Module], engine: Engine) -> Re
         if isinstance(source, GroupConv2d | TrivialConv2d):
             sampled.append((layer, source, copy_to_library(source, layer)))
             layer.weights.requires_grad_(source.weight.requires_grad)
+        elif isinstance(source, AntialiasedMaxPool2d | AntialiasedAvgPool2d):
+            sampled.append((layer, source, None))
+            refine_layer(layer, source, None)
         elif isinstance(source, FieldBatchNorm2d):
             _inner_norm(layer).load_state_dict(source.norm.state_dict())
     return ReferenceModule(engine, body, engine.describe(body.in_type), sampled)
@@ -192,12 +196,6 @@ def _build_antialiased_avg(layer: AntialiasedAvgPool2d, engine: Engine, stack: F
     return (pool, stack) if same_window else None
 
 
-def _build_group_pooling(layer: GroupPooling, engine: Engine, stack: FieldStack | None) -> Built | None:
-    if stack is None or not stack.regular or layer.how != "max" or layer.group.order == 1:
-        return None
-    return engine.nn.GroupPooling(engine.field_type(stack)), FieldStack(stack.group, stack.fields, regular=False)
-
-
 def _build_field_dropout(layer: PixelFieldDropout, engine: Engine, stack: FieldStack | None) -> Built | None:
     return stack and (engine.nn.FieldDropout(engine.field_type(stack), p=layer.p), stack)
 
@@ -222,7 +220,6 @@ _BUILDERS: dict[type, Callable[[Any, Engine, FieldStack | None], Built | None]] 
     nn.AvgPool2d: _build_avg_pool,
     AntialiasedMaxPool2d: _build_antialiased_max,
     AntialiasedAvgPool2d: _build_antialiased_avg,
-    GroupPooling: _build_group_pooling,
     PixelFieldDropout: _build_field_dropout,
     nn.Dropout: _build_dropout,
     SoftDiskMask: _build_mask,

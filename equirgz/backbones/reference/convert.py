@@ -10,7 +10,7 @@ from torch import nn
 
 from equirgz.backbones.reference.adapter import ReferenceModule, TypedLayer
 from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, load_engine
-from equirgz.backbones.reference.filters import copy_to_native
+from equirgz.backbones.reference.filters import basis_change, copy_to_native, refine_layer
 from equirgz.errors import InputError, explain
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
@@ -33,6 +33,26 @@ def from_reference(module: nn.Module) -> nn.Module:
     padding other than zeros, a reflection axis other than the columns', or filters outside our basis.
     """
     return _convert(module).train(module.training)
+
+
+def refine_samples(module: nn.Module) -> nn.Module:
+    """Sample every filter basis and Gaussian of a library's ``module`` anew, in place; return it.
+
+    escnn samples its filters in float32 whatever the dtype of the layer, and so do both libraries
+    under PyTorch's default dtype, so that their float64 outputs are right to 1e-7 only. The filters
+    move by less than 1e-6 of their norm. In eval mode the libraries hold on to the filters that
+    they have: call this in train mode, or switch mode after it.
+    """
+    for layer in module.modules():
+        if library_of(layer) is None:
+            continue
+        if type(layer).__name__ == "R2Conv":
+            engine = load_engine(library_of(layer))
+            native = _empty_twin(layer, engine.describe(layer.in_type), engine)
+            refine_layer(layer, native, basis_change(layer, native))
+        elif "Antialiased" in type(layer).__name__:
+            refine_layer(layer, _convert_library(layer), None)
+    return module
 
 
 def _convert(module: nn.Module) -> nn.Module:
@@ -101,7 +121,8 @@ def _number(value: Any, what: str) -> int:
     return int(numbers.pop())
 
 
-def _from_r2conv(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _empty_twin(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+    """Return our convolution of the same shape as an R2Conv, with weights of its own."""
     target = engine.describe(module.out_type)
     for what, valid in (("dilation", 1), ("groups", 1), ("padding_mode", "zeros")):
         value = getattr(module, what, valid)
@@ -121,6 +142,11 @@ def _from_r2conv(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Mo
         options["from_regular"] = source.regular
         native = TrivialConv2d(source.group, source.fields, target.fields, **options)
     native.to(device=module.weights.device, dtype=module.weights.dtype)
+    return native
+
+
+def _from_r2conv(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+    native = _empty_twin(module, source, engine)
     copy_to_native(module, native)
     native.weight.requires_grad_(module.weights.requires_grad)
     if native.bias is not None:
@@ -167,7 +193,7 @@ def _with_kernel_of(native: Any, module: nn.Module) -> nn.Module:
     native.half_width = centre
     native.sigma = float((0.5 / (kernel_HW[centre, centre] / kernel_HW[centre, centre + 1]).log()).sqrt())
     native.sigma = round(native.sigma, 6)
-    native.kernel_HW = native._exact_kernel().to(module.filter)
+    native.kernel_HW = native.exact_kernel().to(module.filter)
     return native
 
 

@@ -77,11 +77,19 @@ def native_row(change_bUK: np.ndarray, native: NativeConv, functions_GKP: np.nda
 
 
 @torch.no_grad()
-def resample(conv: nn.Module, native: NativeConv, change: np.ndarray) -> None:
-    """Replace the library's float32 samples of its basis by those of our exact functions, in its own dtype.
+def refine_layer(layer: nn.Module, native: nn.Module, change: np.ndarray | None) -> None:
+    """Replace a library's float32 samples by those of our exact functions, in the layer's own dtype.
 
-    The change is the residual that :func:`basis_change` tolerates; after it, float64 means float64.
+    For an R2Conv, ``change`` is the matrix of :func:`basis_change`, and the samples move by no more
+    than the residual which that tolerates; for antialiased pooling it is None.
     """
+    if change is None:
+        layer.filter.copy_(native.exact_kernel().expand_as(layer.filter))
+    else:
+        _resample(layer, native, change)
+
+
+def _resample(conv: nn.Module, native: NativeConv, change: np.ndarray) -> None:
     basis_bGHP = sampled_basis(conv)
     change_bUK = change.reshape(len(change), -1, exact_functions(native).shape[1])
     functions_GKP = exact_functions(native)
@@ -113,7 +121,7 @@ def copy_to_library(native: NativeConv, conv: nn.Module) -> np.ndarray:
     conv.weights.copy_((weight @ torch.from_numpy(np.linalg.inv(change))).reshape(-1))
     if native.bias is not None:
         conv.bias.copy_(native.bias.detach().cpu().double() / bias_scale(conv))
-    resample(conv, native, change)
+    _resample(conv, native, change)
     return change
 
 
