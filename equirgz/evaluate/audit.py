@@ -158,6 +158,7 @@ def audit(
     backbone, name = _resolve(backbone, group, image_size, params, seed)
     symmetry = network_group(backbone)
     size = image_size if image_size is not None else int(backbone.image_size)
+    channels = int(getattr(backbone, "in_channels", 1))
     claims = bool(getattr(backbone, "is_invariant", symmetry.order > 1))
     notes = []
     if not any(symmetry.is_lattice(g) for g in range(1, symmetry.order)):
@@ -166,7 +167,7 @@ def audit(
     for state in states:
         network = copy.deepcopy(backbone).float()
         if state == "trained":
-            _train_shortly(network, size, train_steps, seed)
+            _train_shortly(network, size, channels, train_steps, seed)
         for precision in precisions:
             deployed = _deploy(network, precision)
             if deployed is None:
@@ -177,6 +178,7 @@ def audit(
                 symmetry,
                 size,
                 angles_deg,
+                channels=channels,
                 n_images=n_images,
                 seed=seed,
                 layers=layers and precision != "deployed",
@@ -186,7 +188,7 @@ def audit(
                 claimed = claims and row["kind"] == "lattice" and row["what"] in ("features", "maps")
                 rows.append(AuditRow(state, precision, **row, limit=LIMITS[precision] if claimed else None))
             if precision == "deployed":
-                rows.append(_parity(network, deployed, state, size, n_images, seed))
+                rows.append(_parity(network, deployed, state, size, channels, n_images, seed))
     claim = f"features and maps exact under the quarter turns and flips of {symmetry}"
     claim = claim if claims else "no exact symmetry claimed"
     return AuditReport(name, str(symmetry), size, claim, tuple(rows), tuple(notes))
@@ -229,6 +231,7 @@ def _measure(
     size: int,
     angles_deg: Sequence[float],
     *,
+    channels: int,
     n_images: int,
     seed: int,
     layers: bool,
@@ -236,7 +239,6 @@ def _measure(
 ) -> list[dict[str, Any]]:
     if not hasattr(network, "group"):
         network = _Grouped(network, group)
-    channels = int(getattr(network, "in_channels", 1))
     dtype = next((p.dtype for p in network.parameters() if p.is_floating_point()), torch.float32)
     generator = torch.Generator().manual_seed(seed)
     noise = torch.randn(n_images, channels, size, size, generator=generator, dtype=torch.float64).to(dtype)
@@ -273,8 +275,9 @@ class _Grouped(nn.Module):
         return self.network(x_BCHW)
 
 
-def _parity(network: nn.Module, deployed: nn.Module, state: str, size: int, n_images: int, seed: int) -> AuditRow:
-    channels = int(getattr(network, "in_channels", 1))
+def _parity(
+    network: nn.Module, deployed: nn.Module, state: str, size: int, channels: int, n_images: int, seed: int
+) -> AuditRow:
     x = make_smooth_images(n_images, size, seed, channels=channels, dtype=torch.float32)
     network.eval()
     deployed.eval()
@@ -283,8 +286,7 @@ def _parity(network: nn.Module, deployed: nn.Module, state: str, size: int, n_im
     return AuditRow(state, "deployed", "features against native", "lattice", 0.0, False, error, LIMITS["deployed"])
 
 
-def _train_shortly(network: nn.Module, size: int, steps: int, seed: int) -> None:
-    channels = int(getattr(network, "in_channels", 1))
+def _train_shortly(network: nn.Module, size: int, channels: int, steps: int, seed: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network.train()

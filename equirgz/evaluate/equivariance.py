@@ -166,7 +166,7 @@ def compute_outputs(backbone: nn.Module, x_BCHW: Tensor, layers: bool) -> dict[s
 def _has_plain_forward(backbone: nn.Module) -> bool:
     kind = type(backbone)
     return isinstance(backbone, Backbone) and all(
-        getattr(kind, method) is getattr(Backbone, method) for method in ("forward", "forward_maps")
+        getattr(kind, method) is getattr(Backbone, method) for method in ("forward", "features", "forward_maps")
     )
 
 

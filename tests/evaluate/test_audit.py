@@ -109,6 +109,7 @@ def test_the_deployed_network_is_measured_and_compared() -> None:
 def test_registered_backbones_pass(name: str, group: str, size: int) -> None:
     report = audit(name, group, size, width=0.5, angles_deg=(), train_steps=2)
     assert report.passed, report.lines()
+    assert {r.precision for r in report.rows} >= ({"deployed"} if group == "C1" else {"float32", "float64", "deployed"})
     assert any(row.what.startswith("block") for row in report.rows) or group == "C1"
 
 

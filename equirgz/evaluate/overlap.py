@@ -1,0 +1,105 @@
+"""Overlap of the classes' predictive distributions as a source turns (arXiv 2102.08252).
+
+A classifier with predictive samples (dropout, weights drawn from a posterior, an ensemble) gives
+each class a distribution of probabilities; where those of two classes overlap, it cannot decide.
+Legend: A angles, N sources, S samples, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from equirgz.errors import InputError, explain
+from equirgz.evaluate.rotation import rotation_rows
+from equirgz.geometry.action import disk_mask, warp
+
+
+def rotation_samples(
+    predict_samples_fn: Callable[[Tensor], np.ndarray],
+    x_NCHW: Tensor | np.ndarray,
+    angles_deg: Sequence[float],
+    *,
+    mask: bool = True,
+) -> np.ndarray:
+    """Return probability_ASNK of the turned sources; ``predict_samples_fn`` maps images to (S, N, K).
+
+    As :func:`equirgz.evaluate.rotation.rotation_curve`, for predictive samples.
+    """
+    x_NCHW = torch.as_tensor(x_NCHW)
+    x_NCHW = (x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW).float()
+    disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if mask else 1.0
+    return np.stack([np.asarray(predict_samples_fn(warp(x_NCHW, float(a)) * disk_HW), float) for a in angles_deg])
+
+
+def overlap_rows(
+    probability_ASNK: np.ndarray,
+    target_N: np.ndarray,
+    angles_deg: Sequence[float],
+    overlap: Callable[[np.ndarray], np.ndarray],
+) -> list[dict[str, Any]]:
+    """Return the rows of :func:`rotation_rows` for the mean prediction, and ``rotation/overlap`` per angle.
+
+    ``overlap`` maps samples (S, N, K) to one index per source, 0 (classes apart) to 1.
+    """
+    probability_ASNK = np.asarray(probability_ASNK, float)
+    if probability_ASNK.ndim != 4 or probability_ASNK.shape[0] != len(angles_deg):
+        expected = f"probabilities ({len(angles_deg)}, S, N, K)"
+        raise InputError(explain("overlap_rows", expected=expected, got=probability_ASNK.shape))
+    rows = rotation_rows(probability_ASNK.mean(1), target_N, angles_deg)
+    common = {"metric": "rotation/overlap", "unit": "1", "direction": "none", "n": len(target_N)}
+    for angle, probability_SNK in zip(angles_deg, probability_ASNK, strict=True):
+        rows.append({**common, "angle_deg": float(angle), "value": float(np.mean(overlap(probability_SNK)))})
+    return rows
+
+
+def plot_source_rotation(
+    samples: dict[str, np.ndarray],
+    angles_deg: Sequence[float],
+    overlap: Callable[[np.ndarray], np.ndarray],
+    *,
+    class_names: Sequence[str],
+    image_HW: np.ndarray | None = None,
+    source_name: str = "",
+) -> Any:
+    """Return a Figure for ONE source: the samples of each class's probability against angle, a panel per network.
+
+    ``samples`` maps a network's name to (A, S, K). Points are samples, the line their mean; the
+    lowest panel compares the overlap index of all networks. The source itself is inset.
+    """
+    from equirgz.report.style import COLUMN_IN, MARKERS, figure_style, make_figure, palette
+
+    with figure_style():
+        figure = make_figure(COLUMN_IN, 1.25 * (len(samples) + 1) + 0.5)
+        panels = figure.subplots(len(samples) + 1, 1, sharex=True, squeeze=False)[:, 0]
+        colours = palette(max(len(class_names), len(samples)))
+        for panel, (name, probability_ASK) in zip(panels, samples.items(), strict=False):
+            n_samples = probability_ASK.shape[1]
+            for k, class_name in enumerate(class_names):
+                angle_AS = np.repeat(np.asarray(angles_deg, float)[:, None], n_samples, 1)
+                panel.plot(
+                    angle_AS.ravel(), probability_ASK[:, :, k].ravel(), ".", color=colours[k], ms=1.5, alpha=0.25
+                )
+                panel.plot(angles_deg, probability_ASK[:, :, k].mean(1), color=colours[k], label=class_name)
+            panel.set_ylim(-0.04, 1.04)
+            panel.set_ylabel("probability")
+            panel.set_title(name, pad=2)
+        panels[0].legend(loc="center left", ncols=len(class_names))
+        for i, (name, probability_ASK) in enumerate(samples.items()):
+            value_A = [float(overlap(p_SK[:, None])[0]) for p_SK in probability_ASK]
+            panels[-1].plot(angles_deg, value_A, MARKERS[i] + "-", ms=2.5, color=colours[i], label=name)
+        panels[-1].set_ylim(-0.04, 1.04)
+        panels[-1].set_ylabel("overlap index")
+        panels[-1].set_xlabel(f"rotation of {source_name or 'the source'} [deg]")
+        panels[-1].legend(loc="best")
+        if image_HW is not None:
+            inset = panels[0].inset_axes((0.84, 0.3, 0.15, 0.45))
+            inset.imshow(image_HW, cmap="magma")
+            inset.set_xticks([])
+            inset.set_yticks([])
+            inset.grid(False)
+    return figure

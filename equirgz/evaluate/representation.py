@@ -1,0 +1,161 @@
+"""Looking at an embedding: a 2-D map, clusters of similar sources, and how much of it is angular size.
+
+Legend: N sources, F features.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from equirgz.errors import InputError, check_choice, explain
+
+
+def map_features(feature_NF: np.ndarray, method: str = "pca", *, seed: int = 0) -> np.ndarray:
+    """Return position_N2: the two leading principal components, or UMAP (extra package umap-learn).
+
+    Features are standardised first (constant ones dropped to 0). The sign of a principal component
+    is fixed by its largest loading being positive. UMAP sees the first 200 components, 75
+    neighbours, cosine distance and min_dist 0.01, as the maps of arXiv 2305.16127.
+    """
+    from sklearn.decomposition import PCA
+
+    check_choice("map method", method, ("pca", "umap"))
+    z_NF = _standardised(feature_NF, "map_features", 3)
+    if method == "pca":
+        pca = PCA(2, svd_solver="full").fit(z_NF)
+        sign_2 = np.sign(pca.components_[np.arange(2), np.abs(pca.components_).argmax(1)])
+        return pca.transform(z_NF) * np.where(sign_2 == 0, 1.0, sign_2)
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise InputError("map method 'umap' needs the package umap-learn; install it or use method='pca'") from error
+    z_NP = PCA(min(200, *z_NF.shape), random_state=seed).fit_transform(z_NF)
+    neighbours = min(75, len(z_NP) - 1)
+    return UMAP(n_neighbors=neighbours, min_dist=0.01, metric="cosine", random_state=seed).fit_transform(z_NP)
+
+
+def cluster_sources(feature_NF: np.ndarray, *, n_components: int = 10, min_size: int = 5, seed: int = 0) -> np.ndarray:
+    """Return cluster_N (0 the largest, -1 for sources in none): HDBSCAN on principal components.
+
+    Groups of at least ``min_size`` similar sources, for looking through a survey group by group
+    (arXiv 2312.02910).
+    """
+    from sklearn.cluster import HDBSCAN
+    from sklearn.decomposition import PCA
+
+    z_NF = _standardised(feature_NF, "cluster_sources", min_size)
+    z_NP = PCA(min(n_components, *z_NF.shape), random_state=seed).fit_transform(z_NF)
+    found_N = HDBSCAN(min_cluster_size=min_size, copy=True).fit_predict(z_NP)
+    clusters, sizes = np.unique(found_N[found_N >= 0], return_counts=True)
+    rank = {cluster: i for i, cluster in enumerate(clusters[np.argsort(-sizes, kind="stable")])}
+    return np.array([rank.get(cluster, -1) for cluster in found_N])
+
+
+def correlate_with_size(
+    feature_NF: np.ndarray, size_N: np.ndarray, *, n_folds: int = 5, n_bootstrap: int = 500, seed: int = 0
+) -> list[dict[str, Any]]:
+    """Return rows that say how much of the logarithm of ``size_N`` the features carry.
+
+    ``representation/size_r2``: out-of-fold R^2 of ridge regression of log(size) on standardised
+    features, with the 95 % bootstrap interval over sources (``low``, ``high``).
+    ``representation/size_spearman``: rank correlation of out-of-fold prediction and size.
+    Sources whose size is not a positive number are left out; ``n`` counts the others.
+
+    Raises InputError with fewer than two sources per fold, or when all sizes are equal.
+    """
+    from scipy.stats import spearmanr
+    from sklearn.linear_model import RidgeCV
+    from sklearn.model_selection import KFold, cross_val_predict
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    size_N = np.asarray(size_N, float)
+    feature_NF = np.asarray(feature_NF, float)
+    if feature_NF.ndim != 2 or size_N.shape != (len(feature_NF),):
+        got = f"{feature_NF.shape} and {size_N.shape}"
+        raise InputError(explain("correlate_with_size", expected="features (N, F) and sizes (N,)", got=got))
+    known_N = np.isfinite(size_N) & (size_N > 0) & np.isfinite(feature_NF).all(1)
+    n = int(known_N.sum())
+    if n < 2 * n_folds or np.ptp(size_N[known_N]) == 0:
+        got = f"{n} sources with a size" if n < 2 * n_folds else "one size for all"
+        raise InputError(explain("correlate_with_size", expected=f"at least {2 * n_folds} sizes that differ", got=got))
+    y_n = np.log(size_N[known_N])
+    model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
+    folds = KFold(n_folds, shuffle=True, random_state=seed)
+    guess_n = cross_val_predict(model, feature_NF[known_N], y_n, cv=folds)
+
+    def r2(index: np.ndarray) -> float:
+        y, guess = y_n[index], guess_n[index]
+        return 1.0 - float(((y - guess) ** 2).sum() / ((y - y.mean()) ** 2).sum())
+
+    rng = np.random.default_rng(seed)
+    draws = [index for index in (rng.integers(0, n, n) for _ in range(n_bootstrap)) if np.ptp(y_n[index]) > 0]
+    low, high = np.quantile([r2(index) for index in draws], (0.025, 0.975))
+    interval = {"low": float(low), "high": float(high)}
+    common = {"unit": "1", "direction": "none", "n": n}
+    spearman = spearmanr(guess_n, y_n).statistic if np.ptp(guess_n) > 0 else 0.0
+    return [
+        {"metric": "representation/size_r2", "value": r2(np.arange(n)), **interval, **common},
+        {"metric": "representation/size_spearman", "value": float(spearman), **common},
+    ]
+
+
+def plot_map(
+    position_N2: np.ndarray,
+    *,
+    label_N: np.ndarray | None = None,
+    class_names: Sequence[str] = (),
+    size_N: np.ndarray | None = None,
+    size_name: str = "angular size [arcsec]",
+) -> Any:
+    """Return a Figure of the map: one panel coloured by class, one by size (logarithmic), as given.
+
+    Sources without label or size are small and grey, beneath the others.
+    """
+    from matplotlib.colors import LogNorm
+
+    from equirgz.report.style import COLUMN_IN, MARKERS, PAGE_IN, figure_style, make_figure, palette
+
+    wanted = [label_N is not None, size_N is not None]
+    if not any(wanted):
+        raise InputError(explain("plot_map", expected="label_N or size_N", got="neither"))
+    x_N, y_N = np.asarray(position_N2).T
+    with figure_style():
+        figure = make_figure(PAGE_IN if all(wanted) else COLUMN_IN, 3.1)
+        panels = list(figure.subplots(1, sum(wanted), squeeze=False, sharex=True, sharey=True)[0])
+        grey = {"s": 4, "color": "0.8", "linewidths": 0}
+        if label_N is not None:
+            panel, label_N = panels.pop(0), np.asarray(label_N)
+            panel.scatter(x_N[label_N < 0], y_N[label_N < 0], **grey)
+            classes = np.unique(label_N[label_N >= 0])
+            for c, colour, marker in zip(classes, palette(len(classes)), MARKERS * 10, strict=False):
+                name = class_names[c] if c < len(class_names) else f"class {c}"
+                chosen = label_N == c
+                panel.scatter(x_N[chosen], y_N[chosen], s=9, color=colour, marker=marker, linewidths=0, label=name)
+            panel.legend(loc="best", markerscale=1.3)
+            panel.set_ylabel("component 2")
+        if size_N is not None:
+            panel, size_N = panels.pop(0), np.asarray(size_N, float)
+            known = np.isfinite(size_N) & (size_N > 0)
+            panel.scatter(x_N[~known], y_N[~known], **grey)
+            dots = panel.scatter(
+                x_N[known], y_N[known], s=9, c=size_N[known], norm=LogNorm(), cmap="viridis", linewidths=0
+            )
+            figure.colorbar(dots, ax=panel, label=size_name)
+        for panel in figure.axes[: sum(wanted)]:
+            panel.set_xlabel("component 1")
+    return figure
+
+
+def _standardised(feature_NF: np.ndarray, what: str, least: int) -> np.ndarray:
+    feature_NF = np.asarray(feature_NF, np.float64)
+    if feature_NF.ndim != 2 or len(feature_NF) < least or feature_NF.shape[1] < 2:
+        expected = f"features (N, F) with N >= {least}, F >= 2"
+        raise InputError(explain(what, expected=expected, got=feature_NF.shape))
+    if not np.isfinite(feature_NF).all():
+        raise InputError(explain(what, expected="finite features", got="NaN or infinity"))
+    deviation_F = feature_NF.std(0)
+    return (feature_NF - feature_NF.mean(0)) / np.where(deviation_F > 0, deviation_F, 1.0)

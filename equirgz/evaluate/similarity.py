@@ -1,0 +1,140 @@
+"""Exact cosine search over an embedding, precision at k, and the panel of a query's neighbours.
+
+Legend: N gallery sources, Q queries, F features, k neighbours, H W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from equirgz.errors import InputError, explain
+from equirgz.evaluate.probe import normalise
+
+_CHUNK = 1024
+
+
+def search(
+    query_QF: np.ndarray, gallery_NF: np.ndarray, k: int = 8, *, leave_out_Q: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return (index_Qk, similarity_Qk): the ``k`` most similar gallery sources of each query, best first.
+
+    Similarity is the cosine ``q . g / (|q| |g|)``; a vector of zeros has similarity 0 to all. Exact;
+    ties go to the lower index. ``leave_out_Q`` is one gallery index per query that is never
+    returned (the query itself; -1: none). With fewer than k sources left, all of them.
+
+    Raises InputError for NaN, an empty gallery, ``k`` < 1, or shapes that disagree.
+    """
+    query_QF, gallery_NF = np.asarray(query_QF), np.asarray(gallery_NF)
+    if query_QF.ndim != 2 or gallery_NF.ndim != 2 or query_QF.shape[1] != gallery_NF.shape[1]:
+        got = f"{query_QF.shape} and {gallery_NF.shape}"
+        raise InputError(explain("search", expected="queries (Q, F) and gallery (N, F)", got=got))
+    if not (np.isfinite(query_QF).all() and np.isfinite(gallery_NF).all()):
+        raise InputError(explain("search", expected="finite features", got="NaN or infinity"))
+    available = len(gallery_NF) - (leave_out_Q is not None)
+    if k < 1 or available < 1:
+        raise InputError(explain("search", expected="k >= 1 and a gallery", got=f"k={k}, {available} sources to find"))
+    k = min(k, available)
+    unit_QF, unit_FN = normalise(query_QF), normalise(gallery_NF).T
+    index_Qk, similarity_Qk = np.empty((len(unit_QF), k), int), np.empty((len(unit_QF), k))
+    for start in range(0, len(unit_QF), _CHUNK):
+        rows = slice(start, start + _CHUNK)
+        similarity_qN = unit_QF[rows] @ unit_FN
+        if leave_out_Q is not None:
+            out_q = np.asarray(leave_out_Q)[rows]
+            similarity_qN[np.flatnonzero(out_q >= 0), out_q[out_q >= 0]] = -np.inf
+        order_qk = np.argsort(-similarity_qN, axis=1, kind="stable")[:, :k]
+        index_Qk[rows], similarity_Qk[rows] = order_qk, np.take_along_axis(similarity_qN, order_qk, 1)
+    return index_Qk, similarity_Qk
+
+
+def precision_at_k(
+    feature_NF: np.ndarray,
+    label_N: np.ndarray,
+    ks: Sequence[int] = (1, 5, 10),
+    *,
+    gallery_MF: np.ndarray | None = None,
+    gallery_label_M: np.ndarray | None = None,
+) -> list[dict[str, Any]]:
+    """Return one row per k: the mean share of a query's k nearest sources that have its label.
+
+    Queries are looked up in the gallery, or, without one, in themselves with the query left out.
+    Sources with label -1 are neither queries nor gallery. Beside each row stands what a random
+    order would give (``retrieval/precision_at_k_chance``).
+
+    Raises InputError where k exceeds the gallery, or no source has a label.
+    """
+    label_N = np.asarray(label_N)
+    query_NF, label_N = np.asarray(feature_NF)[label_N >= 0], label_N[label_N >= 0]
+    own = gallery_MF is None
+    if own:
+        gallery_MF, gallery_label_M = query_NF, label_N
+    gallery_label_M = np.asarray(gallery_label_M)
+    known_M = gallery_label_M >= 0
+    gallery_MF, gallery_label_M = np.asarray(gallery_MF)[known_M], gallery_label_M[known_M]
+    size = len(gallery_label_M) - own
+    if len(label_N) == 0 or max(ks) > size or min(ks) < 1:
+        raise InputError(explain("precision_at_k: k", expected=f"from 1 to {size} labelled sources", got=tuple(ks)))
+    index_Nk, _ = search(query_NF, gallery_MF, max(ks), leave_out_Q=np.arange(len(label_N)) if own else None)
+    hit_Nk = gallery_label_M[index_Nk] == label_N[:, None]
+    same_N = (gallery_label_M[None, :] == label_N[:, None]).sum(1) - own
+    common = {"unit": "1", "direction": "higher", "n": len(label_N)}
+    rows = []
+    for k in ks:
+        rows.append({"metric": f"retrieval/precision_at_{k}", "value": float(hit_Nk[:, :k].mean()), **common})
+        chance = {"metric": f"retrieval/precision_at_{k}_chance", "value": float((same_N / size).mean()), **common}
+        rows.append({**chance, "direction": "none"})
+    return rows
+
+
+def plot_query_panel(
+    query_image_QHW: np.ndarray,
+    neighbour_image_QkHW: np.ndarray,
+    similarity_Qk: np.ndarray,
+    *,
+    query_title_Q: Sequence[str] | None = None,
+    neighbour_title_Qk: Sequence[Sequence[str]] | None = None,
+    same_label_Qk: np.ndarray | None = None,
+) -> Any:
+    """Return a Figure: a query per row (framed), its neighbours to the right, best first.
+
+    Each image is stretched to its own maximum; the number above a neighbour is its cosine similarity.
+    With ``same_label_Qk``, the frame of a neighbour of another class is dashed red.
+    """
+    from equirgz.report.style import PAGE_IN, figure_style, make_figure
+
+    query_image_QHW, neighbour_image_QkHW = np.asarray(query_image_QHW), np.asarray(neighbour_image_QkHW)
+    n_queries, k = np.shape(similarity_Qk)
+    if query_image_QHW.shape[0] != n_queries or neighbour_image_QkHW.shape[:2] != (n_queries, k):
+        got = f"{query_image_QHW.shape} and {neighbour_image_QkHW.shape}"
+        raise InputError(explain("query panel", expected=f"{n_queries} queries with {k} neighbours", got=got))
+    with figure_style():
+        side = PAGE_IN / (k + 1)
+        figure = make_figure(PAGE_IN, (side + 0.22) * n_queries)
+        axes = figure.subplots(n_queries, k + 1, squeeze=False)
+        for q in range(n_queries):
+            _draw(axes[q, 0], query_image_QHW[q], query_title_Q[q] if query_title_Q else "query", "black", 2.0, "-")
+            for j in range(k):
+                title = f"{similarity_Qk[q][j]:.3f}"
+                if neighbour_title_Qk is not None:
+                    title = f"{neighbour_title_Qk[q][j]} {title}"
+                same = same_label_Qk is None or bool(same_label_Qk[q][j])
+                _draw(axes[q, j + 1], neighbour_image_QkHW[q, j], title, "0.6" if same else "C3", *_frame(same))
+    return figure
+
+
+def _frame(same: bool) -> tuple[float, str]:
+    return (0.7, "-") if same else (1.6, "--")
+
+
+def _draw(axis: Any, image_HW: np.ndarray, title: str, colour: str, width: float, dash: str) -> None:
+    peak = float(np.nanmax(image_HW)) if np.isfinite(image_HW).any() else 1.0
+    axis.imshow(image_HW, cmap="magma", vmin=0.0, vmax=peak if peak > 0 else 1.0, interpolation="nearest")
+    axis.set_title(title, fontsize=6, pad=2)
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.grid(False)
+    for spine in axis.spines.values():
+        spine.set(visible=True, color=colour, linewidth=width, linestyle=dash)

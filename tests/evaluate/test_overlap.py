@@ -1,0 +1,49 @@
+"""Predictive samples against angle: rows per angle, the overlap per source, the figure."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from equirgz.errors import InputError
+from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples
+
+
+def _overlap(probability_SNK: np.ndarray) -> np.ndarray:
+    """Share of samples in which the second class beats 0.5: stands in for an index in [0, 1]."""
+    return (probability_SNK[:, :, 1] > 0.5).mean(0)
+
+
+def _samples(x: torch.Tensor) -> np.ndarray:
+    p = x[:, 0, 4, 8].double().numpy()  # brightness at the right rim
+    p_SN = np.stack([0.25 * p, 0.9 * p])
+    return np.stack([1 - p_SN, p_SN], -1)
+
+
+def test_samples_follow_the_turned_image_and_rows_hold_their_means() -> None:
+    x = np.zeros((2, 9, 9), np.float32)
+    x[0, 4, 8] = x[1, 8, 4] = 1.0  # right; below
+    p = rotation_samples(_samples, x, (0, 90))
+    assert p.shape == (2, 2, 2, 2)
+    assert np.allclose(p[0, :, 0, 1], [0.25, 0.9]) and np.allclose(p[1, :, 1, 1], [0.25, 0.9])
+    assert np.allclose(p[0, :, 1, 1], 0) and np.allclose(p[1, :, 0, 1], 0)
+    rows = {(r["metric"], r["angle_deg"]): r["value"] for r in overlap_rows(p, np.array([1, 0]), (0, 90), _overlap)}
+    assert rows["rotation/overlap", 0.0] == pytest.approx(0.25)  # one of two samples of one of two sources
+    assert rows["rotation/error", 0.0] == 0 and rows["rotation/error", 90.0] == 100
+    with pytest.raises(InputError, match="S, N, K"):
+        overlap_rows(p[0], np.array([1, 0]), (0, 90), _overlap)
+
+
+def test_figure_has_a_panel_per_network_and_all_overlaps() -> None:
+    rng = np.random.default_rng(0)
+    samples = {name: rng.dirichlet((2, 3), (5, 7)) for name in ("plain", "D8")}
+    figure = plot_source_rotation(
+        samples, [0, 30, 60, 90, 120], _overlap, class_names=("FRI", "FRII"), image_HW=rng.random((9, 9))
+    )
+    panels = figure.axes[:3]
+    assert [p.get_title() for p in panels[:2]] == ["plain", "D8"]
+    assert len(panels[0].lines) == 4 and len(panels[0].lines[0].get_xdata()) == 5 * 7
+    assert [t.get_text() for t in panels[2].get_legend().get_texts()] == ["plain", "D8"]
+    assert np.allclose(panels[2].lines[1].get_ydata(), (samples["D8"][:, :, 1] > 0.5).mean(1))
+    figure.canvas.draw()
