@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -29,10 +30,16 @@ from equirgz.train.optim import lr_factor, make_optimizer, set_lr
 from equirgz.train.validation import Validate, is_better
 
 
-def make_fabric(config: TrainConfig) -> Fabric:
-    """Return a launched Fabric on one device: the first CUDA device if there is one, else the CPU."""
+def make_fabric(config: TrainConfig, devices: int = 1) -> Fabric:
+    """Return a Fabric on CUDA devices if there are any, else on the CPU.
+
+    With several ``devices`` (processes, on the CPU) call its ``launch()`` before anything else; the
+    gradients are then averaged by DDP, which is told that some objectives leave parameters unused
+    in some steps.
+    """
     accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    return Fabric(accelerator=accelerator, devices=1, precision=config.precision)
+    strategy = "auto" if devices == 1 else DDPStrategy(find_unused_parameters=True)
+    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=config.precision)
 
 
 def train(

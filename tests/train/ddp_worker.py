@@ -1,0 +1,46 @@
+"""Trains small objectives in as many processes as asked; process 0 writes the loss curves as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from equirgz.config import OptimizerConfig, TrainConfig
+from equirgz.objectives import create_objective
+from equirgz.train import TrainImages, train
+from equirgz.train.trainer import make_fabric
+from tests.train.toy import make_backbone, make_task
+
+CONFIG = TrainConfig(steps=5, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=0.01))
+# Without batch norm, which sees its share of the batch alone, the numbers must be those of one process.
+NAMES = ("supervised", "fixmatch", "sidda", "sinkhorn", "mmd", "dann", "ivon")
+
+
+def make(name: str):
+    return create_objective(name, make_backbone(norm=False), 2, init_seed=1)
+
+
+def make_contrastive(name: str):
+    objective = create_objective(name, make_backbone(norm=False), 2, init_seed=1, hidden=16, projection=8)
+    del objective.projector[1]  # the batch norm
+    return objective
+
+
+def run(fabric=None) -> dict[str, list[float]]:
+    x_NCHW, y_N = make_task(16)
+    u_MCHW, _ = make_task(40, seed=5)
+    curves = {}
+    for name in (*NAMES, "simclr", "vicreg"):
+        objective = make_contrastive(name) if name in ("simclr", "vicreg") else make(name)
+        rows = train(objective, TrainImages(x_NCHW, y_N, u_MCHW), CONFIG, seed=0, fabric=fabric, log_every=1).rows
+        curves[name] = [row["loss"] for row in rows]
+    return curves
+
+
+if __name__ == "__main__":
+    several = make_fabric(CONFIG, devices=int(sys.argv[1]))
+    several.launch()
+    found = run(several)
+    if several.is_global_zero:
+        Path(sys.argv[2]).write_text(json.dumps(found))
