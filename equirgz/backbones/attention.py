@@ -30,9 +30,11 @@ class AttentionGateNet(Backbone):
         normalise: str,
         basis: str | None,
         bias: bool,
+        exact: bool = True,
     ) -> None:
         super().__init__(group, in_channels, image_size)
-        check_image_size(name, group, image_size, 3, 17)
+        if exact:
+            check_image_size(name, group, image_size, 3, 17)
         self.mask = DiskMask(image_size)
         self.stages = nn.ModuleList()
         previous = in_channels
@@ -46,7 +48,9 @@ class AttentionGateNet(Backbone):
             self.stages.append(nn.Sequential(*layers))
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.group_pooling = GroupPooling(group)
-        self.gates = nn.ModuleList(AttentionGate(count, fields[-1], normalise=normalise) for count in fields[:-1])
+        self.gates = nn.ModuleList(
+            AttentionGate(count, fields[-1], normalise=normalise) for count in fields[:-1]
+        )
         self.num_features = sum(fields[:-1])
 
     def _stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
@@ -72,7 +76,9 @@ class AttentionGateNet(Backbone):
         """Return one map per gate, at image size, in [0, 1] for the range normalisation."""
         self.check_input(x_BCHW)
         size = (self.image_size, self.image_size)
-        return [F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]]
+        return [
+            F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]
+        ]
 
     def blocks(self) -> list[nn.Module]:
         return [*self.stages, self.gates]

@@ -24,7 +24,9 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         totals["activation_bytes"] += 4 * output.numel()
         if isinstance(module, GroupConv2d | nn.Conv2d):
             groups = getattr(module, "groups", 1)
-            taps = module.kernel_size**2 if isinstance(module.kernel_size, int) else module.kernel_size[0] ** 2
+            taps = (
+                module.kernel_size**2 if isinstance(module.kernel_size, int) else module.kernel_size[0] ** 2
+            )
             totals["multiply_adds"] += output.numel() * inputs[0].shape[1] // groups * taps
         elif isinstance(module, nn.Linear):
             totals["multiply_adds"] += output.numel() * module.in_features
@@ -36,7 +38,9 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         backbone.eval()
         parameter = next(backbone.parameters())
         size = backbone.image_size
-        backbone(torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device))
+        backbone(
+            torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device)
+        )
     finally:
         backbone.train(was_training)
         for handle in handles:

@@ -54,7 +54,9 @@ def create_backbone(
         arguments["group"] = group
     elif symmetry.order != 1:
         steerable = ", ".join(BACKBONES.names("steerable_*"))
-        raise InputError(f"backbone {name!r}: expected group C1, got {group}; steerable backbones: {steerable}")
+        raise InputError(
+            f"backbone {name!r}: expected group C1, got {group}; steerable backbones: {steerable}"
+        )
     if match is not None:
         from equirgz.backbones.match import matched_width
 

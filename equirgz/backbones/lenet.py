@@ -87,7 +87,9 @@ class SequentialBackbone(Backbone):
         n_stages = len(fields)
         kernels = (kernel_sizes,) * n_stages if isinstance(kernel_sizes, int) else tuple(kernel_sizes)
         if len(kernels) != n_stages:
-            raise InputError(explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels)))
+            raise InputError(
+                explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels))
+            )
         n_stride2 = n_stages - (not pool_last) + (stem_stride == 2)
         exact = head == "invariant" and padding is None and pool_window % 2 == 1
         if exact:
@@ -158,7 +160,9 @@ def _pooled_size(size: int, pool: str, window: int) -> int:
 
 
 @BACKBONES.register("lenet")
-def lenet(in_channels: int = 1, image_size: int = 65, width: float = 1.0, fields: tuple[int, ...] = (6, 16)) -> Backbone:
+def lenet(
+    in_channels: int = 1, image_size: int = 65, width: float = 1.0, fields: tuple[int, ...] = (6, 16)
+) -> Backbone:
     """LeNet-5 for radio galaxies (arXiv 2102.08252): conv 5x5 pad 1, max-pool 2, twice; 120-84 features."""
     return SequentialBackbone(
         "lenet",

@@ -51,4 +51,6 @@ def _target_cost(target: str, key: str, arguments: dict[str, Any]) -> int:
     if target.replace("_", "").isdigit():
         return int(target)
     factory = BACKBONES.get(target)
-    return measure_cost(factory(in_channels=arguments["in_channels"], image_size=arguments["image_size"]))[key]
+    return measure_cost(factory(in_channels=arguments["in_channels"], image_size=arguments["image_size"]))[
+        key
+    ]

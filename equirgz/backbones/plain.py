@@ -18,6 +18,8 @@ from equirgz.nn.conv import GroupConv2d
 from equirgz.nn.dropout import FieldDropout
 from equirgz.nn.norm import FieldBatchNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d
+from equirgz.nn.reproduction import PixelFieldDropout
+from equirgz.nn.trivial import TrivialConv2d
 
 
 class PlainEncoder(nn.Module):
@@ -56,11 +58,11 @@ def _replace(module: nn.Module) -> None:
 
 
 def _twin(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, GroupConv2d):
+    if isinstance(module, GroupConv2d | TrivialConv2d):
         return module.to_conv2d()
     if isinstance(module, FieldBatchNorm2d):
         return module.to_batch_norm()
-    if isinstance(module, FieldDropout):
+    if isinstance(module, FieldDropout | PixelFieldDropout):
         return nn.Identity()
     if isinstance(module, AntialiasedAvgPool2d | AntialiasedMaxPool2d):
         return module.to_plain()

@@ -29,7 +29,8 @@ class BasicBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or in_fields != out_fields:
             self.shortcut = nn.Sequential(
-                make_conv(group, in_fields, out_fields, 1, stride=stride, basis=basis), make_norm(group, out_fields)
+                make_conv(group, in_fields, out_fields, 1, stride=stride, basis=basis),
+                make_norm(group, out_fields),
             )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:

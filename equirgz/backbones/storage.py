@@ -27,7 +27,9 @@ def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
     path = Path(path).with_suffix(".safetensors")
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}, path)
-    write_json_atomic(path.with_suffix(".json"), {"format": FORMAT, "backbone": backbone.config, "facts": facts})
+    write_json_atomic(
+        path.with_suffix(".json"), {"format": FORMAT, "backbone": backbone.config, "facts": facts}
+    )
     return path
 
 
@@ -41,7 +43,9 @@ def load_encoder(path: Path | str) -> Backbone:
         raise DataError(f"cannot read {path}: no such file; give the path that save_encoder returned")
     described = read_json(path.with_suffix(".json"))
     if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise DataError(explain(str(path.with_suffix(".json")), expected=f"format {FORMAT!r}", got="another file"))
+        raise DataError(
+            explain(str(path.with_suffix(".json")), expected=f"format {FORMAT!r}", got="another file")
+        )
     try:
         weights = load_file(path)
     except SafetensorError as error:

@@ -85,7 +85,5 @@ def get_group(name: str) -> Group:
     if match is None:
         near = re.search(r"\d+", str(name))
         example = f"C{int(near.group()) or 1} or D{int(near.group()) or 1}" if near else "C8 or D8"
-        raise InputError(
-            f"group: expected C or D and an order N >= 1, got {name!r}; did you mean {example}?"
-        )
+        raise InputError(f"group: expected C or D and an order N >= 1, got {name!r}; did you mean {example}?")
     return Group(n_rotations=int(match[2]), reflects=match[1] == "D")

@@ -22,7 +22,9 @@ class AttentionGate(nn.Module):
     Shapes: x (B, C, H, W), gating (B, D, H', W') -> y (B, C, H, W), alpha (B, 1, H, W).
     """
 
-    def __init__(self, channels: int, gating_channels: int, hidden: int = 64, normalise: str = "range") -> None:
+    def __init__(
+        self, channels: int, gating_channels: int, hidden: int = 64, normalise: str = "range"
+    ) -> None:
         super().__init__()
         if normalise not in ("range", "sigmoid", "softmax"):
             raise InputError(explain("gate", expected="'range', 'sigmoid' or 'softmax'", got=repr(normalise)))
@@ -33,7 +35,9 @@ class AttentionGate(nn.Module):
 
     def attention(self, x_BCHW: Tensor, gating_BDHW: Tensor) -> Tensor:
         """Return the map alpha (B, 1, H, W)."""
-        lifted = F.interpolate(self.phi(gating_BDHW), size=x_BCHW.shape[-2:], mode="bilinear", align_corners=True)
+        lifted = F.interpolate(
+            self.phi(gating_BDHW), size=x_BCHW.shape[-2:], mode="bilinear", align_corners=True
+        )
         q_B1HW = self.psi(torch.relu(self.theta(x_BCHW) + lifted))
         if self.normalise == "sigmoid":
             return torch.sigmoid(q_B1HW)

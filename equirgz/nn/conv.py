@@ -114,7 +114,9 @@ class GroupConv2d(nn.Module):
         channels = self.in_fields * (1 if self.lifting else self.group.order)
         if x_BCHW.dim() != 4 or x_BCHW.shape[1] != channels:
             raise InputError(
-                explain(f"{self._get_name()} input", expected=f"(B, {channels}, H, W)", got=tuple(x_BCHW.shape))
+                explain(
+                    f"{self._get_name()} input", expected=f"(B, {channels}, H, W)", got=tuple(x_BCHW.shape)
+                )
             )
         return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding)
 
@@ -122,7 +124,12 @@ class GroupConv2d(nn.Module):
         """Return the ordinary convolution with the same outputs."""
         bank = self.expand().detach()
         plain = nn.Conv2d(
-            bank.shape[1], bank.shape[0], self.kernel_size, self.stride, self.padding, bias=self.bias is not None
+            bank.shape[1],
+            bank.shape[0],
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            bias=self.bias is not None,
         ).to(bank)
         plain.weight.data.copy_(bank)
         if self.bias is not None:

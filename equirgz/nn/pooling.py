@@ -29,7 +29,11 @@ class _GaussianDownsample(nn.Module):
     def exact_kernel(self) -> Tensor:
         """Return the Gaussian in float64, of sum 1."""
         axis = torch.arange(-self.half_width, self.half_width + 1, dtype=torch.float64)
-        line = torch.exp(-0.5 * (axis / self.sigma) ** 2) if self.sigma > 0 else torch.ones(1, dtype=torch.float64)
+        line = (
+            torch.exp(-0.5 * (axis / self.sigma) ** 2)
+            if self.sigma > 0
+            else torch.ones(1, dtype=torch.float64)
+        )
         kernel = line[:, None] * line[None, :]
         return kernel / kernel.sum()
 
@@ -42,7 +46,13 @@ class _GaussianDownsample(nn.Module):
     def to_conv2d(self) -> nn.Conv2d:
         """Return the ordinary depthwise convolution with the same outputs."""
         plain = nn.Conv2d(
-            self.channels, self.channels, 2 * self.half_width + 1, self.stride, self.half_width, groups=self.channels, bias=False
+            self.channels,
+            self.channels,
+            2 * self.half_width + 1,
+            self.stride,
+            self.half_width,
+            groups=self.channels,
+            bias=False,
         ).to(self.kernel_HW)
         plain.weight.data.copy_(self.kernel_HW.expand_as(plain.weight))
         return plain

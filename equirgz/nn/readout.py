@@ -42,28 +42,30 @@ class InvariantReadout(nn.Module):
         return f"space={self.space}"
 
 
-class DiskMask(nn.Module):
-    """Zero everything outside the inscribed disk of a ``size`` x ``size`` image.
+class FixedMask(nn.Module):
+    """Multiply images by one ``size`` x ``size`` mask; the base of all mask layers.
 
-    The mask is 1 within (size - 1) / 2 - margin pixels of the centre and falls to 0 as a Gaussian
-    of standard deviation ``soft_px`` outside it (a hard edge for 0).
+    Shape: (B, C, size, size) -> the same. Raises InputError for another size.
     """
 
-    def __init__(self, size: int, margin_px: float = 0.0, soft_px: float = 0.0) -> None:
+    def __init__(self, mask_HW: Tensor) -> None:
         super().__init__()
-        self.size, self.margin_px, self.soft_px = size, margin_px, soft_px
-        mask = disk_mask(size, margin_px)
-        if soft_px > 0:
-            axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-            outside = (torch.hypot(axis[:, None], axis[None, :]) - (size - 1) / 2 + margin_px).clamp(min=0)
-            mask = torch.exp(-0.5 * (outside / soft_px) ** 2).to(mask.dtype)
-        self.register_buffer("mask_HW", mask, persistent=False)
+        self.size = mask_HW.shape[-1]
+        self.register_buffer("mask_HW", mask_HW, persistent=False)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        if x_BCHW.shape[-1] != self.size or x_BCHW.shape[-2] != self.size:
+        if not torch.jit.is_tracing() and tuple(x_BCHW.shape[-2:]) != (self.size, self.size):
             expected = f"{self.size} x {self.size} pixels"
             raise InputError(explain("disk mask", expected=expected, got=tuple(x_BCHW.shape[-2:])))
         return x_BCHW * self.mask_HW
 
+
+class DiskMask(FixedMask):
+    """Zero everything further than (size - 1) / 2 - margin pixels from the centre."""
+
+    def __init__(self, size: int, margin_px: float = 0.0) -> None:
+        super().__init__(disk_mask(size, margin_px))
+        self.margin_px = margin_px
+
     def extra_repr(self) -> str:
-        return f"size={self.size}, margin_px={self.margin_px}, soft_px={self.soft_px}"
+        return f"size={self.size}, margin_px={self.margin_px}"

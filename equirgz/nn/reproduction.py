@@ -8,32 +8,24 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
+from equirgz.nn.readout import FixedMask
 
 
-class SoftDiskMask(nn.Module):
+class SoftDiskMask(FixedMask):
     """The disk mask of the published steerable networks (arXiv 2102.08252, 2111.04742), soft at its edge.
 
         m(r) = 1 for r <= t, else exp(-(r^2 - t^2) / sigma^2),      t = (1 - margin / 100) (size - 1) / 2,
 
     with r in pixels from the centre, ``margin`` in per cent and ``sigma`` = 2 pixels. Light outside
     the disk still leaks in, so it tells a rotated corner; :class:`equirgz.nn.DiskMask` does not.
-    Shape: (B, C, size, size) -> the same. Raises InputError for another size.
     """
 
     def __init__(self, size: int, margin_percent: float = 0.0, sigma_px: float = 2.0) -> None:
-        super().__init__()
-        self.size, self.margin_percent, self.sigma_px = size, margin_percent, sigma_px
         axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
         edge = (1.0 - margin_percent / 100.0) * (size - 1) / 2
         beyond_HW = (axis[:, None] ** 2 + axis[None, :] ** 2 - edge**2).clamp(min=0.0)
-        mask_HW = torch.exp(-beyond_HW / sigma_px**2).to(torch.get_default_dtype())
-        self.register_buffer("mask_HW", mask_HW, persistent=False)
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        if tuple(x_BCHW.shape[-2:]) != (self.size, self.size):
-            expected = f"{self.size} x {self.size} pixels"
-            raise InputError(explain("disk mask", expected=expected, got=tuple(x_BCHW.shape[-2:])))
-        return x_BCHW * self.mask_HW
+        super().__init__(torch.exp(-beyond_HW / sigma_px**2).to(torch.get_default_dtype()))
+        self.margin_percent, self.sigma_px = margin_percent, sigma_px
 
     def extra_repr(self) -> str:
         return f"size={self.size}, margin_percent={self.margin_percent}, sigma_px={self.sigma_px}"

@@ -100,14 +100,21 @@ class TrivialConv2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         channels = self.in_fields * (self.group.order if self.from_regular else 1)
         if x_BCHW.dim() != 4 or x_BCHW.shape[1] != channels:
-            raise InputError(explain("TrivialConv2d input", expected=f"(B, {channels}, H, W)", got=tuple(x_BCHW.shape)))
+            raise InputError(
+                explain("TrivialConv2d input", expected=f"(B, {channels}, H, W)", got=tuple(x_BCHW.shape))
+            )
         return F.conv2d(x_BCHW, self.expand(), self.bias, self.stride, self.padding)
 
     def to_conv2d(self) -> nn.Conv2d:
         """Return the ordinary convolution with the same outputs."""
         bank = self.expand().detach()
         plain = nn.Conv2d(
-            bank.shape[1], bank.shape[0], self.kernel_size, self.stride, self.padding, bias=self.bias is not None
+            bank.shape[1],
+            bank.shape[0],
+            self.kernel_size,
+            self.stride,
+            self.padding,
+            bias=self.bias is not None,
         ).to(bank)
         plain.weight.data.copy_(bank)
         if self.bias is not None:

@@ -17,6 +17,8 @@ SMALL = {
     "steerable_cnn": {"width": 0.5},
     "steerable_lenet_published": {"image_size": 29, "width": 0.5},
     "steerable_transformer": {"width": 0.5},
+    "steerable_attention_published": {"width": 0.35},
+    "steerable_cnn_published": {"width": 0.5},
 }
 
 
@@ -59,7 +61,9 @@ def test_shapes_and_config(name):
     maps = backbone.forward_maps(x_BCHW)
     assert maps.ndim == 5 and maps.shape[0] == 2 and maps.shape[2] == backbone.group.order
     again = create_backbone(**backbone.config)
-    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in backbone.state_dict().items()}
+    assert {k: v.shape for k, v in again.state_dict().items()} == {
+        k: v.shape for k, v in backbone.state_dict().items()
+    }
     assert build(name, in_channels=3)(images(build(name, in_channels=3))).shape == (2, backbone.num_features)
 
 
@@ -95,7 +99,9 @@ def test_state_dict_holds_parameters_and_norm_buffers_only(name):
     backbone = build(name)
     expected = {key for key, _ in backbone.named_parameters()}
     extra = set(backbone.state_dict()) - expected
-    assert all(key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked") for key in extra)
+    assert all(
+        key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked") for key in extra
+    )
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -120,7 +126,9 @@ def test_an_eval_network_follows_its_weights(name, how):
         (backbone(x_BCHW) ** 2).mean().backward()
         optimiser.step()
     elif how == "load":
-        backbone.load_state_dict({k: v * 1.5 if v.is_floating_point() else v for k, v in backbone.state_dict().items()})
+        backbone.load_state_dict(
+            {k: v * 1.5 if v.is_floating_point() else v for k, v in backbone.state_dict().items()}
+        )
     elif how == "average":
         source = shake(build(name))
         with torch.no_grad():
@@ -188,7 +196,9 @@ def test_to_plain_gives_the_same_outputs_from_ordinary_layers(name):
     plain = backbone.to_plain()
     x_BCHW = images(backbone)
     torch.testing.assert_close(plain(x_BCHW), backbone(x_BCHW), rtol=1e-5, atol=1e-5)
-    foreign = [m for m in plain.modules() if type(m).__name__ in ("GroupConv2d", "FieldBatchNorm2d", "FieldDropout")]
+    foreign = [
+        m for m in plain.modules() if type(m).__name__ in ("GroupConv2d", "FieldBatchNorm2d", "FieldDropout")
+    ]
     assert foreign == []
 
 

@@ -19,6 +19,7 @@ from equirgz.nn import (
     InvariantReadout,
     make_conv,
 )
+from equirgz.nn.reproduction import SoftDiskMask
 
 
 def noise(*shape, seed=0):
@@ -36,7 +37,10 @@ def assert_maps_commute(layer, group, x_BFGHW, atol=1e-12):
     y = run(x_BFGHW)
     for g in lattice(group):
         torch.testing.assert_close(
-            run(apply_element_to_maps(x_BFGHW, group, g)), apply_element_to_maps(y, group, g), rtol=0, atol=atol
+            run(apply_element_to_maps(x_BFGHW, group, g)),
+            apply_element_to_maps(y, group, g),
+            rtol=0,
+            atol=atol,
         )
 
 
@@ -113,7 +117,9 @@ def test_field_batch_norm(name):
     x = noise(5, 3, group.order, 7, 7) * 3 + 1
     y = norm(x.flatten(1, 2)).unflatten(1, (3, group.order))
     torch.testing.assert_close(y.mean((0, 2, 3, 4)), torch.zeros(3, dtype=y.dtype), atol=1e-12, rtol=0)
-    torch.testing.assert_close(y.var((0, 2, 3, 4), unbiased=False), torch.ones(3, dtype=y.dtype), atol=1e-4, rtol=0)
+    torch.testing.assert_close(
+        y.var((0, 2, 3, 4), unbiased=False), torch.ones(3, dtype=y.dtype), atol=1e-4, rtol=0
+    )
     nn.init.normal_(norm.norm.weight)
     nn.init.normal_(norm.norm.bias)
     assert_maps_commute(norm.train(), group, x, 1e-10)
@@ -178,7 +184,7 @@ def test_readout_is_invariant_and_flattening_is_not(space):
 
 
 def test_disk_mask_layer():
-    hard, soft = DiskMask(9), DiskMask(9, soft_px=2.0)
+    hard, soft = DiskMask(9), SoftDiskMask(9)
     x = torch.ones(1, 1, 9, 9)
     assert hard(x)[0, 0, 0, 0] == 0 and hard(x)[0, 0, 4, 4] == 1
     assert 0 < soft(x)[0, 0, 0, 0] < 1

@@ -52,7 +52,9 @@ def to_reference(module: nn.Module, engine: str) -> nn.Module:
     return converted.train(training)
 
 
-def _convert(module: nn.Module, engine: Engine, stack: FieldStack | None) -> tuple[nn.Module, FieldStack | None]:
+def _convert(
+    module: nn.Module, engine: Engine, stack: FieldStack | None
+) -> tuple[nn.Module, FieldStack | None]:
     """Return the converted module and what it puts out, as far as that is known."""
     if isinstance(module, nn.Sequential):
         return _convert_sequence(module, engine, stack)
@@ -94,7 +96,9 @@ def _convert_sequence(
 def _adapt(sources: list[nn.Module], run: list[nn.Module], engine: Engine) -> ReferenceModule:
     """Move a run of library layers to the place, dtype and mode of ``sources``, and copy the weights."""
     body = run[0] if len(run) == 1 else engine.nn.SequentialModule(*run)
-    tensors = [t for source in sources for t in (*source.parameters(), *source.buffers()) if t.is_floating_point()]
+    tensors = [
+        t for source in sources for t in (*source.parameters(), *source.buffers()) if t.is_floating_point()
+    ]
     if tensors:
         body.to(device=tensors[0].device, dtype=tensors[0].dtype)
     sampled = []
@@ -160,7 +164,10 @@ def _build_relu(layer: nn.ReLU, engine: Engine, stack: FieldStack | None) -> Bui
 
 
 def _build_elu(layer: nn.ELU, engine: Engine, stack: FieldStack | None) -> Built | None:
-    return stack and (engine.nn.ELU(engine.field_type(stack), alpha=layer.alpha, inplace=layer.inplace), stack)
+    return stack and (
+        engine.nn.ELU(engine.field_type(stack), alpha=layer.alpha, inplace=layer.inplace),
+        stack,
+    )
 
 
 def _build_max_pool(layer: nn.MaxPool2d, engine: Engine, stack: FieldStack | None) -> Built | None:
@@ -179,7 +186,9 @@ def _build_avg_pool(layer: nn.AvgPool2d, engine: Engine, stack: FieldStack | Non
     return kind(engine.field_type(stack), **options), stack
 
 
-def _build_antialiased_max(layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_antialiased_max(
+    layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldStack | None
+) -> Built | None:
     if stack is None or layer.window_padding != 0:
         return None
     kind = engine.layer("PointwiseMaxPoolAntialiased2D", "PointwiseMaxPoolAntialiased")
@@ -187,7 +196,9 @@ def _build_antialiased_max(layer: AntialiasedMaxPool2d, engine: Engine, stack: F
     return kind(engine.field_type(stack), **options), stack
 
 
-def _build_antialiased_avg(layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_antialiased_avg(
+    layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldStack | None
+) -> Built | None:
     if stack is None:
         return None
     kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")

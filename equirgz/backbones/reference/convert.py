@@ -74,7 +74,11 @@ def _convert_sequence(sequence: nn.Sequential) -> nn.Sequential:
     layers: list[nn.Module] = []
     for child in sequence:
         native = _convert(child)
-        layers += list(native) if isinstance(child, ReferenceModule) and isinstance(native, nn.Sequential) else [native]
+        layers += (
+            list(native)
+            if isinstance(child, ReferenceModule) and isinstance(native, nn.Sequential)
+            else [native]
+        )
     return nn.Sequential(*layers)
 
 
@@ -95,7 +99,9 @@ def _shared_objects(module: nn.Module) -> dict[int, Any]:
     for part in module.modules():
         for value in vars(part).values():
             items = value if isinstance(value, list | tuple) else [value]
-            memo.update({id(item): item for item in items if library_of(item) and not isinstance(item, nn.Module)})
+            memo.update(
+                {id(item): item for item in items if library_of(item) and not isinstance(item, nn.Module)}
+            )
     return memo
 
 

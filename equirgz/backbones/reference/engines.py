@@ -127,7 +127,12 @@ def load_engine(name: str) -> Engine:
             gspaces = importlib.import_module(f"{name}.gspaces")
     except ImportError as error:
         raise InputError(
-            explain(f"engine {name!r}", expected=f"the package {name}", got=f"no usable one ({error})", mend=_INSTALL)
+            explain(
+                f"engine {name!r}",
+                expected=f"the package {name}",
+                got=f"no usable one ({error})",
+                mend=_INSTALL,
+            )
         ) from error
     if name == "escnn":
         _avoid_scikit_learn()

@@ -29,7 +29,9 @@ def sampled_basis(conv: nn.Module) -> torch.Tensor:
     """Return the library's basis tensor (b, |out|, |in|, P), the very buffer that it computes with."""
     found = [b for name, b in conv.named_buffers() if name.split(".")[-1] == "sampled_basis"]
     if len(found) != 1:
-        raise InputError(explain("R2Conv", expected="one kind of input and output field", got=f"{len(found)} blocks"))
+        raise InputError(
+            explain("R2Conv", expected="one kind of input and output field", got=f"{len(found)} blocks")
+        )
     return found[0]
 
 
@@ -116,7 +118,9 @@ def copy_to_library(native: NativeConv, conv: nn.Module) -> np.ndarray:
     """
     change = basis_change(conv, native)
     if change.shape[0] != change.shape[1]:
-        raise InputError(explain("R2Conv basis", expected=f"{change.shape[1]} functions", got=change.shape[0]))
+        raise InputError(
+            explain("R2Conv basis", expected=f"{change.shape[1]} functions", got=change.shape[0])
+        )
     weight = native.weight.detach().cpu().double().flatten(2)
     conv.weights.copy_((weight @ torch.from_numpy(np.linalg.inv(change))).reshape(-1))
     if native.bias is not None:

@@ -1,0 +1,147 @@
+"""Published steerable networks as they were published, for reproduction; none is exact on the lattice.
+
+``steerable_lenet_published`` (arXiv 2102.08252) lives in :mod:`equirgz.backbones.lenet`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from equirgz.backbones.attention import AttentionGateNet
+from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
+from equirgz.errors import InputError, explain
+from equirgz.geometry.group import Group, get_group
+from equirgz.nn import AttentionGate, GroupConv2d, GroupPooling, make_norm
+from equirgz.nn.reproduction import SoftDiskMask
+
+
+class PublishedGate(AttentionGate):
+    """The gate as published: no bias on the gating signal, and a range over the WHOLE batch if asked for."""
+
+    def __init__(self, channels: int, gating_channels: int, over_batch: bool) -> None:
+        super().__init__(channels, gating_channels)
+        self.over_batch = over_batch
+        self.phi = nn.Conv2d(gating_channels, self.phi.out_channels, 1, bias=False)
+
+    def attention(self, x_BCHW: Tensor, gating_BDHW: Tensor) -> Tensor:
+        if not self.over_batch:
+            return super().attention(x_BCHW, gating_BDHW)
+        size = x_BCHW.shape[-2:]
+        lifted = nn.functional.interpolate(
+            self.phi(gating_BDHW), size=size, mode="bilinear", align_corners=True
+        )
+        q_B1HW = self.psi(torch.relu(self.theta(x_BCHW) + lifted))
+        return (q_B1HW - q_B1HW.min()) / (q_B1HW.max() - q_B1HW.min())
+
+
+class PublishedAttentionNet(AttentionGateNet):
+    """AttentionGateNet with max-pooling 2, a soft-edged mask and spatial sums (arXiv 2111.04742)."""
+
+    is_invariant = False
+
+    def __init__(
+        self,
+        group: Group,
+        in_channels: int,
+        image_size: int,
+        fields: tuple[int, ...],
+        kernel_size: int,
+        over_batch: bool,
+    ) -> None:
+        name = "steerable_attention_published"
+        super().__init__(
+            name,
+            group,
+            in_channels,
+            image_size,
+            fields,
+            kernel_size,
+            "range",
+            "harmonic",
+            bias=False,
+            exact=False,
+        )
+        self.mask = SoftDiskMask(image_size)
+        self.pool = nn.MaxPool2d(2)
+        self.gates = nn.ModuleList(PublishedGate(count, fields[-1], over_batch) for count in fields[:-1])
+
+    def features(self, x_BCHW: Tensor) -> Tensor:
+        return torch.cat([y_BFHW.sum((-2, -1)) for y_BFHW in self._gated(x_BCHW)[0]], 1)
+
+
+@BACKBONES.register("steerable_attention_published")
+def steerable_attention_published(
+    group: str = "D16",
+    in_channels: int = 1,
+    image_size: int = 150,
+    width: float = 1.0,
+    kernel_size: int = 5,
+    over_batch: bool = False,
+) -> Backbone:
+    """The network of arXiv 2111.04742 as published: maps of 150, 75, 37 and 18 pixels, not exact there.
+
+    ``over_batch=True`` takes the range of the gates over the whole batch, as published; a prediction
+    then depends on the other images of its batch. With the five small classifiers of the paper, and
+    the three biases that a range cancels, D16 has 3 319 881 parameters. Use ``steerable_attention``
+    unless you reproduce.
+    """
+    fields = scaled_fields((6, 16, 32, 64), width)
+    return PublishedAttentionNet(get_group(group), in_channels, image_size, fields, kernel_size, over_batch)
+
+
+class PublishedCnn(Backbone):
+    """Three steerable stages and a flattened, normalised latent of 256 numbers (arXiv 2501.14048)."""
+
+    is_invariant = False
+
+    def __init__(
+        self, group: Group, in_channels: int, image_size: int, fields: tuple[int, ...], dropout: float
+    ) -> None:
+        super().__init__(group, in_channels, image_size)
+        side = image_size // 2 ** len(fields)
+        if side < 1:
+            raise InputError(
+                explain(
+                    "steerable_cnn_published image_size",
+                    expected=f"at least {2 ** len(fields)}",
+                    got=image_size,
+                )
+            )
+        self.stages = nn.ModuleList()
+        previous = in_channels
+        for stage, count in enumerate(fields):
+            conv = GroupConv2d(group, previous, count, 3 if stage else 5, lifting=stage == 0, bias=True)
+            layers = (conv, make_norm(group, count), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout))
+            self.stages.append(nn.Sequential(*layers))
+            previous = count
+        self.group_pooling = GroupPooling(group)
+        self.head = nn.Sequential(nn.Linear(previous * side**2, 256), nn.LayerNorm(256))
+        nn.init.normal_(self.head[0].weight, std=0.005)
+        nn.init.zeros_(self.head[0].bias)
+        self.num_features = 256
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        for stage in self.stages:
+            x_BCHW = stage(x_BCHW)
+        return x_BCHW
+
+    def read_out(self, maps_BCHW: Tensor) -> Tensor:
+        return self.head(self.group_pooling(maps_BCHW).flatten(1))
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.stages, self.head]
+
+
+@BACKBONES.register("steerable_cnn_published")
+def steerable_cnn_published(
+    group: str = "D4", in_channels: int = 1, image_size: int = 100, width: float = 1.0, dropout: float = 0.2
+) -> Backbone:
+    """The equivariant network of SIDDA (arXiv 2501.14048): 8, 16, 32 regular fields, 5x5 then 3x3.
+
+    Plain max-pooling 2 and a flattened latent: only roughly invariant. The 256 features are the
+    layer-normalised latent; with a classifier of 3 classes, D4 at 100 pixels has 1 212 163
+    parameters. Dropout acts on single numbers, so it breaks the symmetry in training.
+    """
+    fields = scaled_fields((8, 16, 32), width)
+    return PublishedCnn(get_group(group), in_channels, image_size, fields, dropout)
