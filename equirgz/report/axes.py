@@ -20,6 +20,7 @@ ALWAYS = ("backbone", "group")
 NOT_AXES = {"grid", "run_key", "cell_key", "seed", "split_seed", "replicate"}
 AUGMENTATIONS = ("none", "flips", "rotation", "rotation_flips", "full", "weak", "strong")
 PAIR = ["seed", "split_seed"]
+ANGLE = "angle_deg"
 
 
 def natural_key(value: Any) -> tuple:

@@ -12,7 +12,7 @@ import pandas as pd
 from equirgz.errors import ResultsError, explain
 from equirgz.metrics.interval import student_interval
 from equirgz.metrics.paired import adjust_holm, paired_t_test
-from equirgz.report.axes import PAIR, Axes, sort_values
+from equirgz.report.axes import ANGLE, PAIR, Axes, sort_values
 
 Place = tuple[tuple, float | None, str]
 LEVEL = 0.05  # two-sided, after Holm's correction over the table
@@ -105,7 +105,8 @@ def make_table(
         for i, j in runs
     }
     direction = rows["direction"].iloc[0]
-    best = _find_best(runs, cells, len(labels), len(columns), direction)
+    comparable = direction != "none" and ANGLE not in axes.names  # rows at other angles are no rivals
+    best = _find_best(runs, cells, len(labels), len(columns), direction) if comparable else {}
     return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, _facts(rows))
 
 
@@ -132,7 +133,7 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
                 mend="run all of them with one version, in a folder of its own",
             )
         )
-    twice = rows[rows.duplicated("run_key")]
+    twice = rows[rows.duplicated(["run_key", "angle_deg"])]
     if len(twice):
         raise ResultsError(
             explain(
@@ -142,7 +143,7 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
                 mend="name what differs in a column of its own",
             )
         )
-    extra = [name for name in axes.names if name not in ("backbone", "group", "objective")]
+    extra = [name for name in axes.names if name not in ("backbone", "group", "objective", ANGLE)]
     groups = rows.groupby(extra, dropna=False) if extra else [((), rows)]
     for _, group in groups:
         checksums = sorted(group["data_checksum"].unique())
@@ -179,8 +180,6 @@ def _find_best(
     direction: str,
 ) -> dict[int, Best]:
     """Compare the best of each column with the others by paired t over shared seeds; Holm over the table."""
-    if direction == "none":
-        return {}
     sign = 1 if direction == "lower" else -1
     best_row, tests = {}, []
     for j in range(n_columns):

@@ -11,6 +11,7 @@ from equirgz.report.axes import show_labels, show_value
 from equirgz.report.cells import Table
 from equirgz.report.wording import best_text, caption, cell_text, column_title, cost_text, title
 
+BEST_ROW = "best: distinct from"
 CSV_COLUMNS = (
     "n_labels",
     "augmentation",
@@ -89,7 +90,7 @@ def layout(table: Table) -> tuple[list[str], list[list[str]], set[tuple[int, int
         bold |= {(i, len(names) + j) for j, cell in enumerate(cells) if cell.bold}
         lines.append(
             [
-                *map(str, label),
+                *map(show_value, label),
                 *(cell.words for cell in cells),
                 *table.reported[i : i + 1],
                 *(cost_text(values[i]) for values in table.costs.values()),
@@ -98,7 +99,7 @@ def layout(table: Table) -> tuple[list[str], list[list[str]], set[tuple[int, int
     if table.best:
         rest = len(header) - len(names) - n_columns
         best = [best_text(table, j) for j in range(n_columns)]
-        lines.append(["best, against", *[""] * (len(names) - 1), *best, *[""] * rest])
+        lines.append([BEST_ROW, *[""] * (len(names) - 1), *best, *[""] * rest])
     return header, lines, bold
 
 

@@ -46,7 +46,7 @@ def make_parts(rows: pd.DataFrame) -> list[Part]:
         for (split, readout), part in tests.groupby(["split", "readout"], sort=True):
             words = [
                 split if split != "test" else "",
-                readout if readout != "network" else "",
+                readout if readout not in ("network", "features") else "",
                 data if several else "",
             ]
             suffix = "".join("_" + re.sub(r"[^\w.+-]+", "_", word) for word in words if word)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from equirgz.errors import ResultsError, explain, suggest
-from equirgz.report.axes import PAIR, Axes, find_axes, show_labels
+from equirgz.report.axes import ANGLE, PAIR, Axes, find_axes, show_labels
 from equirgz.report.cells import Key, Table, make_table
 from equirgz.report.load import Results
 
-MANY_ANGLES = 8  # a metric at more angles than this is tabulated as the mean over them
+MANY_ANGLES = 6  # a metric at more angles than this is tabulated as the mean over them
 SKIPPED_SPLITS = ("", "train")
 COSTS = {  # metric: title of its column
     "cost/parameters": "parameters",
@@ -35,9 +36,10 @@ def make_tables(results: Results) -> Iterator[Table]:
         ]
         keys = ["split", "readout", "metric"]
         for (split, readout, metric), rows in measured.groupby(keys, sort=True):
-            for angle, details, part in _separate(rows, axes):
+            for angle, details, part, part_axes in _separate(rows, axes):
                 key = Key(str(data), split, readout, metric, angle, details)
-                table = make_table(key, part, planned, axes, _perfect(measured, key))
+                plan = _at_angles(planned, part) if ANGLE in part_axes.names else planned
+                table = make_table(key, part, plan, part_axes, _perfect(measured, key))
                 yield _add_context(table, costs, results)
 
 
@@ -73,12 +75,14 @@ def plan_runs(results: Results, rows: pd.DataFrame, data: str, axes: Axes) -> pd
     columns = ["run_key", *axes.names, "n_labels", "augmentation", *PAIR]
     done = rows[columns].drop_duplicates("run_key").assign(status="done")
     known, failed = set(done["run_key"]), results.failed
+    plan = results.plan.get("runs", [])
+    seen = _learn_labels(plan, done, columns[1:-2])
     lost = []
-    for run in results.plan.get("runs", ()):
+    for run in plan:
         labels = dict(run.get("labels") or {})
         if run["run_key"] in known or str(labels.get("data", data)) != data:
             continue
-        place = _place(labels, done, columns[1:-2], rows)
+        place = _place(labels, done, columns[1:-2], seen)
         if place is not None:
             status = "failed" if run["run_key"] in failed else "missing"
             lost.append({"run_key": run["run_key"], "status": status, **place})
@@ -88,44 +92,71 @@ def plan_runs(results: Results, rows: pd.DataFrame, data: str, axes: Axes) -> pd
 
 
 def _place(
-    labels: dict[str, Any], done: pd.DataFrame, columns: list[str], rows: pd.DataFrame
+    labels: dict[str, Any], done: pd.DataFrame, columns: list[str], seen: dict
 ) -> dict[str, Any] | None:
     """Return the value of each column for a run known by its axis labels, None where it cannot be told."""
-    alike = rows
-    for column, label in labels.items():
-        if column in rows.columns and column not in ("n_labels", "augmentation", "replicate", *PAIR):
-            alike = alike[alike[column] == ("" if label is None else str(label))]
     place: dict[str, Any] = {}
     for column in columns:
-        if column in labels:
+        values = done[column].drop_duplicates()
+        if column in labels and (column, labels[column]) in seen:
+            place[column] = seen[column, labels[column]]
+        elif column in labels:
             label = labels[column]
             place[column] = (
                 (np.nan if label is None else float(label)) if column == "n_labels" else str(label)
             )
-            continue
-        for source in (alike, done):
-            values = source[column].drop_duplicates()
-            if len(values) == 1:
-                place[column] = values.iloc[0]
-                break
+        elif len(values) == 1:
+            place[column] = values.iloc[0]
         else:
-            return None
+            told = {seen[c, column, v] for c, v in labels.items() if (c, column, v) in seen}
+            if len(told) != 1:
+                return None
+            place[column] = told.pop()
     return place
 
 
-def _separate(rows: pd.DataFrame, axes: Axes) -> Iterator[tuple[float, tuple, pd.DataFrame]]:
-    """Yield (angle, details, rows) for each table of one metric; many angles become their mean."""
+def _learn_labels(plan: list[dict], done: pd.DataFrame, columns: list[str]) -> dict:
+    """Return what finished runs say of axis labels.
+
+    {(column, label): value} where a label of a column stands for one value (no n_labels: all 729),
+    {(axis, column, label): value} where a label of another axis settles a column (model "small": lenet).
+    """
+    values: dict[tuple, set] = {}
+    rows = done.set_index("run_key")[columns].to_dict("index")
+    for run in plan:
+        for axis, label in (run.get("labels") or {}).items():
+            for column, value in rows.get(run["run_key"], {}).items():
+                key = (axis, label) if axis == column else (axis, column, label)
+                values.setdefault(key, set()).add(value)
+    return {key: found.pop() for key, found in values.items() if len(found) == 1}
+
+
+def _separate(rows: pd.DataFrame, axes: Axes) -> Iterator[tuple[float, tuple, pd.DataFrame, Axes]]:
+    """Yield (angle, details, rows, axes) for each table of one metric.
+
+    A few angles name the rows of one table, many become their mean.
+    """
     for values, part in rows.groupby(list(axes.details), dropna=False) if axes.details else [((), rows)]:
         details = tuple((c, v) for c, v in zip(axes.details, values, strict=True) if v != "")
         angles = sorted(part["angle_deg"].dropna().unique())
+        plain = part[part["angle_deg"].isna()]
+        if len(plain):
+            yield np.nan, details, plain, axes
+        turned = part[part["angle_deg"].notna()]
         if len(angles) > MANY_ANGLES:
-            mean = part.groupby("run_key")["value"].mean()
-            part = part.drop_duplicates("run_key")
-            part = part.assign(value=part["run_key"].map(mean))
-            yield np.nan, (*details, ("mean over angles", str(len(angles)))), part
-            continue
-        for angle, one in part.groupby("angle_deg", dropna=False):
-            yield float(angle), details, one
+            mean = turned.groupby("run_key")["value"].mean()
+            turned = turned.drop_duplicates("run_key")
+            turned = turned.assign(value=turned["run_key"].map(mean))
+            yield np.nan, (*details, ("mean over angles", str(len(angles)))), turned, axes
+        elif len(angles) > 1:
+            yield np.nan, details, turned, replace(axes, names=(*axes.names, ANGLE))
+        elif angles:
+            yield float(angles[0]), details, turned, axes
+
+
+def _at_angles(planned: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the planned runs once per angle that was measured."""
+    return planned.merge(rows[[ANGLE]].drop_duplicates(), how="cross")
 
 
 def _perfect(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
@@ -151,7 +182,10 @@ def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[st
 
 def _add_context(table: Table, costs: dict[str, dict[tuple, float]], results: Results) -> Table:
     for title, of_row in costs.items():
-        table.costs[title] = [of_row.get(tuple(label), np.nan) for _, label in table.labels.iterrows()]
+        place = next(iter(of_row))  # naming values, without the angle that may follow them
+        table.costs[title] = [
+            of_row.get(tuple(label)[: len(place)], np.nan) for _, label in table.labels.iterrows()
+        ]
     table.reported.extend(_reported(table, results.options.get("reported") or []))
     return table
 

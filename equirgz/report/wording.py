@@ -48,17 +48,20 @@ def column_title(table: Table, j: int) -> str:
     return f"{show_labels(n_labels)} labels, {augmentation}"
 
 
-def number_format(table: Table) -> str:
-    """Return the format of means and half-widths: one decimal for %, three for others, powers where tiny or huge."""
+def number_format(table: Table, mean: float) -> str:
+    """Return the format of a cell: one decimal for %, three for others, powers of ten where those show nothing."""
     sizes = [abs(c.mean) for c in table.cells.values() if c.status == "done" and c.mean]
-    if sizes and (max(sizes) < 0.005 or max(sizes) >= 1e5 or max(sizes) / min(sizes) > 1e3):
+    if sizes and (
+        max(sizes) < 0.005 or max(sizes) >= 1e5 or (max(sizes) / min(sizes) > 1e3 and abs(mean) < 1e-3)
+    ):
         return ".1e"
     return ".1f" if table.unit == "%" else ".3f"
 
 
 def cell_text(table: Table, i: int, j: int) -> Text:
     """Return "4.8 ± 1.2", with the seeds that are there when not all are, and the perfect ECE in brackets."""
-    cell, style = table.cells[i, j], number_format(table)
+    cell = table.cells[i, j]
+    style = number_format(table, cell.mean)
     if cell.status != "done":
         return Text({"missing": MISSING, "failed": "failed", "undefined": UNDEFINED}[cell.status])
     words = f"{cell.mean:{style}}"
@@ -102,9 +105,9 @@ def best_text(table: Table, j: int) -> str:
     if best is None:
         return MISSING
     if not best.beats:
-        return f"{row_name(table, best.row)}: no other"
-    if len(best.beats) == best.n_others:
-        return f"{row_name(table, best.row)}: all others"
+        return f"{row_name(table, best.row)}: none"
+    if len(best.beats) == best.n_others > 1:
+        return f"{row_name(table, best.row)}: all"
     return f"{row_name(table, best.row)}: {', '.join(row_name(table, i) for i in best.beats)}"
 
 
@@ -130,8 +133,10 @@ def caption(table: Table) -> list[str]:
     if _common_seeds(table) == "1":
         sentences.append("One seed: no interval")
     else:
+        others = any(_seeds(c) != _common_seeds(table) for c in table.cells.values() if c.status == "done")
         sentences.append(
-            f"Mean ± half-width of the 95 % Student t interval over {_common_seeds(table)} seeds (n= where others)"
+            f"Mean ± half-width of the 95 % Student t interval over {_common_seeds(table)} seeds"
+            + " (n = seeds there are / planned, where fewer)" * others
         )
     if any(not math.isnan(cell.perfect) for cell in table.cells.values()):
         sentences.append(

@@ -15,11 +15,21 @@ from equirgz.report.formats import to_csv, to_latex, to_markdown, to_text
 from equirgz.report.load import Results, open_results
 from equirgz.report.tables import find_table, make_tables
 
+HEADLINES = (
+    "error/rate",
+    "nll/mean",
+    "calibration/brier",
+    "calibration/ece",
+    "equivariance/relative_l2",
+    "rotation/error",
+)
 FORMATS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
 def write_tables(folder: Path | str | Results) -> list[Path]:
     """Write tables/<metric>_<split>_<readout>[...].{csv,md,tex} of a results folder; return their paths.
+
+    Those of `HEADLINES` on test splits lie in tables/, all others in tables/more/.
 
     The bytes are a function of rows.csv, timings.csv and grid.json alone.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
@@ -31,13 +41,19 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
     contents: dict[Path, bytes] = {}
     for table in tables:
         for suffix, to_format in FORMATS.items():
-            path = results.folder / "tables" / f"{table_name(table, many)}.{suffix}"
+            path = results.folder / folder_of(table) / f"{table_name(table, many)}.{suffix}"
             contents[path] = to_format(table).encode()
     if not contents:
         raise ResultsError(f"{results.folder}: expected rows of a test or validation split, got none")
     for path, content in contents.items():
         write_bytes_atomic(path, content)
     return sorted(contents)
+
+
+def folder_of(table: Table) -> str:
+    """Return "tables", or "tables/more" for what few readers ask for first."""
+    first = table.key.metric in HEADLINES and table.key.split.startswith("test")
+    return "tables" if first else "tables/more"
 
 
 def table_name(table: Table, with_data: bool = False) -> str:

@@ -33,4 +33,6 @@ def test_edges():
     assert error_rate([[1.0, 0.0]], [0]) == 0.0
     assert mean_nll([[1.0, 0.0]], [0]) == 0.0
     assert mean_nll([[1.0, 0.0], [1.0, 0.0]], [0, 1]) == math.inf
-    assert balanced_error_rate([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0]) == 50.0, "absent classes do not count"
+    assert balanced_error_rate([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0]) == 50.0, (
+        "absent classes do not count"
+    )
