@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from equirgz.evaluate.audit import LIMITS, AuditReport
+from equirgz.evaluate.audit_report import LIMITS, AuditReport
 
 _FLOOR = 1e-17
 _STYLE = {"float32": "o", "float64": "s", "deployed": "^"}

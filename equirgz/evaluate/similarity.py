@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.probe import normalise
+from equirgz.evaluate.table import EmbeddingTable
 
 _CHUNK = 1024
 
@@ -48,6 +50,26 @@ def search(
         order_qk = np.argsort(-similarity_qN, axis=1, kind="stable")[:, :k]
         index_Qk[rows], similarity_Qk[rows] = order_qk, np.take_along_axis(similarity_qN, order_qk, 1)
     return index_Qk, similarity_Qk
+
+
+def find_similar(table: EmbeddingTable, source_id: str, k: int = 8) -> pd.DataFrame:
+    """Return the ``k`` sources of ``table`` most like ``source_id``: rank, source_id, similarity, label, extras.
+
+    The source itself is left out. Raises InputError for an unknown source, naming near ones.
+    """
+    query = table.index_of(source_id)
+    index_1k, similarity_1k = search(
+        table.feature_NF[[query]], table.feature_NF, k, leave_out_Q=np.array([query])
+    )
+    found = pd.DataFrame(
+        {
+            "rank": np.arange(1, len(index_1k[0]) + 1),
+            "source_id": table.source_id_N[index_1k[0]],
+            "similarity": similarity_1k[0],
+            "label": table.label_N[index_1k[0]],
+        }
+    )
+    return pd.concat([found, table.extras.iloc[index_1k[0]].reset_index(drop=True)], axis=1)
 
 
 def precision_at_k(

@@ -1,7 +1,8 @@
 """An embedding table on disk: one feature vector per source, with its id, label and extras.
 
-``.npz`` keeps float32 exactly and holds no pickle; ``.csv`` has the columns ``source_id``,
-``label``, the extras, and ``f0`` ... ``fF-1``. Legend: N sources, F features.
+Both kinds keep float32 exactly. ``.npz`` holds ``feature_NF``, ``source_id``, ``label`` and the extras
+by name, and no pickle; ``.csv`` has the columns ``source_id``, ``label``, the extras, and ``f0`` ...
+``fF-1``. Legend: N sources, F features.
 """
 
 from __future__ import annotations
@@ -74,9 +75,9 @@ class EmbeddingTable:
         path = Path(path)
         if path.suffix == ".npz":
             stream = io.BytesIO()
-            columns = {f"extra:{c}": _plain(self.extras[c].to_numpy()) for c in self.extras.columns}
+            columns = {str(c): _plain(self.extras[c].to_numpy()) for c in self.extras.columns}
             np.savez_compressed(
-                stream, feature_NF=self.feature_NF, source_id_N=self.source_id_N, label_N=self.label_N, **columns
+                stream, feature_NF=self.feature_NF, source_id=self.source_id_N, label=self.label_N, **columns
             )
             write_bytes_atomic(path, stream.getvalue())
         elif path.suffix == ".csv":
@@ -95,8 +96,9 @@ class EmbeddingTable:
         try:
             if path.suffix == ".npz":
                 with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-                    extras = {k.removeprefix("extra:"): file[k] for k in file.files if k.startswith("extra:")}
-                    return cls(file["feature_NF"], file["source_id_N"], file["label_N"], pd.DataFrame(extras))
+                    arrays = {key: file[key] for key in file.files}
+                feature_NF, source_id_N = arrays.pop("feature_NF"), arrays.pop("source_id")
+                return cls(feature_NF, source_id_N, arrays.pop("label", None), pd.DataFrame(arrays))
             table = pd.read_csv(path, dtype={"source_id": str}, keep_default_na=False, na_values=[""])
             features = [c for c in table.columns if c[:1] == "f" and c[1:].isdigit()]
             if "source_id" not in table or not features:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.evaluate.similarity import plot_query_panel, precision_at_k, search
+from equirgz.evaluate.similarity import find_similar, plot_query_panel, precision_at_k, search
+from equirgz.evaluate.table import EmbeddingTable
 
 RNG = np.random.default_rng(0)
 GALLERY, QUERY = RNG.normal(size=(50, 6)), RNG.normal(size=(7, 6))
@@ -38,6 +40,17 @@ def test_the_query_itself_can_be_left_out_and_k_is_cut() -> None:
     assert search(QUERY, GALLERY, 100)[0].shape == (7, 50)
     index, similarity = search(np.zeros((1, 6)), GALLERY, 3)
     assert list(index[0]) == [0, 1, 2] and np.all(similarity == 0)  # ties by index
+
+
+def test_a_source_is_looked_up_by_name() -> None:
+    extras = pd.DataFrame({"redshift": np.linspace(0, 1, 50)})
+    table = EmbeddingTable(GALLERY, [f"J{i:04d}" for i in range(50)], LABEL, extras)
+    found = find_similar(table, "J0007", 4)
+    truth = sorted((i for i in range(50) if i != 7), key=lambda i: -_cosine(GALLERY[7], GALLERY[i]))[:4]
+    assert list(found.source_id) == [f"J{i:04d}" for i in truth] and list(found["rank"]) == [1, 2, 3, 4]
+    assert np.allclose(found.redshift, extras.redshift[truth]) and list(found.label) == list(LABEL[truth])
+    with pytest.raises(InputError, match="J0004"):
+        find_similar(table, "J00044")
 
 
 def test_precision_at_k_by_counting() -> None:
