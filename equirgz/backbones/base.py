@@ -18,6 +18,7 @@ BACKBONES: Registry = Registry(
         "equirgz.backbones.lenet",
         "equirgz.backbones.resnet",
         "equirgz.backbones.attention",
+        "equirgz.backbones.transformer",
         "equirgz.backbones.published",
     ),
 )

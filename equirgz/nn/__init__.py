@@ -8,9 +8,10 @@ field is one channel that a group element only turns in space.
 from equirgz.nn.attention import AttentionGate
 from equirgz.nn.conv import GroupConv2d, make_conv
 from equirgz.nn.dropout import FieldDropout
-from equirgz.nn.norm import FieldBatchNorm2d, make_norm
+from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, make_norm
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import DiskMask, InvariantReadout
+from equirgz.nn.self_attention import GroupSelfAttention, estimate_attention_bytes
 
 __all__ = [
     "AntialiasedAvgPool2d",
@@ -19,9 +20,12 @@ __all__ = [
     "DiskMask",
     "FieldBatchNorm2d",
     "FieldDropout",
+    "FieldLayerNorm2d",
     "GroupConv2d",
     "GroupPooling",
+    "GroupSelfAttention",
     "InvariantReadout",
+    "estimate_attention_bytes",
     "make_conv",
     "make_norm",
 ]

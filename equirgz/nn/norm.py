@@ -42,3 +42,28 @@ class FieldBatchNorm2d(nn.Module):
 def make_norm(group: Group, fields: int) -> nn.Module:
     """Return a :class:`FieldBatchNorm2d`, or for C1 the ordinary BatchNorm2d that it equals."""
     return nn.BatchNorm2d(fields) if group.order == 1 else FieldBatchNorm2d(group, fields)
+
+
+class FieldLayerNorm2d(nn.Module):
+    """Normalise each position over fields AND group elements; scale and shift each field.
+
+    y_f(p, g) = gamma_f (x_f(p, g) - mean(p)) / sqrt(var(p) + eps) + beta_f, statistics over (F, G).
+    Batches play no part, so training and eval agree. Shape: (B, F * |G|, H, W) -> the same.
+    """
+
+    def __init__(self, group: Group, fields: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.group, self.eps = group, eps
+        self.weight = nn.Parameter(torch.ones(fields))
+        self.bias = nn.Parameter(torch.zeros(fields))
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        variance_B1HW, mean_B1HW = torch.var_mean(x_BCHW, 1, correction=0, keepdim=True)
+        y_BCHW = (x_BCHW - mean_B1HW) * torch.rsqrt(variance_B1HW + self.eps)
+        weight_C11, bias_C11 = (
+            p.repeat_interleave(self.group.order)[:, None, None] for p in (self.weight, self.bias)
+        )
+        return y_BCHW * weight_C11 + bias_C11
+
+    def extra_repr(self) -> str:
+        return f"{self.group}, {len(self.weight)}, eps={self.eps}"

@@ -1,0 +1,167 @@
+"""A steerable transformer: self-attention over positions and group elements behind a convolutional stem."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.errors import InputError, explain
+from equirgz.geometry.group import Group, get_group
+from equirgz.nn import AntialiasedAvgPool2d, DiskMask, InvariantReadout, make_conv, make_norm
+from equirgz.nn.norm import FieldLayerNorm2d
+from equirgz.nn.self_attention import GroupSelfAttention, make_pointwise
+
+
+class TransformerBlock(nn.Module):
+    """x + attention(norm x), then x + mlp(norm x); the MLP is two 1x1 group convolutions around a GELU.
+
+    Shape: (B, fields * |G|, S, S) -> the same. Equivariant as :class:`equirgz.nn.GroupSelfAttention`.
+    """
+
+    def __init__(
+        self, group: Group, map_size: int, fields: int, heads: int, mlp_ratio: float, **options: object
+    ) -> None:
+        super().__init__()
+        hidden = max(1, round(mlp_ratio * fields))
+        self.norm1 = FieldLayerNorm2d(group, fields)
+        self.attention = GroupSelfAttention(group, map_size, fields, heads, **options)
+        self.norm2 = FieldLayerNorm2d(group, fields)
+        self.mlp = nn.Sequential(
+            make_pointwise(group, fields, hidden, bias=True),
+            nn.GELU(),
+            make_pointwise(group, hidden, fields, bias=True),
+        )
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        x_BCSS = x_BCSS + self.attention(self.norm1(x_BCSS))
+        return x_BCSS + self.mlp(self.norm2(x_BCSS))
+
+    def received(self, x_BCSS: Tensor) -> Tensor:
+        """Return the attention that each position receives, (B, 1, S, S)."""
+        return self.attention.received(self.norm1(x_BCSS))
+
+
+class SteerableTransformer(Backbone):
+    """Strided steerable stem, transformer blocks on its map, invariant read-out.
+
+    The stem lifts with stride 2 and halves the map once more after each of its stages, so that k stages
+    stand for k + 1 strides of 2: exact sizes are 1 mod 2^(k+1) and maps measure (size - 1) / 2^(k+1) + 1.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        group: Group,
+        in_channels: int,
+        image_size: int,
+        *,
+        stem_fields: tuple[int, ...],
+        fields: int,
+        heads: int,
+        depth: int,
+        mlp_ratio: float,
+        readout: str,
+        basis: str | None,
+        **options: object,
+    ) -> None:
+        super().__init__(group, in_channels, image_size)
+        if not stem_fields or depth < 1:
+            expected = "at least one stem stage and one block"
+            raise InputError(explain(name, expected=expected, got=f"{len(stem_fields)} and {depth}"))
+        n_stride2 = len(stem_fields) + 1
+        check_image_size(name, group, image_size, n_stride2, 2**n_stride2 + 1)
+        self.mask = DiskMask(image_size)
+        self.stem = nn.ModuleList()
+        previous, map_size = in_channels, (image_size - 1) // 2 + 1
+        for stage, count in enumerate(stem_fields):
+            conv = make_conv(
+                group, previous, count, 5, lifting=stage == 0, stride=2 if stage == 0 else 1, basis=basis
+            )
+            pool = AntialiasedAvgPool2d(count * group.order)
+            self.stem.append(nn.Sequential(conv, make_norm(group, count), nn.ReLU(), pool))
+            previous, map_size = count, (map_size - 1) // 2 + 1
+        self.embed = nn.Sequential(
+            make_conv(group, previous, fields, 3, basis=basis), make_norm(group, fields)
+        )
+        self.transformer = nn.ModuleList(
+            TransformerBlock(group, map_size, fields, heads, mlp_ratio, **options) for _ in range(depth)
+        )
+        self.norm = FieldLayerNorm2d(group, fields)
+        self.map_mask = DiskMask(map_size, margin_px=-0.5)
+        self.readout = InvariantReadout(group, readout)
+        self.num_features = fields * self.readout.features_per_field
+
+    def _embedded(self, x_BCHW: Tensor) -> Tensor:
+        x_BCHW = self.mask(x_BCHW)
+        for stage in self.stem:
+            x_BCHW = stage(x_BCHW)
+        return self.embed(x_BCHW)
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        x_BCSS = self._embedded(x_BCHW)
+        for block in self.transformer:
+            x_BCSS = block(x_BCSS)
+        return self.map_mask(self.norm(x_BCSS))
+
+    def read_out(self, maps_BCHW: Tensor) -> Tensor:
+        return self.readout(maps_BCHW)
+
+    def attention_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        """Return one map per block at image size: the attention a position receives, averaged over heads,
+        queries and group elements; 1 is an even share of the map's positions, 0 none."""
+        self.check_input(x_BCHW)
+        x_BCSS, maps = self._embedded(x_BCHW), []
+        positions = float(self.map_mask.mask_HW.sum())
+        for block in self.transformer:
+            share_B1SS = positions * block.received(x_BCSS)
+            size = (self.image_size, self.image_size)
+            maps.append(F.interpolate(share_B1SS, size=size, mode="bilinear", align_corners=True))
+            x_BCSS = block(x_BCSS)
+        return maps
+
+    def blocks(self) -> list[nn.Module]:
+        return [*self.stem, self.embed, *self.transformer, self.norm]
+
+
+@BACKBONES.register("steerable_transformer")
+def steerable_transformer(
+    group: str = "D4",
+    in_channels: int = 1,
+    image_size: int = 65,
+    width: float = 1.0,
+    stem_fields: tuple[int, ...] = (8, 16),
+    head_fields: int = 6,
+    heads: int = 4,
+    depth: int = 2,
+    mlp_ratio: float = 2.0,
+    window: int | None = None,
+    max_frequency: int = 2,
+    memory_budget_mib: float = 64.0,
+    readout: str = "mean_max",
+    basis: str | None = None,
+) -> Backbone:
+    """Steerable convolutions down to a coarse map, then self-attention over its positions and the group
+    (after arXiv 2010.00977), exact on the lattice.
+
+    65 pixels give a 9 x 9 map; a third stem stage gives 5 x 5. Attention runs over positions in the
+    inscribed disk times group elements; one block keeps ``estimate_attention_bytes`` per image, refused
+    with the numbers beyond ``memory_budget_mib`` (MiB per image and block). ``window`` (pixels of the
+    map) attends locally. ``width`` scales ``stem_fields`` and ``head_fields``.
+    """
+    return SteerableTransformer(
+        "steerable_transformer",
+        get_group(group),
+        in_channels,
+        image_size,
+        stem_fields=scaled_fields(tuple(stem_fields), width),
+        fields=heads * scaled_fields((head_fields,), width)[0],
+        heads=heads,
+        depth=depth,
+        mlp_ratio=mlp_ratio,
+        readout=readout,
+        basis=basis,
+        window=window,
+        max_frequency=max_frequency,
+        memory_budget_mib=memory_budget_mib,
+    )

@@ -1,0 +1,305 @@
+r"""Equivariant multi-head self-attention over positions AND group elements (after arXiv 2010.00977).
+
+A token is a pair (p, g) of a position and a group element of a stack of regular fields. With queries,
+keys and values from 1x1 group convolutions, each head computes
+
+    y(p, g) = sum_{q, h} softmax_{q, h}( <Q(p, g), K(q, h)> / sqrt(d) + b(g^-1 (q - p), g^-1 h) ) V(q, h),
+    b(x, u) = sum_k w_{uk} B_k(x).
+
+The position enters only through the offset seen from the query's own pose, g^-1 (q - p), so that the
+layer commutes with every element of G that keeps the lattice, and nearly with the others. The B_k are
+circular harmonics on rings, evaluated at the turned offsets in float64, never interpolated.
+Legend: B batch, C channels (F * |G|), S side of the map, P positions in use, N heads, D fields per
+head, G H group elements of query and key, U relative elements g^-1 h, K basis functions, O offsets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, explain
+from equirgz.geometry.action import disk_mask
+from equirgz.geometry.group import Group
+from equirgz.nn.conv import make_conv
+
+MIB = 2**20
+
+
+def offset_functions(x_O2: np.ndarray, reach_px: float, max_frequency: int = 2) -> np.ndarray:
+    """Return B_k(x), (K, O) float64: exp(-(|x| - r)^2 / (2 sigma_r^2)) times 1, cos(m phi), sin(m phi).
+
+    Rings r = 0, 1, 2, 4, 8, ... up to ``reach_px``, as finely as near neighbours need and no finer,
+    with sigma_r = max(1/2, 3 r / 8) pixels. Frequencies m up to ``max_frequency``, at most 2 on ring 1 and
+    0 on ring 0; functions with m > 0 are 0 at the origin. ``x_O2``: (column, row up) in pixels.
+    """
+    radius_O, phi_O = np.hypot(x_O2[:, 0], x_O2[:, 1]), np.arctan2(x_O2[:, 1], x_O2[:, 0])
+    functions, ring = [], 0
+    while ring <= reach_px:
+        profile_O = np.exp(-0.5 * ((radius_O - ring) / max(0.5, 0.375 * ring)) ** 2)
+        functions.append(profile_O)
+        for m in range(1, min(max_frequency, 2 * ring) + 1):
+            directed_O = np.where(radius_O < 1e-9, 0.0, profile_O)
+            functions += [directed_O * np.cos(m * phi_O), directed_O * np.sin(m * phi_O)]
+        ring = max(1, 2 * ring)
+    return np.stack(functions)
+
+
+def _positions(map_size: int, disk: bool) -> np.ndarray:
+    """Row-major indices of the pixels in use: all, or those that touch the inscribed disk."""
+    inside = disk_mask(map_size, margin_px=-0.5).numpy() > 0 if disk else np.ones((map_size, map_size), bool)
+    return np.flatnonzero(inside)
+
+
+def _window_offsets(window: int) -> np.ndarray:
+    """(column, row down) of all lattice offsets of length at most ``window``, (O, 2)."""
+    axis = np.arange(-window, window + 1)
+    row, column = np.meshgrid(axis, axis, indexing="ij")
+    near = row**2 + column**2 <= window**2
+    return np.stack([column[near], row[near]], -1)
+
+
+def estimate_attention_bytes(
+    group: Group, map_size: int, fields: int, heads: int, window: int | None = None, disk: bool = True
+) -> int:
+    """Return the float32 bytes that one image keeps for the backward pass of one attention layer.
+
+    Scores and weights, 2 N (|G| P)(|G| P'), with P' = P, or the number of lattice points within ``window``
+    pixels; a windowed layer also gathers keys and values, 2 F |G| P P'. The bias is shared by a batch.
+    """
+    positions = len(_positions(map_size, disk))
+    if window is None:
+        return 4 * 2 * heads * (group.order * positions) ** 2
+    pairs = positions * len(_window_offsets(window)) * group.order
+    return 4 * 2 * pairs * (heads * group.order + fields)
+
+
+class RelativeAttention(nn.Module):
+    """The sum over tokens of the module docstring, given queries, keys and values.
+
+    Parameters
+    ----------
+    group, map_size, fields, heads : as in :class:`GroupSelfAttention`.
+    window : None attends to every position; a number of pixels, to positions at most that far away.
+    disk : leave out the positions beyond the inscribed disk (plus half a pixel), whose number and
+        content would tell how the image was turned; the output is 0 there.
+    max_frequency : highest angular frequency of the positional functions.
+    memory_budget_mib : bound on :func:`estimate_attention_bytes`.
+
+    Shapes: three times (B, fields * |G|, S, S) -> (B, fields * |G|, S, S). NaN in a token spreads to all
+    that attend to it. Raises InputError when fields are no multiple of heads, and beyond the budget.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        map_size: int,
+        fields: int,
+        heads: int,
+        *,
+        window: int | None = None,
+        disk: bool = True,
+        max_frequency: int = 2,
+        memory_budget_mib: float = 64.0,
+    ) -> None:
+        super().__init__()
+        if heads < 1 or fields % heads:
+            raise InputError(explain("attention fields", expected=f"a multiple of {heads} heads", got=fields))
+        if window is not None and window < 1:
+            raise InputError(explain("attention window", expected="None or at least 1 pixel", got=window))
+        self.group, self.map_size, self.fields, self.heads = group, map_size, fields, heads
+        self.window, self.disk, self.max_frequency = window, disk, max_frequency
+        self._check_memory(memory_budget_mib)
+        pixel_P = _positions(map_size, disk)
+        home_S = np.full(map_size**2, len(pixel_P))
+        home_S[pixel_P] = np.arange(len(pixel_P))
+        self._keep("pixel_P", pixel_P)
+        self._keep("home_S", home_S)
+        row_P, column_P = np.divmod(pixel_P, map_size)
+        if window is None:
+            self._keep("offset_PP", self._offset_index(row_P, column_P))
+        else:
+            column_PO = column_P[:, None] + _window_offsets(window)[:, 0]
+            row_PO = row_P[:, None] + _window_offsets(window)[:, 1]
+            on_map_PO = (np.minimum(row_PO, column_PO) >= 0) & (np.maximum(row_PO, column_PO) < map_size)
+            neighbour_PO = home_S[np.where(on_map_PO, row_PO * map_size + column_PO, 0)]
+            missing_PO = ~on_map_PO | (neighbour_PO == len(pixel_P))
+            self._keep("neighbour_PO", np.where(missing_PO, 0, neighbour_PO))
+            self._keep("missing_PO", missing_PO)
+        relative_GG = group.product_GG[group.inverse_G]
+        self._keep("source_M", np.arange(group.order)[:, None] * group.order + relative_GG)
+        exact_GKO = self.exact_basis()
+        self.register_buffer("turned_GKO", exact_GKO.to(torch.get_default_dtype()), persistent=False)
+        self.weight = nn.Parameter(torch.empty(heads, group.order, exact_GKO.shape[1]))
+        nn.init.normal_(self.weight, std=0.2)
+
+    def _keep(self, name: str, array: np.ndarray) -> None:
+        self.register_buffer(name, torch.from_numpy(array), persistent=False)
+
+    def _check_memory(self, budget_mib: float) -> None:
+        shape = (self.group, self.map_size, self.fields, self.heads)
+        needed_mib = estimate_attention_bytes(*shape, self.window, self.disk) / MIB
+        if needed_mib <= budget_mib:
+            return
+        tokens = self.group.order * len(_positions(self.map_size, self.disk))
+        mend = f"use a smaller map, group or number of heads, or memory_budget_mib={math.ceil(needed_mib)}"
+        for window in range((self.window or self.map_size) - 1, 0, -1):
+            windowed_mib = estimate_attention_bytes(*shape, window, self.disk) / MIB
+            if windowed_mib <= budget_mib:
+                mend = f"use window={window} ({windowed_mib:.1f} MiB), or {mend.removeprefix('use ')}"
+                break
+        got = (
+            f"{needed_mib:.1f} MiB ({self.heads} heads, {tokens} tokens = {self.group.order} elements of "
+            f"{self.group} x {tokens // self.group.order} positions of a {self.map_size} x {self.map_size} map"
+            f"{'' if self.window is None else f', window {self.window}'})"
+        )
+        raise InputError(
+            explain("attention memory per image", expected=f"at most {budget_mib:g} MiB", got=got, mend=mend)
+        )
+
+    def _offset_index(self, row_P: np.ndarray, column_P: np.ndarray) -> np.ndarray:
+        """Index into :meth:`_offsets` of q - p, for query p (rows) and key q (columns)."""
+        row_PP = row_P[None] - row_P[:, None] + self.map_size - 1
+        column_PP = column_P[None] - column_P[:, None] + self.map_size - 1
+        return row_PP * (2 * self.map_size - 1) + column_PP
+
+    @cached_property
+    def offsets_O2(self) -> np.ndarray:
+        """All offsets q - p, (column, row down), in the order of ``turned_GKO``."""
+        if self.window is not None:
+            return _window_offsets(self.window)
+        axis = np.arange(1 - self.map_size, self.map_size)
+        row, column = np.meshgrid(axis, axis, indexing="ij")
+        return np.stack([column.ravel(), row.ravel()], -1)
+
+    def exact_basis(self) -> Tensor:
+        """Return B_k(g^-1 x) for every element and offset, (G, K, O), float64."""
+        reach_px = float(np.hypot(*self.offsets_O2.T).max())
+        up_O2 = self.offsets_O2 * np.array([1.0, -1.0])
+        turned = [offset_functions(up_O2 @ m, reach_px, self.max_frequency) for m in self.group.matrix_G22]
+        return torch.from_numpy(np.stack(turned))
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RelativeAttention:
+        """Move as any module, then take the basis anew from float64, so that no cast loses digits."""
+        super()._apply(fn, recurse)
+        self.turned_GKO = self.exact_basis().to(device=self.weight.device, dtype=self.weight.dtype)
+        return self
+
+    def bias_table(self) -> Tensor:
+        """Return b(g^-1 x, g^-1 h) for every offset x, (N, G, H, O)."""
+        order = self.group.order
+        blocks_GUNO = torch.einsum("nuk,gko->guno", self.weight, self.turned_GKO)
+        blocks_MNO = blocks_GUNO.flatten(0, 1).index_select(0, self.source_M.flatten())
+        return blocks_MNO.unflatten(0, (order, order)).permute(2, 0, 1, 3)
+
+    def bias(self) -> Tensor:
+        """Return the bias between all tokens (without a window), (N, G * P, G * P); token (p, g) is g * P + p."""
+        positions = self.pixel_P.shape[0]
+        bias_NGHM = self.bias_table().index_select(3, self.offset_PP.flatten())
+        bias_NGHPP = bias_NGHM.unflatten(3, (positions, positions))
+        return bias_NGHPP.permute(0, 1, 3, 2, 4).flatten(3, 4).flatten(1, 2)
+
+    def _tokens(self, x_BCSS: Tensor) -> Tensor:
+        """(B, C, S, S) -> (B, N, D, G, P)."""
+        x_BCP = x_BCSS.flatten(2).index_select(2, self.pixel_P)
+        return x_BCP.unflatten(1, (self.heads, self.fields // self.heads, self.group.order))
+
+    def _on_map(self, y_BXP: Tensor) -> Tensor:
+        """(B, X, P) -> (B, X, S, S), 0 at the positions left out."""
+        y_BXS = F.pad(y_BXP, (0, 1)).index_select(2, self.home_S)
+        return y_BXS.unflatten(2, (self.map_size, self.map_size))
+
+    def attention_weights(self, q_BCSS: Tensor, k_BCSS: Tensor) -> Tensor:
+        """Return the softmax: (B, N, G * P, H * P), or with a window (B, N, G, P, H, O)."""
+        q, k = self._tokens(q_BCSS), self._tokens(k_BCSS)
+        scale = (self.fields // self.heads) ** -0.5
+        if self.window is None:
+            scores = torch.einsum("bndt,bnds->bnts", q.flatten(3) * scale, k.flatten(3)) + self.bias()
+            return scores.softmax(-1)
+        scores = torch.einsum("bndgp,bndhpo->bngpho", q * scale, self._gather(k))
+        scores = scores + self.bias_table()[:, :, None]
+        scores = scores.masked_fill(self.missing_PO[:, None], -math.inf)
+        return scores.flatten(4).softmax(-1).reshape_as(scores)
+
+    def _gather(self, k_BNDHP: Tensor) -> Tensor:
+        """Keys or values around each query: (B, N, D, H, P, O)."""
+        return k_BNDHP.index_select(4, self.neighbour_PO.flatten()).unflatten(4, self.neighbour_PO.shape)
+
+    def forward(self, q_BCSS: Tensor, k_BCSS: Tensor, v_BCSS: Tensor) -> Tensor:
+        v_BNDHP = self._tokens(v_BCSS)
+        if self.window is None:
+            q, k, v = (
+                x.flatten(3).transpose(2, 3) for x in (self._tokens(q_BCSS), self._tokens(k_BCSS), v_BNDHP)
+            )
+            y_BNTD = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias()[None].to(q.dtype))
+            y_BNDGP = y_BNTD.transpose(2, 3).unflatten(3, (self.group.order, -1))
+        else:
+            weights = self.attention_weights(q_BCSS, k_BCSS)
+            y_BNDGP = torch.einsum("bngpho,bndhpo->bndgp", weights.to(v_BNDHP.dtype), self._gather(v_BNDHP))
+        return self._on_map(y_BNDGP.flatten(1, 3))
+
+    def received(self, q_BCSS: Tensor, k_BCSS: Tensor) -> Tensor:
+        """Return the attention each position receives, averaged over heads and queries, summed over the
+        key's group elements: (B, 1, S, S), of sum 1."""
+        weights = self.attention_weights(q_BCSS, k_BCSS)
+        if self.window is None:
+            received_BP = weights.mean((1, 2)).unflatten(1, (self.group.order, -1)).sum(1)
+        else:
+            queries = self.pixel_P.shape[0]
+            given_BM = weights.mean((1, 2)).sum(2).flatten(1) / queries
+            received_BP = given_BM.new_zeros(given_BM.shape[0], queries)
+            received_BP = received_BP.index_add(1, self.neighbour_PO.flatten(), given_BM)
+        return self._on_map(received_BP[:, None])
+
+    @property
+    def cost(self) -> dict[str, int]:
+        """Multiply-adds of the two products and activation bytes of scores and weights, per image."""
+        keys = self.pixel_P.shape[0] if self.window is None else self.neighbour_PO.shape[1]
+        pairs = self.pixel_P.shape[0] * keys * self.group.order**2
+        needed = estimate_attention_bytes(
+            self.group, self.map_size, self.fields, self.heads, self.window, self.disk
+        )
+        return {"multiply_adds": 2 * self.fields * pairs, "activation_bytes": needed}
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.group}, map_size={self.map_size}, fields={self.fields}, heads={self.heads}, "
+            f"window={self.window}, disk={self.disk}, max_frequency={self.max_frequency}"
+        )
+
+
+class GroupSelfAttention(nn.Module):
+    """Multi-head self-attention of ``fields`` regular fields on a ``map_size`` x ``map_size`` map.
+
+    Law: y(g . f) = g . y(f), exact for lattice elements. Queries, keys, values and the output are 1x1 group
+    convolutions; the options are those of :class:`RelativeAttention`. For C1 this is ordinary
+    multi-head self-attention with a relative positional bias.
+    Shape: (B, fields * |G|, S, S) -> the same.
+    """
+
+    def __init__(self, group: Group, map_size: int, fields: int, heads: int = 4, **options: object) -> None:
+        super().__init__()
+        self.attend = RelativeAttention(group, map_size, fields, heads, **options)
+        self.query, self.key, self.value = (make_pointwise(group, fields, fields) for _ in range(3))
+        self.out = make_pointwise(group, fields, fields, bias=True)
+
+    def forward(self, x_BCSS: Tensor) -> Tensor:
+        return self.out(self.attend(self.query(x_BCSS), self.key(x_BCSS), self.value(x_BCSS)))
+
+    def received(self, x_BCSS: Tensor) -> Tensor:
+        """Return the map of :meth:`RelativeAttention.received`."""
+        return self.attend.received(self.query(x_BCSS), self.key(x_BCSS))
+
+
+def make_pointwise(group: Group, in_fields: int, out_fields: int, bias: bool = False) -> nn.Module:
+    """Return a 1x1 group convolution that keeps the variance of its input (no ReLU follows)."""
+    conv = make_conv(group, in_fields, out_fields, 1, bias=bias)
+    with torch.no_grad():
+        conv.weight.mul_(0.5**0.5)
+    return conv
