@@ -18,6 +18,8 @@ _EXPORTS = {
     "save_encoder": "equirgz.backbones",
     "load_data": "equirgz.data",
     "load_results": "equirgz.report",
+    "EquirgzClassifier": "equirgz.train.estimator",
+    "finetune": "equirgz.train.estimator",
 }
 __all__ = ["__version__", *_EXPORTS]
 

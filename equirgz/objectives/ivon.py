@@ -61,6 +61,10 @@ class Ivon(WeightPosterior):
         """Return name -> ``1 / sqrt(ess (h + d))``."""
         return {n: (self.ess * (getattr(self, _key(n)) + self.decay)).rsqrt() for n in self.noisy}
 
+    @torch.no_grad()
+    def silence(self, name: str, where: Tensor) -> None:
+        getattr(self, _key(name)).masked_fill_(where, float("inf"))
+
     def make_optimizer(self, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
         """Return the optimiser that moves means and curvatures."""
         decay = max(group["weight_decay"] for group in groups)

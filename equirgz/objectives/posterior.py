@@ -55,6 +55,10 @@ class WeightPosterior(Objective):
         """Return name -> standard deviation of each weight."""
         raise NotImplementedError
 
+    def silence(self, name: str, where: Tensor) -> None:
+        """Take the noise from the elements of weight ``name`` where ``where`` is true, for good."""
+        raise NotImplementedError
+
     def means(self) -> dict[str, Tensor]:
         """Return name -> mean of each weight."""
         parameters = dict(self.named_parameters())

@@ -71,6 +71,10 @@ class Variational(WeightPosterior):
         """Return name -> posterior standard deviation exp(rho)."""
         return {name: self.rho[_key(name)].exp() for name in self.noisy}
 
+    @torch.no_grad()
+    def silence(self, name: str, where: Tensor) -> None:
+        self.rho[_key(name)].masked_fill_(where, float("-inf"))
+
     def compute_kl(self) -> Tensor:
         """Return KL(q || prior) over all noisy weights, nat (one-sample estimate for the mixture)."""
         std = self.std()

@@ -3,6 +3,6 @@
 from equirgz.train.images import TrainImages
 from equirgz.train.log import TrainLog
 from equirgz.train.trainer import train
-from equirgz.train.validation import make_validation
+from equirgz.train.validation import make_knn_probe, make_validation
 
-__all__ = ["TrainImages", "TrainLog", "make_validation", "train"]
+__all__ = ["TrainImages", "TrainLog", "make_knn_probe", "make_validation", "train"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from equirgz.objectives.base import Objective
 from equirgz.train.images import TrainImages
@@ -14,30 +16,72 @@ from equirgz.train.images import TrainImages
 Validate = Callable[[Objective], dict[str, float]]
 
 
+def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256, n_samples: int = 1) -> Tensor:
+    """Return log probabilities_NK (float64, CPU) in eval mode, the mean over predictive samples; modes restored."""
+    was_training = objective.training
+    parameter = next(objective.parameters())
+    objective.eval()
+    parts = []
+    with torch.no_grad():
+        for x_BCHW in x_NCHW.split(batch_size):
+            x_BCHW = x_BCHW.to(device=parameter.device, dtype=parameter.dtype)
+            logits = objective.logits(x_BCHW)[None] if n_samples == 1 else objective.sample_logits(x_BCHW, n_samples)
+            log_p_SBK = logits.double().log_softmax(-1)
+            parts.append((log_p_SBK.logsumexp(0) - math.log(len(log_p_SBK))).cpu())
+    objective.train(was_training)
+    return torch.cat(parts)
+
+
 def make_validation(x_NCHW: Any, y_N: Any, batch_size: int = 256) -> Validate:
     """Return a function that measures ``error`` (share of wrong sources) and ``nll`` (nat) of an objective.
 
-    The network is put in eval mode for it and back afterwards; stochastic objectives are judged by
-    one pass of their ``logits``.
+    Stochastic objectives are judged by one pass of their ``logits``.
     """
     images = TrainImages(x_NCHW=x_NCHW, y_N=y_N)
 
-    @torch.no_grad()
     def validate(objective: Objective) -> dict[str, float]:
-        parameter = next(objective.parameters())
-        was_training = objective.training
-        objective.eval()
-        logits = [
-            objective.logits(x.to(device=parameter.device, dtype=parameter.dtype))
-            for x in images.x_NCHW.split(batch_size)
-        ]
-        objective.train(was_training)
-        logits_NK = torch.cat(logits).double().cpu()
-        wrong_N = logits_NK.argmax(1) != images.y_N.cpu()
-        nll = F.cross_entropy(logits_NK, images.y_N.cpu().long())
-        return {"error": float(wrong_N.double().mean()), "nll": float(nll)}
+        return _score(predict_logits(objective, images.x_NCHW, batch_size), images.y_N)
 
     return validate
+
+
+def make_knn_probe(
+    x_train_NCHW: Any, y_train_N: Any, x_val_NCHW: Any, y_val_N: Any, k: int = 20, temperature: float = 0.1
+) -> Validate:
+    """Return a function that measures ``error`` and ``nll`` of the k nearest neighbours in feature space.
+
+    Each of the k training sources of largest cosine votes for its class with weight
+    ``exp(cosine / temperature)`` (arXiv 1805.01978); shares are smoothed by 1e-3 per class. Meant to
+    follow a self-supervised training: it needs no classifier.
+    """
+    bank, held = TrainImages(x_train_NCHW, y_train_N), TrainImages(x_val_NCHW, y_val_N)
+    n_classes = int(max(bank.y_N.max(), held.y_N.max())) + 1
+
+    @torch.no_grad()
+    def probe(objective: Objective) -> dict[str, float]:
+        was_training = objective.training
+        parameter = next(objective.parameters())
+        objective.eval()
+        h_bank, h_held = (
+            F.normalize(
+                torch.cat([objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)])
+            ).double().cpu()
+            for part in (bank, held)
+        )
+        objective.train(was_training)
+        cosine_Nk, nearest_Nk = (h_held @ h_bank.T).topk(min(k, len(h_bank)))
+        vote_NK = torch.zeros(len(h_held), n_classes, dtype=torch.float64)
+        vote_NK.scatter_add_(1, bank.y_N.cpu().long()[nearest_Nk], torch.exp(cosine_Nk / temperature))
+        share_NK = vote_NK / vote_NK.sum(1, keepdim=True) + 1e-3
+        return _score(torch.log(share_NK / share_NK.sum(1, keepdim=True)), held.y_N)
+
+    return probe
+
+
+def _score(log_p_NK: Tensor, label_N: Tensor) -> dict[str, float]:
+    label_N = label_N.cpu().long()
+    wrong_N = log_p_NK.argmax(1) != label_N
+    return {"error": float(wrong_N.double().mean()), "nll": float(F.nll_loss(log_p_NK, label_N))}
 
 
 def is_better(new: dict[str, float], best: dict[str, float] | None) -> bool:
