@@ -36,7 +36,13 @@ class Metric:
 
 
 METRICS: Registry[Metric] = Registry(
-    "metric", ("equirgz.metrics.error", "equirgz.metrics.calibration", "equirgz.metrics.brier")
+    "metric",
+    (
+        "equirgz.metrics.error",
+        "equirgz.metrics.calibration",
+        "equirgz.metrics.brier",
+        "equirgz.metrics.debiased",
+    ),
 )
 
 

@@ -1,0 +1,146 @@
+"""Bootstrap intervals over test sources. Legend: N sources, K classes, D draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from equirgz.errors import InputError, check_choice, explain
+from equirgz.metrics.base import METRICS
+from equirgz.metrics.check import UndefinedMetricError, check_predictions
+from equirgz.metrics.interval import check_level
+from equirgz.seeding import derive_seed
+
+Method = Literal["percentile", "basic"]
+
+
+@dataclass(frozen=True)
+class BootstrapInterval:
+    """A number, its interval, the bootstrap's estimate of its bias, and the draws that gave a number."""
+
+    value: float
+    low: float
+    high: float
+    bias: float
+    n_draws: int
+
+
+def bootstrap_interval(
+    function: Callable[..., float],
+    *arrays: np.ndarray,
+    n_draws: int = 1000,
+    level: float = 0.95,
+    method: Method = "percentile",
+    cluster_N: np.ndarray | None = None,
+    seed: int = 0,
+) -> BootstrapInterval:
+    """Return function(*arrays) with an interval from redrawing the N entries of all arrays together.
+
+    Args: arrays: each has N entries along its first axis. cluster_N: entries with equal values (the
+    seeds of one source) are drawn together. method: "percentile" takes the quantiles of the draws;
+    "basic" mirrors them about the value, 2 value - quantile, which also takes the bias out and is
+    right for numbers that redrawing inflates, such as an ECE.
+    Draws for which ``function`` is not defined (UndefinedMetricError, NaN, infinity) are left out.
+    Raises: InputError for no or unequal arrays, n_draws < 10, or fewer than half of the draws defined.
+    Source: Efron & Tibshirani (1993).
+    """
+    check_level(level)
+    check_choice("bootstrap method", method, ("percentile", "basic"))
+    lengths = sorted({len(np.asarray(array)) for array in arrays})
+    if len(lengths) != 1 or lengths[0] == 0:
+        raise InputError(
+            explain("bootstrap arrays", expected="arrays of one length above 0", got=f"lengths {lengths}")
+        )
+    if n_draws < 10:
+        raise InputError(explain("n_draws", expected=">= 10", got=n_draws))
+    arrays = tuple(np.asarray(array) for array in arrays)
+    members = _cluster_members(lengths[0], cluster_N)
+    generator = np.random.default_rng(derive_seed(seed, "bootstrap"))
+    values = []
+    for _ in range(n_draws):
+        chosen = generator.integers(0, len(members), len(members))
+        index = chosen if cluster_N is None else np.concatenate([members[c] for c in chosen])
+        try:
+            values.append(float(function(*(array[index] for array in arrays))))
+        except UndefinedMetricError:
+            continue
+    drawn = np.array(values)[np.isfinite(values)] if values else np.empty(0)
+    if len(drawn) < n_draws / 2:
+        raise UndefinedMetricError(
+            explain(
+                "bootstrap",
+                expected="a number from at least half of the draws",
+                got=f"{len(drawn)} of {n_draws}",
+            )
+        )
+    value = float(function(*arrays))
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+    if method == "basic":
+        low, high = 2 * value - high, 2 * value - low
+    return BootstrapInterval(value, float(low), float(high), float(drawn.mean() - value), len(drawn))
+
+
+def _cluster_members(n: int, cluster_N: np.ndarray | None) -> Any:
+    if cluster_N is None:
+        return range(n)
+    if len(cluster_N) != n:
+        raise InputError(explain("cluster_N", expected=f"{n} entries", got=len(cluster_N)))
+    _, inverse = np.unique(np.asarray(cluster_N), return_inverse=True)
+    order = inverse.argsort(kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1)
+
+
+def compute_metric_intervals(
+    probability_NK: np.ndarray,
+    target_N: np.ndarray,
+    names: str | list[str] = "*",
+    *,
+    n_draws: int = 1000,
+    level: float = 0.95,
+    cluster_N: np.ndarray | None = None,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Return rows as `compute_metrics` does, with ``low`` and ``high``: the bootstrap interval over sources.
+
+    Calibration errors, which redrawing inflates, get the "basic" interval clipped at 0, all others
+    the percentiles. A number that is not defined has None in all three. The reference number
+    calibration/ece_perfect, itself an average over draws, gets no interval.
+    """
+    p_NK, target_N = check_predictions(probability_NK, target_N)
+    rows = []
+    for name in METRICS.names(names) if isinstance(names, str) else names:
+        entry = METRICS.get(name)
+        row = {
+            "metric": name,
+            "value": None,
+            "low": None,
+            "high": None,
+            "unit": entry.unit,
+            "direction": entry.direction,
+            "n": len(target_N),
+        }
+        inflated = name.startswith("calibration/") and name != "calibration/brier"
+        try:
+            if entry.direction == "none":
+                row["value"] = float(entry.function(p_NK, target_N))
+            else:
+                found = bootstrap_interval(
+                    entry.function,
+                    p_NK,
+                    target_N,
+                    n_draws=n_draws,
+                    level=level,
+                    method="basic" if inflated else "percentile",
+                    cluster_N=cluster_N,
+                    seed=seed,
+                )
+                if np.isfinite(found.value):
+                    low = max(0.0, found.low) if inflated else found.low
+                    row |= {"value": found.value, "low": low, "high": max(low, found.high)}
+        except UndefinedMetricError:
+            pass
+        rows.append(row)
+    return rows

@@ -1,0 +1,89 @@
+"""Bootstrap intervals against scipy, their coverage, and their edges."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from equirgz.errors import InputError
+from equirgz.metrics.bootstrap import bootstrap_interval, compute_metric_intervals
+from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.check import UndefinedMetricError
+
+
+def binary(p_N):
+    return np.stack([1 - np.asarray(p_N, float), p_N], axis=1)
+
+
+@pytest.mark.parametrize("method", ["percentile", "basic"])
+def test_equals_scipy(method):
+    x_N = np.random.default_rng(0).exponential(1, 60)
+    found = bootstrap_interval(np.mean, x_N, n_draws=3000, method=method)
+    expected = stats.bootstrap((x_N,), np.mean, n_resamples=3000, method=method, rng=1).confidence_interval
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.04)
+    assert found.value == x_N.mean() and found.n_draws == 3000 and abs(found.bias) < 0.02
+
+
+def test_arrays_are_redrawn_together():
+    x_N = np.arange(30.0)
+    assert bootstrap_interval(lambda a, b: float(np.abs(a - b).max()), x_N, x_N, n_draws=20).high == 0
+
+
+def test_clusters_are_drawn_whole():
+    """Ten copies of each source carry no more than one of each."""
+    x_N = np.random.default_rng(1).normal(0, 1, 30)
+    single = bootstrap_interval(np.mean, x_N, n_draws=800)
+    copies = bootstrap_interval(
+        np.mean, np.repeat(x_N, 10), n_draws=800, cluster_N=np.repeat(np.arange(30), 10)
+    )
+    naive = bootstrap_interval(np.mean, np.repeat(x_N, 10), n_draws=800)
+    assert copies.high - copies.low == pytest.approx(single.high - single.low, rel=0.1)
+    assert naive.high - naive.low < 0.5 * (single.high - single.low)
+
+
+def test_seeded():
+    x_N = np.random.default_rng(2).normal(0, 1, 20)
+    assert bootstrap_interval(np.mean, x_N) == bootstrap_interval(np.mean, x_N)
+    assert bootstrap_interval(np.mean, x_N).low != bootstrap_interval(np.mean, x_N, seed=1).low
+
+
+def test_ece_of_a_calibrated_model_is_inflated_by_redrawing_and_basic_takes_it_out():
+    generator = np.random.default_rng(3)
+    p_N = generator.uniform(0.5, 1, 150)
+    p_NK, target_N = binary(p_N), (generator.random(150) < p_N).astype(int)
+    found = bootstrap_interval(expected_calibration_error, p_NK, target_N, n_draws=300)
+    assert found.bias > 0.01 and found.high > found.value
+    basic = bootstrap_interval(expected_calibration_error, p_NK, target_N, n_draws=300, method="basic")
+    assert basic.low < 0.02, "does not exclude a calibrated model"
+
+
+def test_metric_rows_with_intervals():
+    generator = np.random.default_rng(4)
+    p_N = generator.uniform(0, 1, 60)
+    p_NK, target_N = binary(p_N), (generator.random(60) < p_N).astype(int)
+    rows = {row["metric"]: row for row in compute_metric_intervals(p_NK, target_N, n_draws=60)}
+    for name, row in rows.items():
+        if name == "calibration/ece_perfect":
+            assert row["low"] is None and row["value"] > 0
+        else:
+            assert row["low"] <= row["high"], name
+    assert rows["error/rate"]["low"] <= rows["error/rate"]["value"] <= rows["error/rate"]["high"]
+
+
+def test_rows_of_undefined_numbers_are_empty():
+    rows = compute_metric_intervals(
+        binary([1.0] * 5), [1, 1, 1, 1, 0], ["nll/mean", "calibration/ece_adaptive"], n_draws=20
+    )
+    assert [row["value"] for row in rows] == [None, None] and [row["low"] for row in rows] == [None, None]
+
+
+def test_refusals():
+    with pytest.raises(InputError, match="one length"):
+        bootstrap_interval(np.mean, [1.0, 2.0], [1.0])
+    with pytest.raises(InputError, match="n_draws"):
+        bootstrap_interval(np.mean, [1.0], n_draws=2)
+    with pytest.raises(InputError, match="basic"):
+        bootstrap_interval(np.mean, [1.0], method="bca")
+    with pytest.raises(InputError, match="cluster_N"):
+        bootstrap_interval(np.mean, [1.0, 2.0], cluster_N=np.array([0]))
+    with pytest.raises(UndefinedMetricError, match="half of the draws"):
+        bootstrap_interval(lambda x: float("nan"), [1.0, 2.0])

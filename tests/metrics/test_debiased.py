@@ -1,0 +1,53 @@
+"""Debiased calibration errors."""
+
+import numpy as np
+import pytest
+
+from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.check import UndefinedMetricError
+from equirgz.metrics.debiased import debiased_calibration_error, debiased_rms_calibration_error
+
+
+def binary(p_N):
+    return np.stack([1 - np.asarray(p_N, float), p_N], axis=1)
+
+
+def draw(generator, n, gap=0.0):
+    """Sources at four confidences that come true less often by ``gap``."""
+    p_N = generator.choice([0.65, 0.75, 0.85, 0.92], n)
+    return binary(p_N), (generator.random(n) < p_N - gap).astype(int)
+
+
+def test_closed_form_equals_redrawing():
+    p_NK, target_N = draw(np.random.default_rng(0), 80, 0.1)
+    confidence_N, right_N = p_NK.max(1), (p_NK.argmax(1) == target_N).astype(float)
+    generator, total = np.random.default_rng(1), 0.0
+    for p in np.unique(confidence_N):
+        inside = confidence_N == p
+        accuracy = right_N[inside].mean()
+        sigma = np.sqrt(accuracy * (1 - accuracy) / inside.sum())
+        total += inside.mean() * np.abs(generator.normal(accuracy - p, sigma, 400_000)).mean()
+    plain = expected_calibration_error(p_NK, target_N, 100)
+    assert debiased_calibration_error(p_NK, target_N, 100) == pytest.approx(2 * plain - total, abs=2e-4)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.08])
+def test_mean_over_test_sets_is_nearer_to_the_truth(gap):
+    generator = np.random.default_rng(2)
+    sets = [draw(generator, 100, gap) for _ in range(200)]
+    plain = np.mean([expected_calibration_error(*s) for s in sets])
+    debiased = np.mean([debiased_calibration_error(*s) for s in sets])
+    assert abs(debiased - gap) < 0.7 * abs(plain - gap)
+    square = np.mean([debiased_rms_calibration_error(*s) ** 2 for s in sets])
+    assert square < gap**2 + 0.003
+
+
+def test_bins_that_are_all_right_keep_their_gap():
+    assert debiased_calibration_error(binary([0.9] * 5), [1] * 5) == pytest.approx(0.1)
+    assert debiased_rms_calibration_error(binary([0.9] * 5), [1] * 5) == pytest.approx(0.1)
+
+
+def test_one_source():
+    assert debiased_calibration_error(binary([0.9]), [1]) == pytest.approx(0.1)
+    with pytest.raises(UndefinedMetricError, match="two or more"):
+        debiased_rms_calibration_error(binary([0.9]), [1])
