@@ -21,9 +21,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, check_choice, explain
 from equirgz.geometry.group import Group
 from equirgz.nn.basis import FilterBasis
+from equirgz.nn.cost_model import prefers_fourier
+from equirgz.nn.fourier import fourier_conv2d
+from equirgz.nn.fourier_plan import can_factor
 
 
 class GroupConv2d(nn.Module):
@@ -42,7 +45,15 @@ class GroupConv2d(nn.Module):
     Shapes: (B, in_fields * (1 if lifting else |G|), H, W) -> (B, out_fields * |G|, H', W').
     With odd H and W the layer is exact on the pixel lattice for stride 1, and for stride 2.
     NaN in the input spreads to every output that sees it.
+
+    Two ways lead to the same numbers, to rounding: ``F.conv2d`` with the expanded filters, or the
+    Fourier components over the rotations, whose cost is linear in |G| (:mod:`equirgz.nn.fourier`).
+    The attribute ``path`` is "auto" (a cost model decides from the layer and the map size), "dense"
+    or "fourier". Always dense: lifting, on other devices than CPUs, in half precision or autocast,
+    under tracing, export and compilation. Only the dense way can be differentiated twice.
     """
+
+    path = "auto"
 
     def __init__(
         self,
@@ -118,7 +129,36 @@ class GroupConv2d(nn.Module):
                     f"{self._get_name()} input", expected=f"(B, {channels}, H, W)", got=tuple(x_BCHW.shape)
                 )
             )
-        return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding)
+        if not self.uses_fourier(x_BCHW):
+            return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding)
+        y_BCHW = fourier_conv2d(x_BCHW, self.weight, self.group, self.basis, self.stride, self.padding)
+        return y_BCHW if self.bias is None else y_BCHW + self.expand_bias()[:, None, None]
+
+    def uses_fourier(self, x_BCHW: Tensor) -> bool:
+        """Return whether the forward pass of ``x_BCHW`` takes the Fourier components.
+
+        Raises InputError for an unknown ``path``, or for "fourier" where they do not exist.
+        """
+        check_choice("GroupConv2d path", self.path, ("auto", "dense", "fourier"))
+        possible = not self.lifting and can_factor(self.group, self.basis)
+        if self.path == "fourier" and not possible:
+            raise InputError(
+                explain(
+                    "GroupConv2d path 'fourier'",
+                    expected="regular inputs, harmonic filters and an even number of rotations, at least 4",
+                    got=str(self),
+                    mend="use path='auto'",
+                )
+            )
+        if self.path == "dense" or not possible or _needs_dense(x_BCHW, self.weight):
+            return False
+        rows, columns = (
+            (size + 2 * self.padding - self.kernel_size) // self.stride + 1 for size in x_BCHW.shape[-2:]
+        )
+        if min(rows, columns, len(x_BCHW)) < 1:
+            return False
+        sizes = (self.in_fields, self.out_fields, self.kernel_size, len(self.basis), rows * columns)
+        return self.path == "fourier" or prefers_fourier(self.group, *sizes)
 
     def to_conv2d(self) -> nn.Conv2d:
         """Return the ordinary convolution with the same outputs."""
@@ -142,6 +182,19 @@ class GroupConv2d(nn.Module):
             f"{self.group}, {self.in_fields} {source} -> {self.out_fields} regular, "
             f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}, basis={self.basis.kind}"
         )
+
+
+def _needs_dense(x_BCHW: Tensor, weight: Tensor) -> bool:
+    """Return whether only ordinary operators will do: exports and transforms, other devices, low precision."""
+    return (
+        torch.jit.is_tracing()
+        or torch.compiler.is_compiling()
+        or torch._C._are_functorch_transforms_active()
+        or x_BCHW.device.type != "cpu"
+        or weight.dtype != x_BCHW.dtype
+        or x_BCHW.dtype not in (torch.float32, torch.float64)
+        or torch.is_autocast_enabled("cpu")
+    )
 
 
 def make_conv(

@@ -1,0 +1,205 @@
+"""The factored group convolution against the expanded one, and the choice between them."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from equirgz.errors import InputError
+from equirgz.geometry.action import apply_element_to_maps
+from equirgz.geometry.group import get_group
+from equirgz.nn import GroupConv2d
+from equirgz.nn.basis import FilterBasis
+from equirgz.nn.cost_model import dense_ns, fourier_ns, prefers_fourier
+from equirgz.nn.fourier import fourier_conv2d
+from equirgz.nn.fourier_plan import make_plan
+
+LIMIT = {torch.float64: 1e-10, torch.float32: 1e-5}
+
+
+def noise(*shape, dtype=torch.float64, seed=0):
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=dtype)
+
+
+def relative(value, expected):
+    return float((value - expected).detach().norm() / expected.detach().norm())
+
+
+def both_ways(conv, x_BCHW):
+    """Outputs, input and weight gradients of one random projection, factored and expanded."""
+    found = []
+    for path in ("fourier", "dense"):
+        conv.path = path
+        x = x_BCHW.clone().requires_grad_()
+        y = conv(x)
+        probe = noise(*y.shape, dtype=y.dtype, seed=1)
+        found.append((y, *torch.autograd.grad((y * probe).sum(), [x, *conv.parameters()])))
+    return zip(*found, strict=True)
+
+
+@pytest.mark.parametrize("name", ["C4", "C6", "C8", "C16", "D4", "D6", "D8", "D16"])
+@pytest.mark.parametrize(
+    ("kernel", "padding", "stride", "size"),
+    [(3, 0, 1, 9), (3, 1, 2, 9), (5, 1, 1, 10), (5, 2, 2, 11), (5, 0, 1, 6), (7, 2, 1, 9), (7, 3, 2, 8)],
+)
+def test_equal_to_the_expanded_convolution(name, kernel, padding, stride, size):
+    conv = GroupConv2d(get_group(name), 2, 3, kernel, padding=padding, stride=stride, bias=True).double()
+    torch.nn.init.normal_(conv.bias)
+    for value, expected in both_ways(conv, noise(3, 2 * conv.group.order, size, size + 1)):
+        assert relative(value, expected) < LIMIT[torch.float64]
+
+
+@pytest.mark.parametrize("dtype", LIMIT, ids=str)
+def test_equal_for_d32_in_both_precisions(dtype):
+    conv = GroupConv2d(get_group("D32"), 1, 2, 5).to(dtype)
+    for value, expected in both_ways(conv, noise(2, 64, 9, 9, dtype=dtype)):
+        assert relative(value, expected) < LIMIT[dtype]
+
+
+def test_slabs_of_rows_and_chunks_of_images_add_up(monkeypatch):
+    conv = GroupConv2d(get_group("D4"), 2, 2, 5).double()
+    x = noise(5, 16, 12, 9)
+    whole = [value for value, _ in both_ways(conv, x)]
+    n_bytes_per_row = 16 * 25 * 8 * (9 + 4)
+    for rows in (1, 5, 30):  # rows of one image, rows that do not divide it, several images
+        monkeypatch.setattr("equirgz.nn.fourier._SLAB_BYTES", rows * n_bytes_per_row)
+        for (value, expected), before in zip(both_ways(conv, x), whole, strict=True):
+            assert relative(value, expected) < 1e-10 and relative(value, before) < 1e-10
+
+
+@pytest.mark.parametrize("name", ["C8", "D8", "D16"])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_commutes_with_the_group(name, stride):
+    group = get_group(name)
+    conv = GroupConv2d(group, 2, 2, 5, stride=stride).double()
+    conv.path = "fourier"
+    x_BFGHW = noise(1, 2, group.order, 9, 9)
+    y = conv(x_BFGHW.flatten(1, 2)).unflatten(1, (-1, group.order))
+    for g in (g for g in range(group.order) if group.is_lattice(g)):
+        turned = conv(apply_element_to_maps(x_BFGHW, group, g).flatten(1, 2)).unflatten(1, (-1, group.order))
+        torch.testing.assert_close(turned, apply_element_to_maps(y, group, g), rtol=0, atol=1e-12)
+
+
+def test_gradients_against_finite_differences():
+    group, basis = get_group("D4"), FilterBasis(3)
+    x, weight = noise(1, 8, 4, 4).requires_grad_(), noise(1, 1, 8, 6, seed=2).requires_grad_()
+    torch.autograd.gradcheck(
+        lambda x, w: fourier_conv2d(x, w, group, basis, 1, 1), (x, weight), fast_mode=True
+    )
+
+
+def test_only_what_needs_a_gradient_gets_one():
+    conv = GroupConv2d(get_group("C8"), 1, 1, 3).double()
+    conv.path = "fourier"
+    conv(noise(1, 8, 5, 5)).sum().backward()
+    alone = conv.weight.grad.clone()
+    x = noise(1, 8, 5, 5).requires_grad_()
+    conv.weight.grad = None
+    conv(x).sum().backward()
+    torch.testing.assert_close(conv.weight.grad, alone)
+    with_weight, x.grad = x.grad.clone(), None
+    conv.weight.requires_grad_(False)
+    for _ in range(2):  # two passes through a frozen layer, into one buffer
+        conv(x).sum().backward()
+    torch.testing.assert_close(x.grad, 2 * with_weight)
+
+
+def test_copies_and_weights_are_never_stale():
+    conv = GroupConv2d(get_group("D8"), 1, 2, 5).double().eval()
+    conv.path = "fourier"
+    x = noise(1, 16, 7, 7)
+    before = conv(x)
+    twin, loaded = copy.deepcopy(conv), pickle.loads(pickle.dumps(conv))
+    with torch.no_grad():
+        conv.weight.mul_(2.0)
+    torch.testing.assert_close(conv(x), 2 * before)
+    assert torch.equal(twin(x), before) and torch.equal(loaded(x), before)
+    assert set(conv.state_dict()) == {"weight"}
+
+
+def test_a_batch_is_its_images_and_calls_repeat_exactly():
+    conv = GroupConv2d(get_group("D8"), 2, 2, 5)
+    conv.path = "fourier"
+    x = noise(4, 32, 9, 9, dtype=torch.float32)
+    together = conv(x)
+    assert torch.equal(together, conv(x))
+    torch.testing.assert_close(together, torch.cat([conv(image[None]) for image in x]), rtol=0, atol=1e-5)
+
+
+def test_nan_spreads_over_its_window_only():
+    conv = GroupConv2d(get_group("D8"), 1, 1, 5)
+    x = torch.zeros(2, 16, 11, 11)
+    x[0, 3, 5, 5] = torch.nan
+    for conv.path in ("dense", "fourier"):
+        y = conv(x)
+        assert y[0, :, 3:8, 3:8].isnan().all() and y.isnan().sum() == 16 * 25
+
+
+def test_the_choice_depends_on_layer_and_map_alone():
+    conv = GroupConv2d(get_group("D16"), 6, 16, 5)
+    small = GroupConv2d(get_group("C4"), 2, 2, 3)
+    x = torch.zeros(1, 192, 72, 72)
+    assert conv.uses_fourier(x) and conv.uses_fourier(x.expand(3, -1, -1, -1))
+    assert not small.uses_fourier(torch.zeros(1, 8, 72, 72))
+    assert not GroupConv2d(get_group("D16"), 1, 6, 5, lifting=True).uses_fourier(torch.zeros(1, 1, 72, 72))
+    assert not conv.uses_fourier(x.bfloat16()) and not conv.uses_fourier(torch.zeros(0, 192, 9, 9))
+    with torch.autocast("cpu"):
+        assert not conv.uses_fourier(x)
+    conv.path = "dense"
+    assert not conv.uses_fourier(x)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_exports_hold_ordinary_operators_only():
+    conv = GroupConv2d(get_group("D8"), 1, 1, 3)
+    conv.path = "fourier"
+    x = noise(1, 16, 5, 5, dtype=torch.float32)
+    traced = torch.jit.trace(conv, x)
+    assert "PythonOp" not in str(traced.graph) and "_convolution" in str(traced.inlined_graph)
+    program = torch.export.export(conv, (x,))
+    names = {str(node.target) for node in program.graph.nodes}
+    assert any("conv2d" in name for name in names)
+    torch.testing.assert_close(program.module()(x), conv(x), rtol=1e-5, atol=1e-5)
+    per_sample = torch.func.vmap(torch.func.grad(lambda x: conv(x[None]).sum()))(x.expand(2, -1, -1, -1))
+    assert per_sample.shape == (2, 16, 5, 5)
+
+
+def test_impossible_paths_are_refused():
+    for conv in (
+        GroupConv2d(get_group("C3"), 1, 1, 3),
+        GroupConv2d(get_group("C4"), 1, 1, 3, basis="pixel"),
+    ):
+        x = torch.zeros(1, conv.group.order, 5, 5)
+        conv(x)
+        conv.path = "fourier"
+        with pytest.raises(InputError, match="even number of rotations"):
+            conv(x)
+    conv.path = "fast"
+    with pytest.raises(InputError, match="path"):
+        conv(x)
+
+
+def test_harmonics_couple_only_near_components():
+    """The plan's multiplications per pixel grow with |G|, the expanded ones with |G|^2."""
+    counts = {}
+    for n in (16, 32, 64):
+        plan = make_plan(get_group(f"C{n}"), FilterBasis(5))
+        counts[n] = sum(2 * band.count * (band.last - band.first) for band in plan.bands)
+        covered = np.zeros(n // 2, int)
+        for band in plan.bands:
+            covered[band.out : band.out + band.count] += band.first_writer
+        assert (covered == 1).all()
+    assert counts[64] - counts[32] == 2 * (counts[32] - counts[16])
+    assert counts[64] < 2.2 * counts[32]
+
+
+def test_cost_model_follows_its_formula():
+    group = get_group("D16")
+    assert dense_ns(get_group("D32"), 6, 16, 5, 5184) == pytest.approx(4 * dense_ns(group, 6, 16, 5, 5184))
+    linear = fourier_ns(get_group("D32"), 6, 16, 5, 11, 5184) / fourier_ns(group, 6, 16, 5, 11, 5184)
+    assert 1.9 < linear < 2.0
+    assert prefers_fourier(group, 6, 16, 5, 11, 5184) and not prefers_fourier(
+        get_group("C4"), 6, 16, 5, 11, 5184
+    )
