@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
+from equirgz.nn.sliding_max import sliding_max2d
 
 
 class _GaussianDownsample(nn.Module):
@@ -95,7 +96,7 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
         self.window_padding = window // 2 if window % 2 else 0
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.blur(F.max_pool2d(x_BCHW, self.window, 1, self.window_padding))
+        return self.blur(sliding_max2d(x_BCHW, self.window, self.window_padding))
 
     def to_plain(self) -> nn.Module:
         """Return the ordinary layers with the same outputs."""
