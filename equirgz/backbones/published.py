@@ -36,7 +36,11 @@ class PublishedGate(AttentionGate):
 
 
 class PublishedAttentionNet(AttentionGateNet):
-    """AttentionGateNet with max-pooling 2, a soft-edged mask and spatial sums (arXiv 2111.04742)."""
+    """AttentionGateNet with max-pooling 2 and a soft-edged mask (arXiv 2111.04742).
+
+    The paper sums the weighted maps over space; here they are averaged, and the classifier that
+    follows takes up the constant.
+    """
 
     is_invariant = False
 
@@ -65,9 +69,6 @@ class PublishedAttentionNet(AttentionGateNet):
         self.mask = SoftDiskMask(image_size)
         self.pool = nn.MaxPool2d(2)
         self.gates = nn.ModuleList(PublishedGate(count, fields[-1], over_batch) for count in fields[:-1])
-
-    def features(self, x_BCHW: Tensor) -> Tensor:
-        return torch.cat([y_BFHW.sum((-2, -1)) for y_BFHW in self._gated(x_BCHW)[0]], 1)
 
 
 @BACKBONES.register("steerable_attention_published")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -35,7 +37,9 @@ def plain_parameters(module: nn.Module) -> list[nn.Parameter]:
     return [p for p in module.parameters() if p.requires_grad and id(p) not in convs]
 
 
-def assert_parity(reference, native, module_r: nn.Module, module_n: nn.Module, x: Tensor, limit: float) -> None:
+def assert_parity(
+    reference: Callable, native: Callable, module_r: nn.Module, module_n: nn.Module, x: Tensor, limit: float
+) -> None:
     """Compare two functions of images, and the gradients of one random projection of their outputs.
 
     ``reference`` and ``native`` map a tensor to a tensor through ``module_r`` and ``module_n``.
@@ -58,6 +62,7 @@ def assert_parity(reference, native, module_r: nn.Module, module_n: nn.Module, x
         if conv_r.bias is not None:
             pairs.append((conv_r.bias.grad, conv_n.bias.grad * bias_scale(conv_r)))
     # A bias before a batch norm has no gradient but rounding; it counts against the other gradients.
-    floor = 1e-2 * max((float(expected.norm()) for expected, _ in pairs), default=0.0)
+    floor = 0.1 * max((float(expected.norm()) for expected, _ in pairs), default=0.0)
     for expected, value in pairs:
-        assert float((value - expected).norm()) <= limit * max(float(expected.norm()), floor)
+        error, size = float((value - expected).norm()), max(float(expected.norm()), floor)
+        assert error <= limit * size, f"{error:.2e} of {size:.2e} (floor {floor:.2e})"
