@@ -69,14 +69,14 @@ def plot_source_rotation(
     """Return a Figure for ONE source: the samples of each class's probability against angle, a panel per network.
 
     ``samples`` maps a network's name to (A, S, K). Points are samples, the line their mean; the
-    lowest panel compares the overlap index of all networks. The source itself is inset.
+    lowest panel compares the overlap index of all networks. The source itself stands at the side.
     """
-    from equirgz.report.style import COLUMN_IN, MARKERS, figure_style, make_figure, palette
+    from equirgz.report.style import COLUMN_IN, MARKERS, add_legend, figure_style, make_figure, palette
 
     with figure_style():
-        figure = make_figure(COLUMN_IN, 1.25 * (len(samples) + 1) + 0.5)
+        figure = make_figure(COLUMN_IN, 1.2 * (len(samples) + 1) + 0.7)
         panels = figure.subplots(len(samples) + 1, 1, sharex=True, squeeze=False)[:, 0]
-        colours = palette(max(len(class_names), len(samples)))
+        colours = palette(len(class_names) + len(samples))
         for panel, (name, probability_ASK) in zip(panels, samples.items(), strict=False):
             n_samples = probability_ASK.shape[1]
             for k, class_name in enumerate(class_names):
@@ -88,16 +88,17 @@ def plot_source_rotation(
             panel.set_ylim(-0.04, 1.04)
             panel.set_ylabel("probability")
             panel.set_title(name, pad=2)
-        panels[0].legend(loc="center left", ncols=len(class_names))
         for i, (name, probability_ASK) in enumerate(samples.items()):
             value_A = [float(overlap(p_SK[:, None])[0]) for p_SK in probability_ASK]
-            panels[-1].plot(angles_deg, value_A, MARKERS[i] + "-", ms=2.5, color=colours[i], label=name)
+            colour = colours[len(class_names) + i]
+            panels[-1].plot(angles_deg, value_A, MARKERS[i] + "-", ms=2.5, color=colour, label=name)
         panels[-1].set_ylim(-0.04, 1.04)
         panels[-1].set_ylabel("overlap index")
         panels[-1].set_xlabel(f"rotation of {source_name or 'the source'} [deg]")
-        panels[-1].legend(loc="best")
+        panels[-1].set_xticks(range(0, 361, 90))
+        add_legend(figure, [panels[0], panels[-1]])
         if image_HW is not None:
-            inset = panels[0].inset_axes((0.84, 0.3, 0.15, 0.45))
+            inset = panels[0].inset_axes((1.02, 0.2, 0.22, 0.6))
             inset.imshow(image_HW, cmap="magma")
             inset.set_xticks([])
             inset.set_yticks([])

@@ -44,6 +44,6 @@ def test_figure_has_a_panel_per_network_and_all_overlaps() -> None:
     panels = figure.axes[:3]
     assert [p.get_title() for p in panels[:2]] == ["plain", "D8"]
     assert len(panels[0].lines) == 4 and len(panels[0].lines[0].get_xdata()) == 5 * 7
-    assert [t.get_text() for t in panels[2].get_legend().get_texts()] == ["plain", "D8"]
+    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["FRI", "FRII", "plain", "D8"]
     assert np.allclose(panels[2].lines[1].get_ydata(), (samples["D8"][:, :, 1] > 0.5).mean(1))
     figure.canvas.draw()
