@@ -7,14 +7,16 @@ from torch import nn
 
 from equirgz.backbones.base import Backbone, count_parameters
 from equirgz.nn import GroupConv2d
+from equirgz.nn.trivial import TrivialConv2d
 
 
 @torch.no_grad()
 def measure_cost(backbone: Backbone) -> dict[str, int]:
     """Return the cost of one image through ``backbone`` in its expanded, ordinary form.
 
-    Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions and linear
-    layers, dense) and ``activation_bytes`` (outputs of every leaf module, float32).
+    Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions, linear layers and
+    attention products, dense) and ``activation_bytes`` (outputs of every leaf module, and what a leaf
+    declares besides in its ``cost``, float32).
     """
     totals = {"multiply_adds": 0, "activation_bytes": 0}
 
@@ -22,7 +24,9 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         if not isinstance(output, torch.Tensor):
             return
         totals["activation_bytes"] += 4 * output.numel()
-        if isinstance(module, GroupConv2d | nn.Conv2d):
+        for key, amount in getattr(module, "cost", {}).items():
+            totals[key] += amount
+        if isinstance(module, GroupConv2d | TrivialConv2d | nn.Conv2d):
             groups = getattr(module, "groups", 1)
             taps = (
                 module.kernel_size**2 if isinstance(module.kernel_size, int) else module.kernel_size[0] ** 2

@@ -6,10 +6,11 @@ from typing import Any
 
 from equirgz.backbones.base import BACKBONES
 from equirgz.backbones.cost import measure_cost
-from equirgz.errors import InputError, check_choice
+from equirgz.errors import InputError, check_choice, explain
 
 _QUANTITIES = {"params": "parameters", "flops": "multiply_adds", "activations": "activation_bytes"}
 _STEPS = 48
+_MAX_WIDTH = 64.0
 
 
 def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
@@ -22,8 +23,13 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
     Raises InputError for an unknown quantity or target, or a target that no width comes within 25 % of.
     """
     quantity, _, target = match.partition(":")
+    if not target:
+        mend = f"QUANTITY is one of {', '.join(_QUANTITIES)}, TARGET a backbone name or a number"
+        raise InputError(explain("match", expected="QUANTITY:TARGET", got=repr(match), mend=mend))
     key = _QUANTITIES[check_choice("match", quantity, _QUANTITIES)]
     goal = _target_cost(target, key, arguments)
+    if goal < 1:
+        raise InputError(explain(f"match {match!r}", expected=f"at least 1 {key}", got=goal))
 
     def cost(width: float) -> int:
         return measure_cost(BACKBONES.create(name, **{**arguments, "width": width}))[key]
@@ -31,8 +37,11 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
     low, high = 1e-3, 1.0
     while cost(high) < goal:
         low, high = high, 2 * high
-        if high > 1024:
-            raise InputError(f"match {match!r}: {name} does not reach {goal} at any width below 1024")
+        if high > _MAX_WIDTH:
+            raise InputError(
+                f"match {match!r}: expected {goal} {key}, which {name} does not reach at any width below "
+                f"{low:g}; choose a smaller target"
+            )
     for _ in range(_STEPS):
         middle = (low + high) / 2
         low, high = (middle, high) if cost(middle) < goal else (low, middle)
@@ -42,7 +51,7 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
     if abs(cost(best) - goal) > 0.25 * goal:
         raise InputError(
             f"match {match!r}: expected {goal} {key}, the nearest that {name} reaches is {cost(best)}; "
-            f"choose a larger target or another backbone"
+            f"choose a {'larger' if cost(best) > goal else 'nearby'} target or another backbone"
         )
     return best
 

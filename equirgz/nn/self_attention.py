@@ -9,15 +9,14 @@ keys and values from 1x1 group convolutions, each head computes
 The position enters only through the offset seen from the query's own pose, g^-1 (q - p), so that the
 layer commutes with every element of G that keeps the lattice, and nearly with the others. The B_k are
 circular harmonics on rings, evaluated at the turned offsets in float64, never interpolated.
-Legend: B batch, C channels (F * |G|), S side of the map, P positions in use, N heads, D fields per
-head, G H group elements of query and key, U relative elements g^-1 h, K basis functions, O offsets.
+Legend: B batch, C channels (F * |G|), S side of the map, P positions, N heads, D fields per head,
+G H group elements of query and key, U relative elements g^-1 h, K basis functions, O offsets.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cached_property
 
 import numpy as np
 import torch
@@ -58,7 +57,7 @@ def _positions(map_size: int, disk: bool) -> np.ndarray:
 
 
 def _window_offsets(window: int) -> np.ndarray:
-    """(column, row down) of all lattice offsets of length at most ``window``, (O, 2)."""
+    """(column, row down) of all lattice offsets at most ``window`` long, (O, 2)."""
     axis = np.arange(-window, window + 1)
     row, column = np.meshgrid(axis, axis, indexing="ij")
     near = row**2 + column**2 <= window**2
@@ -87,8 +86,8 @@ class RelativeAttention(nn.Module):
     ----------
     group, map_size, fields, heads : as in :class:`GroupSelfAttention`.
     window : None attends to every position; a number of pixels, to positions at most that far away.
-    disk : leave out the positions beyond the inscribed disk (plus half a pixel), whose number and
-        content would tell how the image was turned; the output is 0 there.
+    disk : leave out positions beyond the inscribed disk (plus half a pixel), which would tell how the
+        image was turned; the output is 0 there.
     max_frequency : highest angular frequency of the positional functions.
     memory_budget_mib : bound on :func:`estimate_attention_bytes`.
 
@@ -169,7 +168,7 @@ class RelativeAttention(nn.Module):
         column_PP = column_P[None] - column_P[:, None] + self.map_size - 1
         return row_PP * (2 * self.map_size - 1) + column_PP
 
-    @cached_property
+    @property
     def offsets_O2(self) -> np.ndarray:
         """All offsets q - p, (column, row down), in the order of ``turned_GKO``."""
         if self.window is not None:
@@ -234,9 +233,8 @@ class RelativeAttention(nn.Module):
     def forward(self, q_BCSS: Tensor, k_BCSS: Tensor, v_BCSS: Tensor) -> Tensor:
         v_BNDHP = self._tokens(v_BCSS)
         if self.window is None:
-            q, k, v = (
-                x.flatten(3).transpose(2, 3) for x in (self._tokens(q_BCSS), self._tokens(k_BCSS), v_BNDHP)
-            )
+            tokens = (self._tokens(q_BCSS), self._tokens(k_BCSS), v_BNDHP)
+            q, k, v = (x_BNDGP.flatten(3).transpose(2, 3) for x_BNDGP in tokens)
             y_BNTD = F.scaled_dot_product_attention(q, k, v, attn_mask=self.bias()[None].to(q.dtype))
             y_BNDGP = y_BNTD.transpose(2, 3).unflatten(3, (self.group.order, -1))
         else:
@@ -262,10 +260,10 @@ class RelativeAttention(nn.Module):
         """Multiply-adds of the two products and activation bytes of scores and weights, per image."""
         keys = self.pixel_P.shape[0] if self.window is None else self.neighbour_PO.shape[1]
         pairs = self.pixel_P.shape[0] * keys * self.group.order**2
-        needed = estimate_attention_bytes(
+        kept = estimate_attention_bytes(
             self.group, self.map_size, self.fields, self.heads, self.window, self.disk
         )
-        return {"multiply_adds": 2 * self.fields * pairs, "activation_bytes": needed}
+        return {"multiply_adds": 2 * self.fields * pairs, "activation_bytes": kept}
 
     def extra_repr(self) -> str:
         return (

@@ -178,10 +178,10 @@ def test_float64_and_bfloat16(name):
 def test_claimed_symmetry(name, dtype):
     backbone = shake(build(name)).eval().to(dtype)
     if is_steerable(name) and backbone.is_invariant:
-        assert_equivariant(backbone, dtype=dtype)
+        assert_equivariant(backbone, dtypes=(dtype,))
     elif is_steerable(name):
         with pytest.raises(AssertionError):
-            assert_equivariant(backbone, dtype=dtype)
+            assert_equivariant(backbone, dtypes=(dtype,))
 
 
 def test_attention_maps_where_there_are(name):
