@@ -53,16 +53,17 @@ class Byol(Objective):
         self.target_projector = make_target(self.projector)
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
-        """Return the symmetric loss in [0, 4] and, now and then, the collapse meters of z1."""
+        """Return the symmetric loss in [0, 4] and, now and then, the collapse meters."""
         x1_BCHW, x2_BCHW = (batch.view[role] for role in Byol.views)
-        z1_BP = self.projector(self.backbone(x1_BCHW))
+        h1_BF = self.backbone(x1_BCHW)
+        z1_BP = self.projector(h1_BF)
         z2_BP = self.projector(self.backbone(x2_BCHW))
         with torch.no_grad():
             t1_BP = self.target_projector(self.target_backbone(x1_BCHW))
             t2_BP = self.target_projector(self.target_backbone(x2_BCHW))
         loss = 0.5 * compute_byol_loss(self.predictor(z1_BP), t2_BP)
         loss = loss + 0.5 * compute_byol_loss(self.predictor(z2_BP), t1_BP)
-        logs = compute_collapse_meters(z1_BP.detach()) if self.log_now(step, n_steps) else {}
+        logs = compute_collapse_meters(z1_BP.detach(), h1_BF.detach()) if self.log_now(step, n_steps) else {}
         return loss, logs
 
     @torch.no_grad()

@@ -5,6 +5,8 @@ Legend: N sources, F features and bias, K classes, W = K F weights, S samples.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -72,16 +74,13 @@ class LastLayerLaplace(Supervised):
 
 def choose_precision(eigen_W: Tensor, weight_KF: Tensor, log_likelihood: float) -> float:
     """Return the prior precision in [1e-4, 1e4] (161 values, even in log) of the largest evidence."""
-    candidates = torch.logspace(-4, 4, 161, dtype=torch.float64)
     square = float(weight_KF.square().sum())
-    evidence = [
-        log_likelihood
-        - 0.5 * p * square
-        + 0.5 * len(eigen_W) * torch.log(torch.tensor(p))
-        - 0.5 * torch.log(eigen_W.cpu() + p).sum()
-        for p in candidates.tolist()
-    ]
-    return float(candidates[int(torch.stack([torch.as_tensor(e) for e in evidence]).argmax())])
+
+    def evidence(p: float) -> float:
+        log_det = float(torch.log(eigen_W + p).sum())
+        return log_likelihood - 0.5 * p * square + 0.5 * len(eigen_W) * math.log(p) - 0.5 * log_det
+
+    return max((10 ** (k / 20) for k in range(-80, 81)), key=evidence)
 
 
 def _with_bias(h_NF: Tensor) -> Tensor:

@@ -24,7 +24,8 @@ def seeded(generator: torch.Generator | None) -> Iterator[None]:
         yield
         return
     seed = int(torch.randint(0, 2**62, (), generator=generator, device=generator.device))
-    with torch.random.fork_rng():
+    devices = [torch.cuda.current_device()] if generator.device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
         torch.manual_seed(seed)
         yield
 

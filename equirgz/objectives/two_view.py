@@ -1,4 +1,4 @@
-"""What SimCLR and VICReg share: two views, one network, one projector. Legend: B batch, P projection."""
+"""What SimCLR and VICReg share: two views, one network, one projector. Legend: B batch, P projection, F features."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class TwoView(Objective):
         raise NotImplementedError
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
-        """Return the loss and, now and then, the collapse meters of the first projection."""
-        z1_BP, z2_BP = (gather_rows(self.projector(self.backbone(batch.view[role]))) for role in self.views)
+        """Return the loss and, now and then, the collapse meters of the first view."""
+        h1_BF, h2_BF = (self.backbone(batch.view[role]) for role in self.views)
+        z1_BP, z2_BP = (gather_rows(self.projector(h_BF)) for h_BF in (h1_BF, h2_BF))
         loss, logs = self.compare(z1_BP, z2_BP)
         if self.log_now(step, n_steps):
-            logs = logs | compute_collapse_meters(z1_BP.detach())
+            logs = logs | compute_collapse_meters(z1_BP.detach(), h1_BF.detach())
         return loss, logs

@@ -101,10 +101,14 @@ def test_meters_of_collapsed_and_isotropic_projections():
     assert compute_spread(isotropic) == pytest.approx(1, abs=0.02)
     assert compute_effective_rank(isotropic) == pytest.approx(16, rel=0.02)
     constant = torch.ones(64, 16)
-    assert compute_collapse_meters(constant) == {"spread": 0.0, "effective_rank": 1.0, "collapsed": 1.0}
+    found = compute_collapse_meters(constant, isotropic)
+    assert (found["spread"], found["effective_rank"], found["collapsed"]) == (0.0, 1.0, 1.0)
+    assert found["feature_spread"] == pytest.approx(1, abs=0.02)
+    assert compute_collapse_meters(isotropic, isotropic)["collapsed"] == 0.0
+    assert compute_collapse_meters(isotropic, 1 + 1e-4 * isotropic)["collapsed"] == 1.0
     line = torch.randn(64, 1, generator=generator) * torch.ones(1, 16)
     assert compute_effective_rank(line) == pytest.approx(1, abs=1e-3)
-    assert compute_collapse_meters(line)["collapsed"] == 1.0
+    assert compute_collapse_meters(line, isotropic)["collapsed"] == 1.0
     plane = torch.zeros(4, 16)
     plane[0, 0], plane[1, 0], plane[2, 1], plane[3, 1] = 1, -1, 1, -1
     assert compute_effective_rank(plane) == pytest.approx(2)

@@ -13,7 +13,7 @@ from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives import OBJECTIVES, create_objective, list_objectives
 from equirgz.train import TrainImages, make_validation, train
-from equirgz.train.trainer import _Run
+from equirgz.train.run import TrainingRun
 from tests.train.test_trainer import Stop, stop_after
 from tests.train.toy import make_backbone, make_task
 
@@ -71,7 +71,7 @@ def test_classifies_unseen_sources(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_what_should_learn_and_nothing_else(name, monkeypatch):
     objective = make(name)
-    reached, clip = set(), _Run._clip
+    reached, clip = set(), TrainingRun._clip
 
     def look(self):
         for key, parameter in self.objective.named_parameters():
@@ -79,7 +79,7 @@ def test_gradients_reach_what_should_learn_and_nothing_else(name, monkeypatch):
                 reached.add(key)
         return clip(self)
 
-    monkeypatch.setattr(_Run, "_clip", look)
+    monkeypatch.setattr(TrainingRun, "_clip", look)
     train(objective, make_images(), config(name, 4), seed=0)
     untrained = UNTRAINED.get(name, ("nothing",))
     expected = {key for key, _ in objective.named_parameters() if not key.startswith(untrained)}

@@ -11,7 +11,7 @@ from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.errors import DataError, InputError, NumericalError, ResultsError
 from equirgz.objectives import create_objective
 from equirgz.train import TrainImages, make_validation, train
-from equirgz.train.trainer import _Run
+from equirgz.train.run import TrainingRun
 from tests.train.toy import make_backbone, make_task
 
 CONFIG = TrainConfig(steps=12, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=0.02))
@@ -31,7 +31,7 @@ class Stop(Exception):
 
 
 def stop_after(monkeypatch, n_updates: int) -> None:
-    update = _Run.update
+    update = TrainingRun.update
     done = []
 
     def limited(self):
@@ -40,7 +40,7 @@ def stop_after(monkeypatch, n_updates: int) -> None:
         done.append(1)
         return update(self)
 
-    monkeypatch.setattr(_Run, "update", limited)
+    monkeypatch.setattr(TrainingRun, "update", limited)
 
 
 @pytest.mark.parametrize("name", ["supervised", "byol"])
@@ -192,3 +192,24 @@ def test_bf16_and_float64_follow_float32():
     assert curves["64-true"] == pytest.approx(curves["32-true"], rel=1e-4)
     assert curves["bf16-mixed"] == pytest.approx(curves["32-true"], rel=0.05)
     assert curves["bf16-mixed"] != curves["32-true"] != curves["64-true"]
+
+
+def test_collapse_is_warned_of_once_with_the_meters(caplog):
+    same_MCHW = torch.ones(16, 1, 9, 9)
+    config = TrainConfig(steps=80, batch_size=8, augmentation="none")
+    objective = create_objective("byol", make_backbone(), 2, init_seed=1, hidden=16, projection=8)
+    log = train(objective, TrainImages(u_MCHW=same_MCHW), config, seed=0)
+    assert len(log.warnings) == 1 and log.warnings[0] in caplog.text
+    assert "spread" in log.warnings[0] and "effective rank" in log.warnings[0]
+    healthy = train(make("byol", hidden=16, projection=8), images(), config, seed=0)
+    assert healthy.warnings == []
+
+
+def test_progress_bar_counts_to_the_end(capsys, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_after(patch, 6)
+        with pytest.raises(Stop):
+            train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path, checkpoint_every=3)
+    assert capsys.readouterr().err == ""
+    train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path, progress=True)
+    assert "12/12" in capsys.readouterr().err
