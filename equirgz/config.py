@@ -160,7 +160,7 @@ def _section_type(model: Any, name: str) -> Any:
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; a missing, unreadable or wrongly shaped file is an InputError."""
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = yaml.load(Path(path).read_text(), Loader=_StrictLoader)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a YAML file") from error
     except yaml.YAMLError as error:
@@ -168,6 +168,17 @@ def load_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a YAML mapping, got {type(content).__name__}")
     return content
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Safe YAML in which a key that stands twice in a mapping is an error, not a silent choice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = [key for i, key in enumerate(keys) if key in keys[:i]]
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
+        return super().construct_mapping(node, deep)
 
 
 def set_dotted(fields: dict[str, Any], key: str, value: Any) -> None:

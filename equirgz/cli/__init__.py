@@ -9,6 +9,7 @@ import typer
 from equirgz.cli.bench import bench
 from equirgz.cli.data import data
 from equirgz.cli.network import audit, embed, models, train
+from equirgz.cli.search import search
 from equirgz.errors import EquirgzError
 
 app = typer.Typer(
@@ -19,7 +20,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
-for command in (models, train, embed, audit):
+for command in (models, train, embed, search, audit):
     app.command()(command)
 
 

@@ -22,28 +22,44 @@ def run(
     overrides: Overrides = None,
     profile: Annotated[str | None, typer.Option("--profile", help="A profile of the YAML, e.g. smoke or cpu.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, show cells and cost, stop.")] = False,
-    engine: Annotated[str, typer.Option("--engine", help="local, or inline: in this process.")] = "local",
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
     fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failure.")] = False,
     device: Device = "auto",
+    engine: Annotated[
+        str, typer.Option("--engine", help="local, slurm, inline (in this process), or a YAML of engine options.")
+    ] = "local",
+    time_limit: Annotated[float | None, typer.Option("--time-limit", help="Seconds that one run may take.")] = None,
+    memory_limit: Annotated[float | None, typer.Option("--memory-limit", help="GB that one run may take.")] = None,
+    gpus: Annotated[int | None, typer.Option("--gpus", help="GPUs to share out (per node).")] = None,
+    cells_per_gpu: Annotated[int | None, typer.Option("--cells-per-gpu", help="Runs that share a GPU.")] = None,
+    nodes: Annotated[int | None, typer.Option("--nodes", help="SLURM jobs, of one node each.")] = None,
+    partition: Annotated[str | None, typer.Option("--partition", help="SLURM partition.")] = None,
+    account: Annotated[str | None, typer.Option("--account", help="SLURM account.")] = None,
+    walltime: Annotated[str | None, typer.Option("--walltime", help="Of one SLURM job, HH:MM:SS.")] = None,
 ) -> None:
     """Run what is missing of a grid, then write and show its tables and figures."""
+    from equirgz.grid.engine_config import make_engine_config
     from equirgz.grid.plan import load_grid
     from equirgz.grid.preflight import check_grid
     from equirgz.grid.progress import ProgressView
     from equirgz.grid.runner import run_grid
 
     planned = load_grid(grid, overrides or (), profile)
-    jobs = count_cores() if jobs is None else jobs
     if dry_run:
-        _show_plan(planned, data_dir, jobs)
+        _show_plan(planned, data_dir, jobs or count_cores())
         return
+    options = make_engine_config(
+        engine, jobs=jobs or (None if engine.endswith((".yaml", ".yml")) else count_cores()), gpus=gpus,
+        device=choose_device(device) if engine != "slurm" or device != "auto" else "cuda" if gpus else "cpu",
+        cells_per_gpu=cells_per_gpu, time_limit_s=time_limit, memory_limit_gb=memory_limit, nodes=nodes,
+        partition=partition, account=account, walltime=walltime,
+    )
     out = Path("runs") / planned.name if out is None else out
     typer.echo(f"{planned.name}: {len(planned.points)} runs in {planned.n_cells} cells -> {out}")
     with ProgressView(out) as view:
         summary = run_grid(
-            planned, out, data_dir, jobs=jobs, engine=engine, retry_failed=retry_failed, fail_fast=fail_fast,
-            device=choose_device(device), check=lambda: check_grid(planned, data_dir, view.say), report=view,
+            planned, out, data_dir, engine=options, retry_failed=retry_failed, fail_fast=fail_fast,
+            check=lambda: check_grid(planned, data_dir, view.say), report=view,
         )
     for note in summary.notes:
         typer.echo(note, err=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from equirgz.errors import InputError
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
 from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.grid.memory import measure_peak_bytes, reset_peak
+from equirgz.grid.pretrained import PretrainedStore, pretrain_key
 from equirgz.metrics import compute_metrics
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.provenance import code_version
@@ -38,27 +39,40 @@ CHECKPOINT_STEPS = 1000  # a longer training leaves checkpoints, so that a kille
 
 
 def run_cell(
-    config: RunConfig, data_dir: Path | None, work_dir: Path | None, *, grid: str = "", device: str = "cpu"
-) -> dict[str, Any]:
+    config: RunConfig,
+    data_dir: Path | None,
+    work_dir: Path | None,
+    *,
+    grid: str = "",
+    device: str = "cpu",
+    accumulate: int = 1,
+    store: Path | None = None,
+    only: Literal["pretrain"] | None = None,
+) -> dict[str, Any] | None:
     """Compute one run; return its ``rows``, ``predictions``, ``timings`` and ``training`` log.
 
-    ``work_dir`` takes checkpoints of long trainings. Raises EquirgzError for what a user can mend.
+    ``work_dir`` takes checkpoints of long trainings, ``store`` the weights of pre-trainings, which
+    are then computed once. ``accumulate`` cuts every batch into so many parts to save memory.
+    ``only="pretrain"`` stops after the pre-training and returns None. Raises EquirgzError for what
+    a user can mend.
     """
-    return finish_run(prepare_run(config, data_dir, work_dir, device=device), grid)
+    run = prepare_run(config, data_dir, work_dir, device=device, accumulate=accumulate, store=store)
+    if only == "pretrain":
+        run.pretrain()
+        return None
+    return finish_run(run, grid)
 
 
-def prepare_run(
-    config: RunConfig, data_dir: Path | None, work_dir: Path | None, *, device: str = "cpu", progress: bool = False
-) -> CellRun:
-    """Load the data, split it and build the network of a run."""
+def prepare_run(config: RunConfig, data_dir: Path | None, work_dir: Path | None, **options: Any) -> CellRun:
+    """Load the data, split it and build the network of a run; ``options`` are those of CellRun."""
     keep_freed_memory()
-    reset_peak(device)
+    reset_peak(options.get("device", "cpu"))
     clock = Clock()
     data = load_data(config.data, data_dir)
     split = make_split(data.train.label_N, **config.split.model_dump())
     backbone = build_backbone(config, data.train.n_channels)
     clock.lap("load/seconds")
-    return CellRun(config, data, split, backbone, work_dir, device, clock, progress)
+    return CellRun(config, data, split, backbone, work_dir, clock, **options)
 
 
 def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
@@ -78,7 +92,11 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
     rows += run.measure_rotation(objective) + run.measure_equivariance() + run.measure_cost()
     clock.lap("evaluate/seconds")
     common = describe_run(config, run.data, run.split, grid)
-    timings = [*clock.timings, {"metric": "memory/peak", "value": measure_peak_bytes(run.device), "unit": "byte"}]
+    timings = [
+        *clock.timings,
+        {"metric": "memory/peak", "value": measure_peak_bytes(run.device), "unit": "byte"},
+        {"metric": "train/batch_parts", "value": run.accumulate, "unit": "1"},
+    ]
     return {
         "rows": [{**common, **row} for row in rows],
         "predictions": [block.dump() for block in blocks],
@@ -161,13 +179,15 @@ def score(block: Block) -> list[dict[str, Any]]:
 class CellRun:
     """The parts of a run that share its data, split and network."""
 
-    def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone,
-                 work_dir: Path | None, device: str, clock: Clock, progress: bool = False) -> None:
+    def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone, work_dir: Path | None,
+                 clock: Clock, *, device: str = "cpu", progress: bool = False, accumulate: int = 1,
+                 store: Path | None = None) -> None:
         unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
         if unknown:
             raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
         self.config, self.data, self.split, self.device = config, data, split, device
-        self.work_dir, self.clock, self.progress = work_dir, clock, progress
+        self.work_dir, self.clock, self.progress, self.accumulate = work_dir, clock, progress, accumulate
+        self.store = None if store is None else PretrainedStore(store)
         self.backbone = backbone.to(device)
         self.labelled = data.train.subset(split.train_index)
         classes = data.train.class_names
@@ -183,6 +203,11 @@ class CellRun:
         return self.data.train.n_classes
 
     @property
+    def batch_size(self) -> int:
+        """Images at a time in evaluation; it changes no number."""
+        return max(1, 256 // self.accumulate)
+
+    @property
     def pool_NCHW(self) -> np.ndarray:
         """Images without labels: the configured set, else all training sources outside validation."""
         if self.data.unlabelled is not None:
@@ -190,7 +215,10 @@ class CellRun:
         return self.data.train.subset(self.split.unlabelled_index).x_NCHW
 
     def pretrain(self) -> dict[str, Any]:
-        """Train the network without labels, in place."""
+        """Train the network without labels, in place; or take the weights from the store, if it has them."""
+        key = pretrain_key(self.config)
+        if self.store is not None and self.store.has(key):
+            return self.store.load(key, self.backbone)
         settings, seed = self.config.pretrain, self.config.seed
         objective = create_objective(
             settings.objective.name, backbone=self.backbone, n_classes=self.n_classes,
@@ -199,7 +227,10 @@ class CellRun:
         if objective.needs_labels:
             raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
         images = TrainImages(u_MCHW=self.pool_NCHW)
-        return self._fit("pretrain", objective, images, settings.train)
+        log = self._fit("pretrain", objective, images, settings.train)
+        if self.store is not None:
+            self.store.save(key, self.backbone, log)
+        return log
 
     def train(self) -> tuple[Objective, dict[str, Any]]:
         """Train the run's objective on the labelled sources, starting from the network as it is."""
@@ -225,7 +256,7 @@ class CellRun:
             objective.to(self.device), images, settings, seed=derive_seed(self.config.seed, stage),
             work_dir=self.work_dir / stage if long else None, validate=validate,
             fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
-            progress=self.progress,
+            progress=self.progress, accumulate=self.accumulate,
         )
         return {"stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step}
 
@@ -235,8 +266,9 @@ class CellRun:
         wanted = [name for name in self.config.evaluation.readouts if name in probes]
         if not wanted:
             return []
-        h_train_NF = embed(self.backbone, self.labelled.x_NCHW)
-        features = {name: embed(self.backbone, images.x_NCHW) for name, images in self.eval_sets.items()}
+        sets = {"labelled": self.labelled, **self.eval_sets}
+        features = {name: embed(self.backbone, images.x_NCHW, self.batch_size) for name, images in sets.items()}
+        h_train_NF = features.pop("labelled")
         return [
             Block(name, split, images,
                   probes[name](h_train_NF, self.labelled.label_N, features[split], n_classes=self.n_classes))
@@ -254,7 +286,7 @@ class CellRun:
         ]
 
     def _predict(self, objective: Objective, x_NCHW: Any) -> np.ndarray:
-        return predict(objective, x_NCHW, views=self.config.evaluation.views)
+        return predict(objective, x_NCHW, self.batch_size, views=self.config.evaluation.views)
 
     def measure_rotation(self, objective: Objective) -> list[dict[str, Any]]:
         """Return the classifier's numbers on the test set as it turns."""

@@ -1,19 +1,21 @@
-"""Where runs are computed: in this process (``inline``) or in worker processes under Parsl (``local``)."""
+"""Engines: this process (``inline``), or worker processes under Parsl, here (``local``) or in SLURM jobs."""
 
 from __future__ import annotations
 
 import logging
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Protocol
 
-from equirgz.errors import InputError, suggest
+from equirgz.errors import InputError
+from equirgz.grid.engine_config import EngineConfig
 
-ENGINES = ("local", "inline")
+REFUSALS = 3  # SLURM jobs in a row that fail before any worker came: then the cluster refuses
 
 
 class Engine(Protocol):
@@ -42,33 +44,16 @@ class InlineEngine:
 class ParslEngine:
     """Computes calls in worker processes of a Parsl HighThroughputExecutor."""
 
-    def __init__(self, jobs: int, run_dir: Path, provider: Any = None) -> None:
+    def __init__(self, config: EngineConfig, run_dir: Path) -> None:
         import parsl
         from parsl.app.python import PythonApp
-        from parsl.executors import HighThroughputExecutor
-        from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
-        from parsl.providers import LocalProvider
 
-        logging.getLogger("parsl").setLevel(logging.ERROR)
-        follow = [sys.executable, "-m", "equirgz.grid.follow", str(os.getpid()), sys.executable, "-m"]
-        pool = shlex.join([*follow, "parsl.executors.high_throughput.process_worker_pool"])
-        executor = HighThroughputExecutor(
-            label="cells",
-            address="127.0.0.1",
-            max_workers_per_node=jobs,
-            cores_per_worker=1e-6,
-            provider=provider or LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1),
-            launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", pool, 1),
-            interchange_launch_cmd=[*follow, "parsl.executors.high_throughput.interchange"],
-            heartbeat_period=2,
-            heartbeat_threshold=20,
-            encrypted=False,
+        logging.getLogger("parsl").setLevel(logging.CRITICAL)
+        kernel_config = parsl.Config(
+            executors=[make_executor(config)], run_dir=str(run_dir), retries=0, strategy="simple", strategy_period=2,
+            max_idletime=60.0, initialize_logging=False, exit_mode="skip", usage_tracking=0,
         )
-        config = parsl.Config(
-            executors=[executor], run_dir=str(run_dir), retries=0, strategy="none", initialize_logging=False,
-            exit_mode="skip", usage_tracking=0,
-        )
-        self._kernel = parsl.DataFlowKernel(config)
+        self._kernel = parsl.DataFlowKernel(kernel_config)
         self._app_type = PythonApp
         self._apps: dict[Any, Any] = {}
 
@@ -81,18 +66,71 @@ class ParslEngine:
         self._kernel.cleanup()
 
 
-def check_engine(name: str, jobs: int) -> None:
-    """Raise InputError for an unknown engine or fewer than one job."""
-    if name not in ENGINES:
-        raise InputError(f"--engine: unknown {name!r}; {suggest(name, ENGINES)}")
-    if jobs < 1:
-        raise InputError(f"--jobs: expected at least 1, got {jobs}")
+def make_executor(config: EngineConfig) -> Any:
+    """Return the Parsl executor; on this host its processes end with this one, even if that is killed."""
+    from parsl.executors import HighThroughputExecutor
+    from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
+    from parsl.jobs.error_handlers import windowed_error_handler
+
+    local = config.name == "local"
+    follow = [sys.executable, "-m", "equirgz.grid.follow", str(os.getpid())]
+    python = [sys.executable, "-m"]
+    pool = shlex.join([*(follow if local else []), *python, "parsl.executors.high_throughput.process_worker_pool"])
+    return HighThroughputExecutor(
+        label="cells",
+        address="127.0.0.1" if local else config.address,
+        max_workers_per_node=config.workers,
+        cores_per_worker=1e-6,
+        available_accelerators=config.accelerators,
+        provider=make_provider(config),
+        launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", pool, 1),
+        interchange_launch_cmd=[*follow, *python, "parsl.executors.high_throughput.interchange"],
+        heartbeat_period=2 if local else 5,
+        heartbeat_threshold=20 if local else 30,
+        drain_period=None if local else drain_seconds(config),
+        block_error_handler=lambda executor, status: windowed_error_handler(executor, status, REFUSALS),
+        encrypted=False,
+    )
 
 
-def create_engine(name: str, jobs: int, run_dir: Path) -> Engine:
-    """Return the engine ``name``; ``run_dir`` takes its logs."""
-    check_engine(name, jobs)
-    if name == "inline":
-        return InlineEngine()
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    return ParslEngine(jobs, run_dir)
+def make_provider(config: EngineConfig) -> Any:
+    """Return Parsl's provider of the engine; raise InputError where SLURM's commands are not there."""
+    from parsl.providers import LocalProvider, SlurmProvider
+
+    if config.name == "local":
+        return LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1)
+    if shutil.which("sbatch") is None:
+        raise InputError("--engine slurm: expected the command sbatch on this host, got none; start on a login node")
+    threads = "export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
+    return SlurmProvider(
+        partition=config.partition, account=config.account, qos=config.qos, constraint=config.constraint,
+        gres=config.gres, gpus_per_node=config.gpus or None, cores_per_node=config.cores_per_node,
+        mem_per_node=config.node_memory_gb, nodes_per_block=1, init_blocks=config.nodes, min_blocks=0,
+        max_blocks=config.nodes, walltime=config.walltime, exclusive=config.exclusive,
+        worker_init=f"{threads}\n{config.worker_init}", scheduler_options=config.scheduler_options, cmd_timeout=60,
+    )
+
+
+def walltime_seconds(walltime: str) -> int:
+    """Return the seconds of ``[D-]H:MM:SS``."""
+    days, _, clock = walltime.rpartition("-")
+    hours, minutes, seconds = (int(part) for part in clock.split(":"))
+    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + seconds
+
+
+def drain_seconds(config: EngineConfig) -> int | None:
+    """Return after how long a SLURM job takes no further run, so that its last one ends within the walltime."""
+    if config.time_limit_s is None:
+        return None
+    left = walltime_seconds(config.walltime) - config.time_limit_s - 60
+    if left <= 0:
+        raise InputError(
+            f"--time-limit: expected less than the SLURM walltime {config.walltime} by a minute, "
+            f"got {config.time_limit_s:g} s; raise --walltime"
+        )
+    return int(left)
+
+
+def create_engine(config: EngineConfig, run_dir: Path) -> Engine:
+    """Return the engine that ``config`` asks for; ``run_dir`` takes its logs."""
+    return InlineEngine() if config.name == "inline" else ParslEngine(config, run_dir)

@@ -5,6 +5,7 @@
     grid.json                      what was planned, by which version
     cells/<run_key>.json           truth: one finished run
     cells/<run_key>.failed.json    a run that failed, with its traceback
+    pretrained/<key>.safetensors   weights of a pre-training that several runs share
     running/<run_key>.json         host and process of a run that is being computed
     rows.csv predictions.csv.gz    collected from cells/
     timings.csv                    seconds and memory of each run, kept apart because they never repeat
@@ -57,6 +58,18 @@ class ResultsFolder:
 
     def running(self, run_key: str) -> Path:
         return self.path / "running" / f"{run_key}.json"
+
+    def hang(self, run_key: str) -> Path:
+        """Where a run over its time limit leaves its stack."""
+        return self.path / "running" / f"{run_key}.hang"
+
+    def work(self, run_key: str) -> Path:
+        """Checkpoints of a run that is being computed."""
+        return self.path / "work" / run_key
+
+    @property
+    def pretrained(self) -> Path:
+        return self.path / "pretrained"
 
     @property
     def grid(self) -> Path:

@@ -58,6 +58,9 @@ class ProgressView:
             if facts["todo"]:
                 self._task = self._bar.add_task("runs", total=facts["todo"], facts="")
             return
+        if event == "pretrained":
+            self.say(f"pre-training for {facts['runs']} runs is done")
+            return
         if event == "retry":
             self.say(f"run {facts['run_key']}: {facts['error']}; attempt {facts['attempt']}")
             return

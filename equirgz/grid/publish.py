@@ -10,6 +10,8 @@ from equirgz.grid.collect import collect
 from equirgz.grid.folder import ResultsFolder
 from equirgz.records import write_bytes_atomic
 
+FOLDERS = ("tables", "figures")
+
 
 @dataclass(frozen=True)
 class Published:
@@ -34,7 +36,8 @@ def publish(out: Path, *, again: bool = False) -> Published:
         collect(out)
     state = _fingerprint(out)
     if not again and marker.exists() and marker.read_text() == state:
-        return Published(sorted((out / "tables").iterdir()), sorted((out / "figures").iterdir()), fresh=False)
+        files = {name: sorted(path for path in (out / name).rglob("*") if path.is_file()) for name in FOLDERS}
+        return Published(files["tables"], files["figures"], fresh=False)
     published = Published(write_tables(out), write_figures(out))
     write_bytes_atomic(marker, state.encode())
     return published

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equirgz.errors import ResultsError
-from equirgz.grid.engine import check_engine, create_engine
+from equirgz.grid.dispatch import Dispatcher, Report
+from equirgz.grid.engine_config import EngineConfig
 from equirgz.grid.folder import ResultsFolder, State
 from equirgz.grid.plan import Grid
 from equirgz.grid.preflight import Checked
-from equirgz.grid.task import RUN_CELL, make_task, record_failure, run_task
-
-Report = Callable[[str, dict[str, Any]], None]
+from equirgz.grid.task import RUN_CELL, make_task
 
 
 @dataclass(frozen=True)
@@ -39,25 +36,22 @@ def run_grid(
     out: Path,
     data_dir: Path | None = None,
     *,
-    jobs: int = 1,
-    engine: str = "local",
+    engine: EngineConfig | None = None,
     retry_failed: bool = False,
     fail_fast: bool = False,
-    attempts: int = 3,
-    device: str = "cpu",
     cell: str = RUN_CELL,
     check: Callable[[], Checked] | None = None,
     report: Report = lambda event, facts: None,
 ) -> Summary:
-    """Compute every run of ``grid`` that ``out`` does not hold, ``jobs`` at a time.
+    """Compute every run of ``grid`` that ``out`` does not hold, on ``engine`` (default: one local worker).
 
     ``check`` is called once before any work, and not at all where there is none to do.
     A run that raises is recorded with its traceback and not run again unless ``retry_failed``; a
-    run whose worker process died is tried ``attempts`` times. ``report(event, facts)`` hears
-    ``start``, ``done``, ``failed`` and ``retry``. Raises ResultsError when the folder is in use,
+    run whose worker process died is tried again (see Dispatcher). ``report(event, facts)`` hears
+    ``start``, ``done``, ``failed``, ``retry`` and ``pretrained``. Raises ResultsError when the folder is in use,
     cannot be written, or belongs to another grid or version.
     """
-    check_engine(engine, jobs)
+    engine = engine or EngineConfig()
     folder = ResultsFolder(Path(out))
     with folder.lock():
         folder.check_plan(grid)
@@ -69,52 +63,12 @@ def run_grid(
             folder.write_samples(checked.samples)
         report("start", {"planned": len(grid.points), "todo": len(todo), "done": len(state.done), "notes": state.notes})
         tasks = [
-            make_task(point.config, folder.path, data_dir, grid=grid.name, cell=cell, device=device, parent=os.getpid())
+            make_task(point.config, folder.path, data_dir, grid=grid.name, cell=cell, engine=engine, parent=os.getpid())
             for point in grid.points
             if point.run_key in todo
         ]
-        outcomes = _run_tasks(folder, tasks, engine, jobs, attempts, fail_fast, report) if tasks else []
+        outcomes = Dispatcher(folder, engine, report).run(tasks, fail_fast) if tasks else []
     return _summarise(grid, state, outcomes, retry_failed)
-
-
-def _run_tasks(folder: ResultsFolder, tasks: list[dict[str, Any]], engine_name: str, jobs: int, attempts: int,
-               fail_fast: bool, report: Report) -> list[dict[str, Any]]:
-    engine = create_engine(engine_name, min(jobs, len(tasks)), folder.path / "engine")
-    waiting: dict[Future, tuple[dict[str, Any], int]] = {}
-    outcomes = []
-    try:
-        for task in tasks:
-            waiting[engine.submit(run_task, task)] = (task, 1)
-        while waiting:
-            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
-                task, attempt = waiting.pop(future)
-                outcome = _outcome_of(future, folder, task)
-                if outcome["status"] == "lost" and attempt < attempts:
-                    report("retry", {**outcome, "attempt": attempt + 1})
-                    waiting[engine.submit(run_task, task)] = (task, attempt + 1)
-                    continue
-                if outcome["status"] == "lost":
-                    outcome["status"] = "failed"
-                    record_failure(folder, task, f"{outcome['error']}, {attempt} times", "")
-                if outcome["status"] == "stop":
-                    raise ResultsError(f"{outcome['error']}; finished runs are kept, start again to go on")
-                outcomes.append(outcome)
-                report(outcome["status"], outcome)
-                if fail_fast and outcome["status"] == "failed":
-                    return outcomes
-    finally:
-        engine.close()
-    return outcomes
-
-
-def _outcome_of(future: Future, folder: ResultsFolder, task: dict[str, Any]) -> dict[str, Any]:
-    """Return the outcome of a task, ``lost`` where its worker process ended before it did."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    folder.running(task["run_key"]).unlink(missing_ok=True)
-    return {"status": "lost", "run_key": task["run_key"], "error": f"the worker process ended ({error})"}
 
 
 def _summarise(grid: Grid, state: State, outcomes: list[dict[str, Any]], retry_failed: bool) -> Summary:

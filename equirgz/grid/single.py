@@ -21,12 +21,12 @@ def train_one(config: RunConfig, out: Path, data_dir: Path | None = None, *, dev
     same call after an interruption goes on from them) and ``OUT/encoder`` (weights and configuration).
     """
     from equirgz.backbones import save_encoder
-    from equirgz.grid.cell import CellRun, finish_run, prepare_run
+    from equirgz.grid.cell import finish_run, prepare_run
     from equirgz.provenance import collect_provenance
 
     out = Path(out)
     write_json_atomic(out / "config.json", config.model_dump(mode="json"))
-    run: CellRun = prepare_run(config, data_dir, out / "work", device=device, progress=True)
+    run = prepare_run(config, data_dir, out / "work", device=device, progress=True)
     result = finish_run(run, grid="train")
     save_encoder(run.backbone.cpu(), out / "encoder")
     write_json_atomic(
@@ -74,7 +74,8 @@ def embed_images(
         "split": np.concatenate([[name] * len(part) for name, part in parts.items()]),
         "label": np.concatenate([part.label_N for part in parts.values()]),
     }
-    write_bytes_atomic(output, _to_npz(columns, feature_NF) if output.suffix == ".npz" else _to_csv(columns, feature_NF))
+    encode = _to_npz if output.suffix == ".npz" else _to_csv
+    write_bytes_atomic(output, encode(columns, feature_NF))
     return feature_NF.shape
 
 

@@ -47,9 +47,9 @@ def test_run_writes_and_shows_everything_and_a_second_start_does_nothing(grid, t
     assert "8 runs in 4 cells" in text and "Error (%)" in text and "10 labels" in text and "40 labels" in text
     figures = re.findall(r"figure +(\S+)", text)
     assert len(figures) >= 4 and all(Path(path).exists() for path in figures)
-    assert {path.suffix for path in (out / "tables").iterdir()} == {".csv", ".md", ".tex"}
+    assert {path.suffix for path in (out / "tables").rglob("*.*")} == {".csv", ".md", ".tex"}
     assert pd.read_csv(out / "rows.csv").run_key.nunique() == 8
-    written = [path for folder in ("cells", "tables", "figures") for path in (out / folder).iterdir()]
+    written = [path for folder in ("cells", "tables", "figures") for path in (out / folder).rglob("*.*")]
     stamps = {path: path.stat().st_mtime_ns for path in written}
     assert "nothing to do: all 8 runs are finished" in call(*arguments)
     assert stamps == {path: path.stat().st_mtime_ns for path in stamps}

@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 
 from equirgz.errors import DataError
+from equirgz.grid.pretrained import pretrain_key
+from equirgz.records import write_json_atomic
 from equirgz.seeding import derive_seed
 
 
@@ -39,13 +41,38 @@ def odd_seeds_fail(config, *arguments, **keywords):
     return instant(config, *arguments, **keywords)
 
 
-def seed_one_kills_its_worker_once(config, data_dir, work_dir, **keywords):
-    """The worker of seed 1 dies by SIGKILL, the first time."""
+def troubled(config, data_dir, work_dir, *, grid, device, accumulate=1):
+    """Seed 1 is killed, the first time; 2 hangs in C code; 3 allocates without end; 4 needs smaller batches."""
     marker = Path(os.environ["FAKE_MARKER"])
     if config.seed == 1 and not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return instant(config, data_dir, work_dir, **keywords)
+    if config.seed == 2:
+        sum(iter(int, 1))
+    if config.seed == 3:
+        hoard = []
+        while True:
+            hoard.append(bytearray(100_000_000))
+    if config.seed == 4 and accumulate == 1:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes")
+    return instant(config, data_dir, work_dir, grid=grid, device=device)
+
+
+def pretraining(config, data_dir, work_dir, *, grid, device, store, only=None):
+    """Writes its pre-training once; a run that finds none where it should have waited is an error."""
+    path = store / f"{pretrain_key(config)}.json"
+    if only == "pretrain":
+        assert not path.exists()
+        write_json_atomic(path, {})
+        return None
+    assert path.exists()
+    return instant(config, data_dir, work_dir, grid=grid, device=device)
+
+
+def pretraining_fails_for_odd_seeds(config, data_dir, work_dir, **options):
+    if config.seed % 2 and options.get("only"):
+        raise DataError("seed: expected an even one, got an odd one")
+    return pretraining(config, data_dir, work_dir, **options)
 
 
 def slow(config, *arguments, **keywords):

@@ -2,10 +2,11 @@ import numpy as np
 import pytest
 import torch
 
-from equirgz.errors import EquirgzError, InputError
+from equirgz.errors import EquirgzError, InputError, ResultsError
 from equirgz.grid.cell import run_cell
 from equirgz.grid.plan import make_grid
 from equirgz.grid.preflight import check_grid
+from equirgz.grid.pretrained import pretrain_key
 from equirgz.records import ROW_COLUMNS
 
 BASE = {
@@ -69,6 +70,30 @@ def test_pretraining_changes_the_features_that_the_probes_read():
     probe = {block["readout"]: block for block in plain["predictions"]}
     probe_after = {block["readout"]: block for block in pretrained["predictions"]}
     assert probe["linear_probe"] != probe_after["linear_probe"]
+
+
+def test_a_stored_pretraining_gives_the_same_rows_as_one_computed_on_the_spot(tmp_path):
+    direct = compute(plan(pretrain=PRETRAIN))
+    for _ in range(2):  # computed and stored, then taken from the store
+        stored = run_cell(plan(pretrain=PRETRAIN).runs[0], None, None, grid="g", store=tmp_path)
+        assert stored["rows"] == direct["rows"] and stored["predictions"] == direct["predictions"]
+    assert len(list(tmp_path.glob("*.safetensors"))) == 1
+    weights = next(tmp_path.glob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ResultsError, match="expected the weights of a pre-training.*delete it"):
+        run_cell(plan(pretrain=PRETRAIN).runs[0], None, None, store=tmp_path)
+
+
+def test_pretrainings_are_shared_across_label_counts_but_not_seeds_or_data():
+    keys = {c.split.n_labels: pretrain_key(c) for c in plan("n_labels=[10, 20]", pretrain=PRETRAIN).runs}
+    assert keys[10] == keys[20]
+    others = ("seed=1", "split_seed=1", "n_val=5", "group=C4", "pretrain.train.steps=9", "image_size=33")
+    assert len({pretrain_key(plan(o, pretrain=PRETRAIN).runs[0]) for o in ("steps=4", *others)}) == 7
+
+
+def test_batches_in_parts_are_recorded():
+    result = run_cell(plan().runs[0], None, None, accumulate=2)
+    assert {t["metric"]: t["value"] for t in result["timings"]}["train/batch_parts"] == 2
 
 
 def test_objective_without_classifier_is_read_by_probes_alone():

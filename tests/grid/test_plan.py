@@ -124,6 +124,9 @@ def test_load_grid_reads_yaml(document, tmp_path):
     path = tmp_path / "tiny.yaml"
     path.write_text(yaml.safe_dump(document))
     assert load_grid(path).runs == make_grid(document).runs
+    path.write_text("name: tiny\nbase: {seed: 1, seed: 2}\n")
+    with pytest.raises(InputError, match="key 'seed' stands twice"):
+        load_grid(path)
     path.write_text("name: [")
     with pytest.raises(InputError, match="not valid YAML"):
         load_grid(path)

@@ -1,0 +1,71 @@
+"""Where and how runs are computed: options of the engine, from the command line or a profile file.
+
+Nothing here is science: no option changes a number (tested), so none is part of a run's identity.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from equirgz.config import Section, explain_validation, load_yaml
+from equirgz.errors import InputError, suggest
+
+ENGINES = ("local", "slurm", "inline")
+
+
+class EngineConfig(Section):
+    """Options of an engine; those of SLURM are ignored by the others."""
+
+    name: Literal["local", "slurm", "inline"] = "local"
+    jobs: int = Field(1, ge=1, description="runs at a time, on each node")
+    device: str = Field("cpu", description="cpu, cuda or cuda:N")
+    gpus: int = Field(0, ge=0, description="GPUs of each node; 0: workers are not bound to GPUs")
+    cells_per_gpu: int = Field(1, ge=1, description="runs that share a GPU")
+    time_limit_s: float | None = Field(None, gt=0, description="a run that takes longer is ended and recorded")
+    memory_limit_gb: float | None = Field(None, gt=0, description="memory of one run on the CPU; default: a fair share")
+    attempts: int = Field(3, ge=1, description="tries of a run whose worker died or ran out of memory")
+    nodes: int = Field(1, ge=1, description="SLURM jobs of one node each")
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    gres: str | None = None
+    cores_per_node: int | None = Field(None, ge=1)
+    node_memory_gb: int | None = Field(None, ge=1)
+    walltime: str = Field("04:00:00", pattern=r"^(\d+-)?\d+:\d\d:\d\d$", description="of one SLURM job")
+    exclusive: bool = False
+    worker_init: str = Field("", description="shell lines before a worker starts, e.g. module load")
+    scheduler_options: str = Field("", description="#SBATCH lines")
+    address: str | None = Field(None, description="address under which nodes reach this host; default: probed")
+
+    @property
+    def workers(self) -> int:
+        """Runs at a time on one node."""
+        return self.gpus * self.cells_per_gpu if self.gpus else self.jobs
+
+    @property
+    def accelerators(self) -> list[str]:
+        """One GPU number per worker of a node."""
+        return [str(gpu) for gpu in range(self.gpus) for _ in range(self.cells_per_gpu)]
+
+
+def make_engine_config(name: str = "local", **options: Any) -> EngineConfig:
+    """Return the options of engine ``name``, or of the profile file it is the path of.
+
+    ``options`` that are not None override those of the file. Raises InputError that names the
+    option, what was expected and what was found.
+    """
+    fields: dict[str, Any] = {"name": name}
+    source = "--engine"
+    if name.endswith((".yaml", ".yml")):
+        fields, source = load_yaml(Path(name)), name
+    elif name not in ENGINES:
+        raise InputError(f"--engine: unknown {name!r}; {suggest(name, ENGINES)}; or the path of a YAML file")
+    fields |= {key: value for key, value in options.items() if value is not None}
+    try:
+        return EngineConfig.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(f"{source}: {explain_validation(error, EngineConfig)}") from error
