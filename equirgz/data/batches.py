@@ -1,11 +1,12 @@
 """Archives of pickled image batches (``data_batch_1`` ..., ``test_batch``, ``batches.meta``).
 
 MiraBest, FR-DEEP, RGZ and LoTSS sets are published in this layout: every batch is a mapping with
-``data`` (N arrays of H x W uint8), ``filenames``, mostly ``labels``, and extras of its own.
+``data`` (N arrays of H x W uint8, some flattened), ``filenames``, mostly ``labels``, and extras of its own.
 """
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -31,7 +32,7 @@ def read_batches(path: Path, md5: str | None = None) -> dict[str, dict[str, Any]
     for member, content in iterate_members(path):
         name = PurePosixPath(member).name
         if re.fullmatch(r"data_batch_\d+|test_batch", name):
-            batches[name] = _parse_batch(load_pickle(content, f"{path}:{member}"), f"{path}:{member}")
+            batches[name] = parse_batch(load_pickle(content, f"{path}:{member}"), f"{path}:{member}")
     if not batches:
         raise DataError(f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?")
     return dict(sorted(batches.items(), key=lambda item: _batch_order(item[0])))
@@ -41,13 +42,17 @@ def _batch_order(name: str) -> tuple[int, int]:
     return (1, 0) if name == "test_batch" else (0, int(name.rsplit("_", 1)[1]))
 
 
-def _parse_batch(fields: Any, source: str) -> dict[str, Any]:
+def parse_batch(fields: Any, source: str) -> dict[str, Any]:
+    """Return one unpickled batch with ``data`` as one uint8 array; raise DataError where it is misshapen."""
     if not isinstance(fields, dict) or "data" not in fields:
         raise DataError(explain(source, expected="a mapping with the key 'data'", got=type(fields).__name__))
     try:
         data_NHW = np.stack([np.asarray(image) for image in fields["data"]])
     except ValueError as error:
         raise DataError(f"{source}: expected images of one shape, got {error}") from error
+    side = math.isqrt(data_NHW.shape[-1])
+    if data_NHW.ndim == 2 and side * side == data_NHW.shape[1]:
+        data_NHW = data_NHW.reshape(-1, side, side)
     if data_NHW.dtype != np.uint8 or data_NHW.ndim not in (3, 4):
         raise DataError(explain(source, expected="uint8 images (N, H, W)", got=f"{data_NHW.dtype} {data_NHW.shape}"))
     parsed = {**fields, "data": data_NHW}

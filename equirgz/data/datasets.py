@@ -14,8 +14,16 @@ from equirgz.registry import Registry
 DATASETS: Registry[Callable[..., Data]] = Registry(
     "dataset",
     (
+        "equirgz.data.batch_sets",
+        "equirgz.data.digits",
+        "equirgz.data.generic",
+        "equirgz.data.mightee",
         "equirgz.data.mirabest",
+        "equirgz.data.mirabest_raw",
         "equirgz.data.npz",
+        "equirgz.data.optical",
+        "equirgz.data.radio_galaxy_dataset",
+        "equirgz.data.rgz",
         "equirgz.data.synthetic",
     ),
 )

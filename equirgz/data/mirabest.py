@@ -18,13 +18,11 @@ from equirgz.data.batches import join_batches, read_batches
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import find_file
+from equirgz.data.sets import SETS
 from equirgz.errors import DataError, check_choice, explain
 
 PIXEL_SCALE_ARCSEC = 1.8
-ARCHIVES = {
-    "F": ("MiraBest_F_batches.tar.gz", "7d4e3a623d29db7204bce81676ee8ce2"),
-    "v1": ("MiraBest_full_batches.tar.gz", "965b5daa83b9d8622bb407d718eecb51"),
-}
+ARCHIVES = {"F": SETS["mirabest_f"], "v1": SETS["mirabest_v1"]}
 CODES = ("100", "102", "104", "110", "112", "200", "201", "210", "300", "310")
 FR_CLASSES = ("FRI", "FRII")
 #: name of the selection -> class index in the batches -> label
@@ -64,8 +62,8 @@ def load_mirabest(data_dir: Path | str | None = None, *, version: str = "F") -> 
     Raises DataError when the archive is missing, has another md5 or is damaged.
     """
     check_choice("MiraBest version", version, ARCHIVES)
-    filename, md5 = ARCHIVES[version]
-    batches = read_batches(find_file(filename, data_dir), md5)
+    archive = ARCHIVES[version]
+    batches = read_batches(find_file(archive.filename, data_dir), archive.md5)
     return (
         _image_set(join_batches(batches, test=False), f"mirabest_{version}/train"),
         _image_set(join_batches(batches, test=True), f"mirabest_{version}/test"),

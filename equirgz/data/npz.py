@@ -17,9 +17,9 @@ import pandas as pd
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import check_md5, find_file
+from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
 
-POOL_FILE, POOL_MD5 = "pool_first150.npz", "67c21a21a3da3aa2fc5722051b9a4aa8"
 _IMAGES = ("X", "images", "image_NHW")
 _LABELS = ("y", "labels", "label_N")
 _IDS = ("source_id", "name", "id")
@@ -53,16 +53,25 @@ def load_npz(
     label. NaN pixels are refused. Raises DataError for a damaged or misshapen file.
     """
     path = Path(path)
-    arrays = read_arrays(path)
+    return arrays_to_images(
+        read_arrays(path), str(path), name=name or path.stem, class_names=class_names,
+        pixel_scale_arcsec=pixel_scale_arcsec,
+    )
+
+
+def arrays_to_images(
+    arrays: dict[str, np.ndarray], source: str, *, name: str, class_names: tuple[str, ...], pixel_scale_arcsec: float
+) -> ImageSet:
+    """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors."""
     image_NHW = _first(arrays, _IMAGES)
     if image_NHW is None:
-        raise DataError(explain(str(path), expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays)))
+        raise DataError(explain(source, expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays)))
     if image_NHW.ndim not in (3, 4):
-        raise DataError(explain(str(path), expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
+        raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
     if image_NHW.dtype != np.uint8:
         image_NHW = image_NHW.astype(np.float32)
         if not np.isfinite(image_NHW).all():
-            raise DataError(explain(str(path), expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
     n = len(image_NHW)
     label_N = _first(arrays, _LABELS)
     label_N = np.full(n, -1) if label_N is None else label_N.astype(np.int64)
@@ -70,20 +79,21 @@ def load_npz(
         class_names = tuple(str(k) for k in range(int(label_N.max()) + 1))
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
-        source_id_N = np.array([f"{path.stem}_{i:06d}" for i in range(n)])
+        source_id_N = np.array([f"{name}_{i:06d}" for i in range(n)])
     position = np.stack([arrays["ra"], arrays["dec"]], 1) if {"ra", "dec"} <= set(arrays) else None
     used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
     return ImageSet(
-        name or path.stem, image_NHW, label_N, source_id_N, class_names, pixel_scale_arcsec, position,
+        name, image_NHW, label_N, source_id_N, class_names, pixel_scale_arcsec, position,
         pd.DataFrame(extras, index=range(n)),
     )
 
 
 def load_pool(data_dir: Path | str | None = None) -> ImageSet:
     """Return the 2324 unlabelled FIRST images of ``pool_first150.npz`` (150 px of 1.8 arcsec)."""
-    path = find_file(POOL_FILE, data_dir)
-    check_md5(path, POOL_MD5)
+    info = SETS["pool_first150"]
+    path = find_file(info.filename, data_dir)
+    check_md5(path, info.md5)
     return load_npz(path, name="pool_first150", pixel_scale_arcsec=1.8)
 
 

@@ -51,6 +51,18 @@ def compute_md5(path: Path) -> str:
         raise DataError(f"cannot read {path}: {error.strerror or error}; check its permissions") from error
 
 
+def check_sha256(path: Path, sha256: str) -> None:
+    """Raise DataError unless the file's SHA-256 is ``sha256``."""
+    try:
+        with open(path, "rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror or error}; check its permissions") from error
+    if found != sha256:
+        mend = "the file is damaged or another version; delete it and fetch it again"
+        raise DataError(explain(f"{path}: sha256", expected=sha256, got=found, mend=mend))
+
+
 def check_md5(path: Path, md5: str) -> None:
     """Raise DataError unless the file's md5 is ``md5``."""
     found = compute_md5(path)

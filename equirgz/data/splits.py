@@ -70,9 +70,16 @@ def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, spl
             explain("label split", expected="every class among the labelled sources",
                     got=f"none of class {sorted(int(k) for k in missing)} among {n_train}", mend="ask for more labels")
         )
-    val = order_N[n - n_val :]
-    unlabelled = np.sort(order_N[: n - n_val])
-    return Split(train, val, unlabelled, _checksum(train, val))
+    return split_from_order(order_N, n_train, n_val)
+
+
+def split_from_order(order_N: np.ndarray, n_labels: int, n_val: int) -> Split:
+    """Return the split of a permutation: its first ``n_labels`` train, its last ``n_val`` validate."""
+    n = len(order_N)
+    if n_labels < 1 or n_val < 0 or n_labels + n_val > n:
+        raise InputError(explain("label split", expected=f"n_labels + n_val <= {n}", got=f"{n_labels} + {n_val}"))
+    train, val = order_N[:n_labels], order_N[n - n_val :]
+    return Split(train, val, np.sort(order_N[: n - n_val]), _checksum(train, val))
 
 
 def _checksum(train: np.ndarray, val: np.ndarray) -> str:

@@ -1,0 +1,102 @@
+"""Sets published as pickled batches without positions: FR-DEEP (FIRST, NVSS) and Mingo LoTSS."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equirgz.data.batches import join_batches, read_batches
+from equirgz.data.datasets import DATASETS
+from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.root import find_file
+from equirgz.data.sets import SETS
+from equirgz.errors import DataError, InputError, explain
+
+FR_CLASSES = ("FRI", "FRII")
+MINGO_CLASSES = (
+    "FRI", "FRI WAT", "FRI NAT", "FRI Small", "FRII", "FRII Small", "Double Double", "Indeterminate",
+    "Indeterminate Small", "Small",
+)
+#: resolved FRI (with wide- and narrow-angle tails) against resolved FRII; all other classes are left out
+MINGO_FR = {0: 0, 1: 0, 2: 0, 4: 1}
+
+
+def load_batch_set(
+    path: Path | str, *, name: str, class_names: tuple[str, ...], pixel_scale_arcsec: float, md5: str | None = None
+) -> tuple[ImageSet, ImageSet]:
+    """Return the train and test part of an archive of labelled batches; ids are the published file names."""
+    batches = read_batches(Path(path), md5)
+    parts = []
+    for test in (False, True):
+        fields = join_batches(batches, test=test)
+        part = f"{name}/{'test' if test else 'train'}"
+        if "labels" not in fields:
+            raise DataError(f"{path}: expected labels in every batch, got batches without")
+        stems = [PurePosixPath(str(file)).stem for file in fields.get("filenames", [])]
+        ids = _unique(stems, len(fields["data"]), part)
+        parts.append(
+            ImageSet(
+                part, fields["data"], np.asarray(fields["labels"]), ids, class_names, pixel_scale_arcsec,
+                table=pd.DataFrame({"batch": fields["batch_name"]}),
+            )
+        )
+    return parts[0], parts[1]
+
+
+def _unique(stems: list[str], n: int, part: str) -> np.ndarray:
+    """Return the stems with _2, _3 ... behind repeated ones; numbered ids where there are no names."""
+    if not stems:
+        return np.array([f"{part.replace('/', '_')}_{i:06d}" for i in range(n)])
+    seen: dict[str, int] = {}
+    ids = []
+    for stem in stems:
+        seen[stem] = seen.get(stem, 0) + 1
+        ids.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+    return np.array(ids)
+
+
+def _load(name: str, data_dir: Path | None, class_names: tuple[str, ...], scale: float) -> tuple[ImageSet, ImageSet]:
+    info = SETS[name]
+    return load_batch_set(
+        find_file(info.filename, data_dir), name=name, class_names=class_names, pixel_scale_arcsec=scale, md5=info.md5
+    )
+
+
+def relabel(images: ImageSet, new_label: dict[int, int], class_names: tuple[str, ...]) -> ImageSet:
+    """Return the sources whose label is a key of ``new_label``, with the new labels and class names."""
+    keep_N = np.isin(images.label_N, list(new_label))
+    subset = images.subset(keep_N)
+    fields: dict[str, Any] = {key: getattr(subset, key) for key in ("name", "image_NHW", "source_id_N", "table")}
+    label_N = np.array([new_label[int(k)] for k in subset.label_N], dtype=np.int64)
+    return ImageSet(
+        **fields, label_N=label_N, class_names=class_names, pixel_scale_arcsec=subset.pixel_scale_arcsec,
+        position_deg_N2=subset.position_deg_N2, recipe=subset.recipe and f"{subset.recipe}{sorted(new_label.items())}",
+    )
+
+
+@DATASETS.register("frdeep_first")
+def frdeep_first(data_dir: Path | None = None, /) -> Data:
+    """FR-DEEP in FIRST: 550 train (242 FRI, 308 FRII), 50 test (22, 28); 150 px of 1.8 arcsec."""
+    train, test = _load("frdeep_first", data_dir, FR_CLASSES, 1.8)
+    return Data(train, {"test": test})
+
+
+@DATASETS.register("frdeep_nvss")
+def frdeep_nvss(data_dir: Path | None = None, /) -> Data:
+    """FR-DEEP in NVSS: 550 train, 50 test; 150 px of 15 arcsec (set data.crop to 18-40)."""
+    train, test = _load("frdeep_nvss", data_dir, FR_CLASSES, 15.0)
+    return Data(train, {"test": test})
+
+
+@DATASETS.register("mingo_lotss")
+def mingo_lotss(data_dir: Path | None = None, /, classes: str = "fr") -> Data:
+    """LoTSS sources of Mingo et al. 2019: ``fr`` = resolved FRI against FRII, ``all`` = ten classes."""
+    if classes not in ("fr", "all"):
+        raise InputError(explain("mingo_lotss classes", expected="'fr' or 'all'", got=repr(classes)))
+    parts = _load("mingo_lotss", data_dir, MINGO_CLASSES, float("nan"))
+    if classes == "fr":
+        parts = tuple(relabel(part, MINGO_FR, FR_CLASSES) for part in parts)
+    return Data(parts[0], {"test": parts[1]})

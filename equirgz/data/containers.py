@@ -1,0 +1,157 @@
+"""Images inside one container: HDF5 and Parquet (``.npz``: see :mod:`equirgz.data.npz`)."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_ids
+from equirgz.data.imageset import ImageSet
+from equirgz.data.npz import arrays_to_images
+from equirgz.data.preprocess import resample
+from equirgz.errors import DataError, InputError, explain
+
+
+def shrink(image_NCHW: np.ndarray, size: int | None) -> np.ndarray:
+    """Return uint8 images averaged down to (size, size); unchanged where ``size`` is None or theirs."""
+    if size is None or image_NCHW.shape[-1] == size == image_NCHW.shape[-2]:
+        return np.ascontiguousarray(image_NCHW)
+    return np.clip(np.round(resample(image_NCHW, size)), 0, 255).astype(np.uint8)
+
+
+def load_hdf5(
+    path: Path | str, *, name: str | None = None, class_names: tuple[str, ...] = (),
+    pixel_scale_arcsec: float = float("nan"),
+) -> ImageSet:
+    """Read an HDF5 file whose top-level arrays have the names that an ``.npz`` would have.
+
+    Raises DataError for a damaged file or one without an array of images.
+    """
+    import h5py
+
+    path = Path(path)
+    try:
+        with h5py.File(path, "r") as file:
+            arrays = {key: _array(file[key]) for key in file if isinstance(file[key], h5py.Dataset)}
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected a readable HDF5 file, got: {' '.join(str(error).split())}") from error
+    return arrays_to_images(
+        arrays, str(path), name=name or path.stem, class_names=class_names, pixel_scale_arcsec=pixel_scale_arcsec
+    )
+
+
+def _array(dataset: Any) -> np.ndarray:
+    value = np.asarray(dataset[()])
+    if value.dtype.kind in "SO":
+        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in value.ravel()]).reshape(value.shape)
+    return value
+
+
+def decode_image(content: bytes, source: str, *, colour: bool | None = None) -> np.ndarray:
+    """Return an encoded image (PNG, JPEG, ...) as (H, W) or (3, H, W), uint8; 16-bit greys are scaled to 8.
+
+    ``colour`` True or False forces three or one channels; None follows the file.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            grey = image.mode in ("1", "L", "I", "I;16", "F", "LA")
+            if grey and image.mode in ("I", "I;16"):
+                pixels = (np.asarray(image).astype(np.float64) / 257).astype(np.uint8)
+            else:
+                pixels = np.asarray(image.convert("L" if grey else "RGB"))
+            if not grey and colour is False:
+                pixels = np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+        raise DataError(f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}") from error
+    if pixels.ndim == 3:
+        return np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+    return np.repeat(pixels[None], 3, 0) if colour else pixels
+
+
+def load_parquet(
+    path: Path | str,
+    *,
+    name: str | None = None,
+    image_column: str = "image",
+    label_column: str | None = None,
+    size: int | None = None,
+    colour: bool | None = None,
+    pixel_scale_arcsec: float = float("nan"),
+) -> ImageSet:
+    """Read images from a Parquet file, or from every ``*.parquet`` of a folder in the order of their names.
+
+    ``image_column`` holds encoded images (bytes, or a mapping with ``bytes`` as data-set hubs write
+    them) or nested lists of pixels. ``label_column`` holds class names or integers. The other scalar
+    columns go to the table, positions and ids are recognised by name. Needs the package pyarrow.
+    """
+    path = Path(path)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
+    if not files or not files[0].exists():
+        raise DataError(f"{path}: expected a .parquet file or a folder of them, got none")
+    images, tables = [], []
+    for file in files:
+        table = _read_parquet(file)
+        if image_column not in table:
+            raise DataError(explain(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns)))
+        for i, value in enumerate(table.pop(image_column)):
+            image = _pixels(value, f"{file} row {i}", colour)
+            images.append(shrink(image, size))
+        tables.append(table)
+    shapes = {image.shape for image in images}
+    if len(shapes) > 1:
+        raise DataError(explain(str(path), expected="images of one shape", got=sorted(shapes)[:3], mend="set size"))
+    table = pd.concat(tables, ignore_index=True)
+    label_N, class_names = _labels(table, label_column, str(path))
+    ra, dec = find_column(table, RA_NAMES), find_column(table, DEC_NAMES)
+    stem = name or path.stem
+    position = None if ra is None or dec is None else table[[ra, dec]].to_numpy(float)
+    ids = get_ids(table, prefix=stem)
+    return ImageSet(stem, np.stack(images), label_N, ids, class_names, pixel_scale_arcsec, position, table)
+
+
+def _read_parquet(file: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(file)
+    except ImportError as error:
+        raise InputError(
+            f"{file}: Parquet files need the package pyarrow; install it with pip install 'equirgz[parquet]'"
+        ) from error
+    except Exception as error:  # pyarrow raises kinds of its own for damaged files
+        reason = " ".join(str(error).split())[:160]
+        raise DataError(f"{file}: expected a readable Parquet file, got: {reason}") from error
+
+
+def _pixels(value: Any, source: str, colour: bool | None) -> np.ndarray:
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    if isinstance(value, bytes | bytearray):
+        return decode_image(bytes(value), source, colour=colour)
+    if isinstance(value, np.ndarray | list):
+        return np.stack([np.asarray(row) for row in value]).astype(np.uint8)
+    raise DataError(explain(source, expected="an encoded image or rows of pixels", got=type(value).__name__))
+
+
+def _labels(table: pd.DataFrame, column: str | None, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    if column is None:
+        return np.full(len(table), -1), ()
+    if column not in table:
+        raise DataError(explain(source, expected=f"a column {column!r} of labels", got=list(table.columns)))
+    return encode_labels(table[column])
+
+
+def encode_labels(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return label indices and class names: integers 0..K-1 stay, names are sorted; missing values give -1."""
+    missing = values.isna().to_numpy()
+    if pd.api.types.is_numeric_dtype(values) and (values[~missing] == values[~missing].astype(int)).all():
+        label_N = np.where(missing, -1, values.fillna(-1)).astype(np.int64)
+        return label_N, tuple(str(k) for k in range(int(label_N.max(initial=-1)) + 1))
+    text = values.astype(str)
+    class_names = tuple(sorted(set(text[~missing])))
+    place = {name: k for k, name in enumerate(class_names)}
+    return np.array([-1 if gone else place[v] for v, gone in zip(text, missing, strict=True)]), class_names

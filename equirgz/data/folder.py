@@ -1,0 +1,272 @@
+"""Any folder of FITS or PNG images with a catalogue, any container, or a mosaic with a catalogue.
+
+Files are read in parallel, with progress; a file that cannot be used never stops the others: it is
+listed, with the reason, in a file. Results are cached by the content of what was read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from equirgz.data.cache import cache_dir, cached_arrays
+from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
+from equirgz.data.containers import decode_image, encode_labels
+from equirgz.data.fits import FitsImage, load_fits
+from equirgz.data.imageset import ImageSet
+from equirgz.data.mosaic import resample_image
+from equirgz.data.position import match_positions
+from equirgz.data.recipes import Recipe, get_recipe
+from equirgz.errors import DataError, InputError, explain
+from equirgz.records import content_hash, write_bytes_atomic
+
+FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
+PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How the files of a folder become images of one shape.
+
+    Parameters
+    ----------
+    recipe : named recipe for FITS maps in Jy/beam (see :data:`equirgz.data.recipes.RECIPES`).
+    size : side of the cut from the centre, pixels, after any resampling; smaller images are padded
+        with zeros; None: what the recipe gives, or the most common size of the pictures.
+    pixel_scale_arcsec : FITS maps are resampled to it; None: they stay as they are.
+    colour : three channels, one channel, or (None) as most files are.
+    """
+
+    recipe: str = "mirabest_f"
+    size: int | None = None
+    pixel_scale_arcsec: float | None = None
+    colour: bool | None = None
+
+    def make_recipe(self) -> Recipe:
+        """Return the recipe with ``size`` in place of its own; its disk shrinks or grows along."""
+        recipe = get_recipe(self.recipe)
+        if self.size is None or self.size == recipe.size:
+            return recipe
+        radius = None if recipe.mask_radius_px is None else self.size / 2
+        return Recipe(**{**asdict(recipe), "size": self.size, "mask_radius_px": radius})
+
+
+def list_images(folder: Path) -> list[Path]:
+    """Return the image files under a folder, at any depth, in the order of their names."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: expected a folder of images, got none there; check the path")
+    endings = FITS_ENDINGS + PICTURE_ENDINGS
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(endings))
+    if not files:
+        raise DataError(f"{folder}: expected files ending in {', '.join(endings)}, got none")
+    return files
+
+
+def load_folder(
+    folder: Path | str,
+    *,
+    catalogue: Path | str | None = None,
+    label_column: str | None = None,
+    match: str = "name",
+    match_radius_arcsec: float = 10.0,
+    options: FolderOptions | None = None,
+    name: str | None = None,
+    n_jobs: int = 4,
+    progress: Callable[[int, int], None] | None = None,
+    bad_list: Path | str | None = None,
+) -> ImageSet:
+    """Read every image of a folder, and what a catalogue says about each.
+
+    Parameters
+    ----------
+    catalogue : CSV, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
+        name with or without its ending, in an id column) or by ``position`` (of the FITS centre or
+        of the name ``...123.456-01.234...``, within ``match_radius_arcsec``).
+    label_column : column of class names or integers. Without a catalogue the name of the folder that
+        holds a file is its class, where files lie in more than one folder.
+    n_jobs : threads that read.
+    progress : called with (files done, all files) as reading goes on.
+    bad_list : file to which unusable files and their reasons are written; default: in the cache.
+
+    Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
+    DataError when no file can be used; otherwise bad files are only listed.
+    """
+    folder = Path(folder)
+    options = options or FolderOptions()
+    recipe = options.make_recipe()
+    files = list_images(folder)
+    contents = _hash_files(files, n_jobs)
+    key = {"format": "folder", "version": 3, "recipe": recipe.hash, "options": asdict(options), "files": contents}
+    arrays = cached_arrays(key, lambda: _read_all(files, options, recipe, n_jobs, progress))
+    good_N, reasons = arrays["good"], arrays["reason"]
+    bad = {str(files[i].relative_to(folder)): str(reasons[i]) for i in np.flatnonzero(~good_N)}
+    if bad:
+        _write_bad_list(bad, folder, bad_list)
+    if not good_N.any():
+        first = next(iter(bad.items()))
+        raise DataError(f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}")
+    used = [files[i] for i in np.flatnonzero(good_N)]
+    ids = _ids(used, folder)
+    table = pd.DataFrame({"file": [str(f.relative_to(folder)) for f in used], "n_nan": arrays["n_nan"][good_N]})
+    label_N, class_names = np.full(len(used), -1), ()
+    position = arrays["position"][good_N]
+    if catalogue is not None:
+        rows = read_catalogue(catalogue)
+        row_N = _match_rows(rows, used, position, match, match_radius_arcsec, str(catalogue))
+        matched = rows.reindex(row_N).reset_index(drop=True)
+        table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)
+        if label_column is not None:
+            if label_column not in rows:
+                raise InputError(explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns)))
+            label_N, class_names = encode_labels(matched[label_column])
+        position = _fill_positions(position, matched)
+    elif len({file.parent for file in used}) > 1:
+        label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))
+    scales = arrays["pixel_scale"][good_N]
+    scale = float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan")
+    return ImageSet(
+        name or folder.name, arrays["image"], label_N, ids, class_names, scale,
+        position if np.isfinite(position).any() else None, table,
+    )
+
+
+def _hash_files(files: list[Path], n_jobs: int) -> list[str]:
+    def digest(file: Path) -> str:
+        try:
+            return file.name + ":" + hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest()
+        except OSError as error:
+            return f"{file.name}:unreadable {error.errno}"
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        return list(pool.map(digest, files))
+
+
+def _read_one(file: Path, options: FolderOptions, recipe: Recipe) -> tuple[np.ndarray, int, float, tuple[float, float]]:
+    """Return the image, its number of NaN, its pixel scale and its centre; DataError where unusable."""
+    if not file.name.lower().endswith(FITS_ENDINGS):
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise DataError(f"{file}: {error.strerror or error}") from error
+        pixels = decode_image(content, file.name, colour=options.colour)
+        return (pixels if options.size is None else fit_size(pixels, options.size)), 0, np.nan, (np.nan, np.nan)
+    fits_image = load_fits(file)
+    raw_HW, scale = _square(fits_image, options, recipe)
+    return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg
+
+
+def _square(image: FitsImage, options: FolderOptions, recipe: Recipe) -> tuple[np.ndarray, float]:
+    raw_HW, scale = image.image_HW, image.pixel_scale_arcsec
+    if options.pixel_scale_arcsec is not None:
+        if not np.isfinite(scale):
+            raise DataError(f"{image.path}: expected a pixel scale in the header to resample, got none")
+        raw_HW = resample_image(raw_HW, options.pixel_scale_arcsec / scale)
+        scale = options.pixel_scale_arcsec
+    return fit_size(raw_HW, max(*raw_HW.shape, recipe.size or 0), fill=np.nan), scale
+
+
+def fit_size(image: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
+    """Return the central (size, size) part of (..., H, W), padded with ``fill`` where it is smaller."""
+    for axis in (-2, -1):
+        have = image.shape[axis]
+        if have > size:
+            start = have // 2 - size // 2
+            image = np.take(image, np.arange(start, start + size), axis)
+        elif have < size:
+            before = size // 2 - have // 2
+            width = [(0, 0)] * image.ndim
+            width[axis] = (before, size - have - before)
+            image = np.pad(image, width, constant_values=fill)
+    return image
+
+
+def _read_all(
+    files: list[Path], options: FolderOptions, recipe: Recipe, n_jobs: int, progress: Callable[[int, int], None] | None
+) -> dict[str, np.ndarray]:
+    results: list[tuple | None] = []
+    reasons = []
+
+    def attempt(file: Path) -> tuple | DataError:
+        try:
+            return _read_one(file, options, recipe)
+        except DataError as error:
+            return error
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        for done, result in enumerate(pool.map(attempt, files), 1):
+            results.append(None if isinstance(result, DataError) else result)
+            reasons.append(str(result) if isinstance(result, DataError) else "")
+            if progress is not None:
+                progress(done, len(files))
+    shapes = [result[0].shape for result in results if result is not None]
+    usual = max(set(shapes), key=shapes.count) if shapes else (0, 0)
+    for i, result in enumerate(results):
+        if result is not None and result[0].shape != usual:
+            reasons[i] = f"{files[i]}: expected {usual} pixels as most files, got {result[0].shape}; set size"
+            results[i] = None
+    kept = [result for result in results if result is not None]
+    blank = (None, 0, np.nan, (np.nan, np.nan))
+    return {
+        "image": np.stack([result[0] for result in kept]) if kept else np.zeros((0, 1, 1), np.uint8),
+        "good": np.array([result is not None for result in results]),
+        "reason": np.array(reasons, dtype=str),
+        "n_nan": np.array([(result or blank)[1] for result in results]),
+        "pixel_scale": np.array([(result or blank)[2] for result in results]),
+        "position": np.array([(result or blank)[3] for result in results]).reshape(-1, 2),
+    }
+
+
+def _write_bad_list(bad: dict[str, str], folder: Path, path: Path | str | None) -> None:
+    path = cache_dir() / f"bad_files_{content_hash(str(folder.resolve()))}.txt" if path is None else Path(path)
+    text = "".join(f"{file}\t{reason}\n" for file, reason in sorted(bad.items()))
+    write_bytes_atomic(path, text.encode())
+
+
+def _stem(file: Path) -> str:
+    name = file.name
+    for ending in sorted(FITS_ENDINGS + PICTURE_ENDINGS, key=len, reverse=True):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def _ids(files: list[Path], folder: Path) -> np.ndarray:
+    stems = [_stem(file) for file in files]
+    if len(set(stems)) < len(stems):
+        stems = [str(file.relative_to(folder).with_name(_stem(file))) for file in files]
+    return np.array(stems)
+
+
+def _match_rows(
+    rows: pd.DataFrame, files: list[Path], position: np.ndarray, match: str, radius_arcsec: float, source: str
+) -> np.ndarray:
+    """Return the catalogue row of every file; -1 (an absent row) where there is none."""
+    row_N = np.full(len(files), -1)
+    if match == "position":
+        i, j, _ = match_positions(position, get_positions(rows, source=source), radius_arcsec)
+        row_N[i[::-1]] = j[::-1]  # pairs are sorted by separation: the nearest is written last
+    elif match == "name":
+        column = find_column(rows, ID_NAMES)
+        if column is None:
+            raise DataError(f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}")
+        place = {_stem(Path(str(value).strip())): k for k, value in enumerate(rows[column])}
+        row_N = np.array([place.get(_stem(file), -1) for file in files])
+    else:
+        raise InputError(explain("match", expected="'name' or 'position'", got=repr(match)))
+    if (row_N < 0).all():
+        raise DataError(f"{source}: expected rows that match the files by {match}, got none of {len(files)}")
+    return row_N
+
+
+def _fill_positions(position: np.ndarray, matched: pd.DataFrame) -> np.ndarray:
+    ra, dec = find_column(matched, RA_NAMES), find_column(matched, DEC_NAMES)
+    if ra is None or dec is None:
+        return position
+    listed = matched[[ra, dec]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
+    return np.where(np.isfinite(listed), listed, position)

@@ -1,0 +1,128 @@
+"""``folder`` and ``mosaic`` as registered datasets: your own images under one name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from equirgz.data.catalogue import get_ids, get_positions, read_catalogue
+from equirgz.data.containers import encode_labels, load_hdf5, load_parquet
+from equirgz.data.datasets import DATASETS
+from equirgz.data.folder import FolderOptions, load_folder
+from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.mosaic import cut_mosaic
+from equirgz.data.npz import load_npz
+from equirgz.data.optical import split_off_test
+from equirgz.data.recipes import get_recipe
+from equirgz.data.root import data_root
+from equirgz.errors import DataError, InputError, explain
+
+
+def load_images(path: Path | str, **keywords: Any) -> ImageSet:
+    """Read images from wherever ``path`` points: a folder, an .npz, .h5/.hdf5 or .parquet file.
+
+    Keywords go to the loader of that kind; an unknown ending is an InputError.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return load_parquet(path, **keywords) if any(path.glob("*.parquet")) else load_folder(path, **keywords)
+    loaders = {".npz": load_npz, ".h5": load_hdf5, ".hdf5": load_hdf5, ".parquet": load_parquet}
+    if path.suffix.lower() not in loaders:
+        raise InputError(explain(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix)))
+    return loaders[path.suffix.lower()](path, **keywords)
+
+
+def load_mosaic(
+    mosaics: list[Path],
+    catalogue: Path | str,
+    *,
+    size: int | None = None,
+    pixel_scale_arcsec: float | None = None,
+    recipe: str = "mirabest_f",
+    label_column: str | None = None,
+    name: str = "mosaic",
+) -> ImageSet:
+    """Return the catalogued sources cut from the first mosaic that covers each, made by a named recipe.
+
+    ``size`` pixels of ``pixel_scale_arcsec`` (default: the recipe's and the mosaic's). ``table`` keeps
+    the catalogue's columns; sources outside every mosaic are left out. Raises DataError when none is left.
+    """
+    rows = read_catalogue(catalogue)
+    position, ids = get_positions(rows, source=str(catalogue)), get_ids(rows, prefix=name)
+    options = FolderOptions(recipe, size, pixel_scale_arcsec)
+    chosen = options.make_recipe()
+    cut_size = size or chosen.size or get_recipe("mirabest_f").size
+    images, index, scale, reasons = [], [], float("nan"), {}
+    left = np.arange(len(rows))
+    for path in mosaics:
+        cuts = cut_mosaic(path, position[left], size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec)
+        images.append(chosen(cuts.image_NSS))
+        index.append(left[cuts.index_N])
+        scale = cuts.pixel_scale_arcsec
+        reasons = {int(left[row]): reason for row, reason in cuts.missing.items()}
+        left = np.delete(left, cuts.index_N)
+    kept = np.concatenate(index) if index else np.zeros(0, int)
+    if not len(kept):
+        reason = next(iter(reasons.values()), "no mosaic given")
+        raise DataError(f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}")
+    table = rows.iloc[kept].reset_index(drop=True)
+    label_N, class_names = np.full(len(kept), -1), ()
+    if label_column is not None:
+        if label_column not in table:
+            raise InputError(explain(str(catalogue), expected=f"a column {label_column!r}", got=list(table.columns)))
+        label_N, class_names = encode_labels(table[label_column])
+    return ImageSet(name, np.concatenate(images), label_N, ids[kept], class_names, scale, position[kept], table)
+
+
+def _find(path: str, data_dir: Path | None) -> Path:
+    return Path(path) if Path(path).exists() else data_root(data_dir) / path
+
+
+@DATASETS.register("folder")
+def folder(
+    data_dir: Path | None = None,
+    /,
+    path: str = "",
+    catalogue: str | None = None,
+    label_column: str | None = None,
+    match: str = "name",
+    recipe: str = "mirabest_f",
+    size: int | None = None,
+    pixel_scale_arcsec: float | None = None,
+    colour: bool | None = None,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+) -> Data:
+    """Your own folder of FITS or pictures, with or without a catalogue; part of it may be kept for testing."""
+    if not path:
+        raise InputError("dataset 'folder': expected params.path, got none; set data.params.path to a folder")
+    images = load_folder(
+        _find(path, data_dir), catalogue=None if catalogue is None else _find(catalogue, data_dir),
+        label_column=label_column, match=match, options=FolderOptions(recipe, size, pixel_scale_arcsec, colour),
+    )
+    return split_off_test(images, test_fraction, seed)
+
+
+@DATASETS.register("mosaic")
+def mosaic(
+    data_dir: Path | None = None,
+    /,
+    mosaics: tuple[str, ...] = (),
+    catalogue: str = "",
+    size: int | None = None,
+    pixel_scale_arcsec: float | None = None,
+    recipe: str = "mirabest_f",
+    label_column: str | None = None,
+    test_fraction: float = 0.0,
+    seed: int = 0,
+) -> Data:
+    """Sources of a catalogue cut from one or more mosaics; part of them may be kept for testing."""
+    if not (mosaics and catalogue):
+        raise InputError("dataset 'mosaic': expected params mosaics and catalogue, got none; name the files")
+    images = load_mosaic(
+        [_find(path, data_dir) for path in mosaics], _find(catalogue, data_dir), size=size, recipe=recipe,
+        pixel_scale_arcsec=pixel_scale_arcsec, label_column=label_column,
+    )
+    return split_off_test(images, test_fraction, seed)

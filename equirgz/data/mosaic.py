@@ -1,0 +1,120 @@
+"""Cutouts of catalogued sources from a mosaic, on a common pixel scale.
+
+Legend: N sources, H W pixels of the mosaic, S pixels of a cutout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.nddata import Cutout2D, NoOverlapError
+from scipy import ndimage
+
+from equirgz.data.fits import FitsImage, load_fits
+from equirgz.errors import DataError, InputError, explain
+
+
+@dataclass(frozen=True)
+class Cutouts:
+    """Cutouts in the unit of the mosaic, and the sources for which there are none.
+
+    ``index_N`` says which catalogue row each cutout belongs to; ``missing`` maps a row to the reason.
+    """
+
+    image_NSS: np.ndarray
+    index_N: np.ndarray
+    missing: dict[int, str] = field(default_factory=dict)
+    pixel_scale_arcsec: float = float("nan")
+    unit: str = ""
+    beam_arcsec: tuple[float, float, float] | None = None
+
+
+def cut_mosaic(
+    mosaic: FitsImage | Path | str,
+    position_deg_N2: np.ndarray,
+    *,
+    size: int,
+    pixel_scale_arcsec: float | None = None,
+    min_coverage: float = 0.5,
+) -> Cutouts:
+    """Cut ``size`` x ``size`` pixels around every position.
+
+    Parts outside the mosaic are NaN. With ``pixel_scale_arcsec`` the cutout is resampled to that
+    scale by linear interpolation, after averaging with a Gaussian where pixels grow, so that it
+    covers ``size * pixel_scale_arcsec`` of sky. Surface brightness per beam is kept, as is the beam.
+    A source outside the mosaic, or with less than ``min_coverage`` of its pixels finite, is listed
+    in ``missing``. Raises DataError when the mosaic has no sky coordinates.
+    """
+    mosaic = mosaic if isinstance(mosaic, FitsImage) else load_fits(mosaic)
+    if mosaic.wcs is None:
+        raise DataError(f"{mosaic.path}: expected sky coordinates in the mosaic's header, got none")
+    if size < 1:
+        raise InputError(explain("cutout size", expected="at least 1 pixel", got=size))
+    scale = mosaic.pixel_scale_arcsec if pixel_scale_arcsec is None else pixel_scale_arcsec
+    ratio = scale / mosaic.pixel_scale_arcsec
+    images, index, missing = [], [], {}
+    for row, image_SS, reason in _cut_each(mosaic, np.asarray(position_deg_N2, float), size, ratio):
+        covered = 0.0 if image_SS is None else float(np.isfinite(image_SS).mean())
+        if image_SS is None:
+            missing[row] = reason
+        elif covered < min_coverage:
+            missing[row] = f"only {100 * covered:.0f} % of the cutout is observed"
+        else:
+            images.append(image_SS)
+            index.append(row)
+    image_NSS = np.stack(images) if images else np.zeros((0, size, size), np.float32)
+    return Cutouts(image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec)
+
+
+def _cut_each(
+    mosaic: FitsImage, position_deg_N2: np.ndarray, size: int, ratio: float
+) -> Iterator[tuple[int, np.ndarray | None, str]]:
+    known_N = np.isfinite(position_deg_N2).all(1)
+    pixel_N2 = np.full(position_deg_N2.shape, np.nan)
+    if known_N.any():
+        sky = SkyCoord(position_deg_N2[known_N], unit="deg")
+        pixel_N2[known_N] = np.stack(mosaic.wcs.world_to_pixel(sky), -1)
+    resampled = abs(ratio - 1) > 1e-6
+    for row, (x, y) in enumerate(pixel_N2):
+        if not (np.isfinite(x) and np.isfinite(y)):
+            yield row, None, "no position, or behind the projection"
+            continue
+        try:
+            if resampled:
+                yield row, _resample_cut(mosaic.image_HW, x, y, size, ratio), ""
+            else:
+                cut = Cutout2D(mosaic.image_HW, (x, y), size, mode="partial", fill_value=np.nan)
+                yield row, cut.data.astype(np.float32), ""
+        except NoOverlapError:
+            yield row, None, "outside the mosaic"
+
+
+def resample_image(image_HW: np.ndarray, ratio: float) -> np.ndarray:
+    """Return an image on pixels ``ratio`` times as large, about the same centre (see :func:`cut_mosaic`)."""
+    height, width = image_HW.shape
+    size = max(1, round(max(height, width) / ratio))
+    return _resample_cut(image_HW, (width - 1) / 2, (height - 1) / 2, size, ratio)
+
+
+def _resample_cut(image_HW: np.ndarray, x: float, y: float, size: int, ratio: float) -> np.ndarray:
+    """Interpolate size x size points ``ratio`` mosaic pixels apart, centred on (x, y)."""
+    sigma = 0.5 * np.sqrt(max(ratio**2 - 1, 0.0)) / np.sqrt(2 * np.log(2))
+    reach = int(np.ceil(size * ratio / 2 + 4 * sigma + 2))
+    cut = Cutout2D(image_HW, (x, y), 2 * reach + 1, mode="partial", fill_value=np.nan)
+    data = cut.data.astype(np.float64)
+    known = np.isfinite(data)
+    weight = known.astype(np.float64)
+    data = np.where(known, data, 0.0)
+    if sigma > 0:
+        data, weight = ndimage.gaussian_filter(data, sigma), ndimage.gaussian_filter(weight, sigma)
+    centre_x, centre_y = cut.to_cutout_position((x, y))
+    offset = (np.arange(size) - (size - 1) / 2) * ratio
+    points = np.meshgrid(centre_y + offset, centre_x + offset, indexing="ij")
+    value = ndimage.map_coordinates(data, points, order=1, cval=0.0)
+    share = ndimage.map_coordinates(weight, points, order=1, cval=0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(share > 0.5, value / share, np.nan).astype(np.float32)
