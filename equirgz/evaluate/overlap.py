@@ -17,6 +17,7 @@ from torch import Tensor
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.rotation import rotation_rows
 from equirgz.geometry.action import disk_mask, warp
+from equirgz.metrics.overlap import overlap_index
 
 
 def rotation_samples(
@@ -40,11 +41,12 @@ def overlap_rows(
     probability_ASNK: np.ndarray,
     target_N: np.ndarray,
     angles_deg: Sequence[float],
-    overlap: Callable[[np.ndarray], np.ndarray],
+    overlap: Callable[[np.ndarray], np.ndarray] = overlap_index,
 ) -> list[dict[str, Any]]:
     """Return the rows of :func:`rotation_rows` for the mean prediction, and ``rotation/overlap`` per angle.
 
-    ``overlap`` maps samples (S, N, K) to one index per source, 0 (classes apart) to 1.
+    ``overlap`` maps samples (S, N, K) to one index per source, 0 (classes apart) to 1; by default the
+    edge-corrected index of :mod:`equirgz.metrics.overlap`.
     """
     probability_ASNK = np.asarray(probability_ASNK, float)
     if probability_ASNK.ndim != 4 or probability_ASNK.shape[0] != len(angles_deg):
@@ -60,7 +62,7 @@ def overlap_rows(
 def plot_source_rotation(
     samples: dict[str, np.ndarray],
     angles_deg: Sequence[float],
-    overlap: Callable[[np.ndarray], np.ndarray],
+    overlap: Callable[[np.ndarray], np.ndarray] = overlap_index,
     *,
     class_names: Sequence[str],
     image_HW: np.ndarray | None = None,

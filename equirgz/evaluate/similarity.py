@@ -14,6 +14,7 @@ import pandas as pd
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.probe import normalise
 from equirgz.evaluate.table import EmbeddingTable
+from equirgz.metrics.retrieval import precision_at_k
 
 _CHUNK = 1024
 
@@ -72,7 +73,7 @@ def find_similar(table: EmbeddingTable, source_id: str, k: int = 8) -> pd.DataFr
     return pd.concat([found, table.extras.iloc[index_1k[0]].reset_index(drop=True)], axis=1)
 
 
-def precision_at_k(
+def retrieval_rows(
     feature_NF: np.ndarray,
     label_N: np.ndarray,
     ks: Sequence[int] = (1, 5, 10),
@@ -98,14 +99,14 @@ def precision_at_k(
     gallery_MF, gallery_label_M = np.asarray(gallery_MF)[known_M], gallery_label_M[known_M]
     size = len(gallery_label_M) - own
     if len(label_N) == 0 or max(ks) > size or min(ks) < 1:
-        raise InputError(explain("precision_at_k: k", expected=f"from 1 to {size} labelled sources", got=tuple(ks)))
+        raise InputError(explain("retrieval_rows: k", expected=f"from 1 to {size} labelled sources", got=tuple(ks)))
     index_Nk, _ = search(query_NF, gallery_MF, max(ks), leave_out_Q=np.arange(len(label_N)) if own else None)
     hit_Nk = gallery_label_M[index_Nk] == label_N[:, None]
     same_N = (gallery_label_M[None, :] == label_N[:, None]).sum(1) - own
     common = {"unit": "1", "direction": "higher", "n": len(label_N)}
     rows = []
     for k in ks:
-        rows.append({"metric": f"retrieval/precision_at_{k}", "value": float(hit_Nk[:, :k].mean()), **common})
+        rows.append({"metric": f"retrieval/precision_at_{k}", "value": precision_at_k(hit_Nk, k), **common})
         chance = {"metric": f"retrieval/precision_at_{k}_chance", "value": float((same_N / size).mean()), **common}
         rows.append({**chance, "direction": "none"})
     return rows

@@ -8,6 +8,7 @@ import torch
 
 from equirgz.errors import InputError
 from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples
+from equirgz.metrics.overlap import overlap_index
 
 
 def _overlap(probability_SNK: np.ndarray) -> np.ndarray:
@@ -31,6 +32,8 @@ def test_samples_follow_the_turned_image_and_rows_hold_their_means() -> None:
     rows = {(r["metric"], r["angle_deg"]): r["value"] for r in overlap_rows(p, np.array([1, 0]), (0, 90), _overlap)}
     assert rows["rotation/overlap", 0.0] == pytest.approx(0.25)  # one of two samples of one of two sources
     assert rows["rotation/error", 0.0] == 0 and rows["rotation/error", 90.0] == 100
+    default = [r["value"] for r in overlap_rows(p, np.array([1, 0]), (0, 90)) if r["metric"] == "rotation/overlap"]
+    assert default == pytest.approx([overlap_index(samples).mean() for samples in p])
     with pytest.raises(InputError, match="S, N, K"):
         overlap_rows(p[0], np.array([1, 0]), (0, 90), _overlap)
 

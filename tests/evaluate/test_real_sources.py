@@ -12,7 +12,7 @@ from equirgz.augment import create_augmentation
 from equirgz.config import DataConfig
 from equirgz.data import ImageSet, load_data
 from equirgz.evaluate.representation import correlate_with_size
-from equirgz.evaluate.similarity import precision_at_k, search
+from equirgz.evaluate.similarity import retrieval_rows, search
 from equirgz.geometry.action import warp
 
 
@@ -49,7 +49,7 @@ def test_radial_profiles_carry_the_catalogued_size_and_shuffled_sizes_do_not(sou
 
 def test_profiles_tell_fri_from_frii_better_than_chance(sources: ImageSet) -> None:
     """FRI are bright in the middle, FRII at the edge."""
-    precision, chance = precision_at_k(_radial_profile(np.asarray(sources.x_NCHW)), sources.label_N, (5,))
+    precision, chance = retrieval_rows(_radial_profile(np.asarray(sources.x_NCHW)), sources.label_N, (5,))
     assert precision["value"] > chance["value"] + 0.15
 
 

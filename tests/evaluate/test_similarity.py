@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.evaluate.similarity import find_similar, plot_query_panel, precision_at_k, search
+from equirgz.evaluate.similarity import find_similar, plot_query_panel, retrieval_rows, search
 from equirgz.evaluate.table import EmbeddingTable
 
 RNG = np.random.default_rng(0)
@@ -56,7 +56,7 @@ def test_a_source_is_looked_up_by_name() -> None:
 def test_precision_at_k_by_counting() -> None:
     label = LABEL.copy()
     label[::7] = -1
-    rows = {r["metric"]: r for r in precision_at_k(GALLERY, label, (1, 4))}
+    rows = {r["metric"]: r for r in retrieval_rows(GALLERY, label, (1, 4))}
     known = np.flatnonzero(label >= 0)
     hits = []
     for q in known:
@@ -71,10 +71,10 @@ def test_precision_at_k_by_counting() -> None:
 def test_precision_is_one_for_separate_classes_and_chance_for_noise() -> None:
     label = np.repeat([0, 1], 200)
     apart = np.eye(2)[label] + 0.1 * RNG.normal(size=(400, 2))
-    assert precision_at_k(apart, label, (10,))[0]["value"] > 0.99
-    noise = precision_at_k(RNG.normal(size=(400, 5)), label, (10,))
+    assert retrieval_rows(apart, label, (10,))[0]["value"] > 0.99
+    noise = retrieval_rows(RNG.normal(size=(400, 5)), label, (10,))
     assert abs(noise[0]["value"] - noise[1]["value"]) < 0.05
-    other = precision_at_k(apart[:50], label[:50], (3,), gallery_MF=apart, gallery_label_M=label)
+    other = retrieval_rows(apart[:50], label[:50], (3,), gallery_MF=apart, gallery_label_M=label)
     assert other[0]["value"] > 0.99 and other[0]["n"] == 50
 
 
@@ -86,9 +86,9 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="k >= 1"):
         search(QUERY, GALLERY, 0)
     with pytest.raises(InputError, match="from 1 to 49"):
-        precision_at_k(GALLERY, LABEL, (50,))
+        retrieval_rows(GALLERY, LABEL, (50,))
     with pytest.raises(InputError, match="labelled"):
-        precision_at_k(GALLERY, np.full(50, -1), (1,))
+        retrieval_rows(GALLERY, np.full(50, -1), (1,))
     with pytest.raises(InputError, match="2 queries"):
         plot_query_panel(np.zeros((1, 5, 5)), np.zeros((2, 3, 5, 5)), np.zeros((2, 3)))
 
