@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-_CHUNK_BYTES = 2**20  # of the maps worked on together; a quarter to two MB measured alike
+_CHUNK_BYTES = 2**19  # of the maps worked on together; a quarter to one MB measured alike
 
 
 def sliding_max2d(x_BCHW: Tensor, window: int, padding: int = 0) -> Tensor:
@@ -107,17 +107,20 @@ class _SlidingMax(torch.autograd.Function):
         height, width = (size + 2 * padding for size in x.shape[-2:])
         grad_x = x.new_empty(x_MHW.shape)
         size = _chunk(x_MHW)
-        wide, back_rows, back = (x.new_zeros(size, height, width) for _ in range(3))
+        wide, rows, back_rows = (x.new_zeros(size, height, width) for _ in range(3))
+        back = x.new_empty(size, height, width) if padding else None
         splits = (tensor.split(size) for tensor in (x_MHW, grad_MHW, grad_x))
         for some, some_grad, target in zip(*splits, strict=True):
-            flat = _flat(some, padding)
-            # The last rows and columns, where no window starts, stay zero.
-            wide[: len(some), : grad_MHW.shape[1], : grad_MHW.shape[2]].copy_(some_grad)
-            rows = _running_max(flat, window, 1)
-            rows = torch.cat([rows, rows.new_zeros(window - 1)])
-            wide_rows, wide_flat = (buffer[: len(some)].view(-1) for buffer in (back_rows, back))
-            _spread_back(rows, wide[: len(some)].view(-1), window, width, wide_rows)
-            _spread_back(flat, wide_rows, window, 1, wide_flat)
-            inside = slice(padding, padding + x.shape[-2]), slice(padding, padding + x.shape[-1])
-            target.copy_(back[: len(some), inside[0], inside[1]])
+            count, flat = len(some), _flat(some, padding)
+            # The last rows and columns, where no window starts, stay zero in ``wide``: nothing comes back from them.
+            wide[:count, : grad_MHW.shape[1], : grad_MHW.shape[2]].copy_(some_grad)
+            rows_flat, back_flat = rows[:count].view(-1), back_rows[:count].view(-1)
+            _running_max(flat, window, 1, rows_flat[: len(flat) - window + 1])
+            _spread_back(rows_flat, wide[:count].view(-1), window, width, back_flat)
+            if back is None:
+                _spread_back(flat, back_flat, window, 1, target.view(-1))
+            else:
+                _spread_back(flat, back_flat, window, 1, back[:count].view(-1))
+                inside = slice(padding, padding + x.shape[-2]), slice(padding, padding + x.shape[-1])
+                target.copy_(back[:count, inside[0], inside[1]])
         return grad_x.view(x.shape), None, None
