@@ -1,0 +1,126 @@
+"""The SLURM engine on a real cluster of one node (see slurm_cluster), under the troubles of real ones."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from slurm_cluster import Cluster, unpack_slurm
+
+from equirgz.errors import InputError
+from equirgz.grid.collect import collect
+from equirgz.grid.engine import drain_seconds
+from equirgz.grid.engine_config import make_engine_config
+from equirgz.grid.folder import ResultsFolder
+from equirgz.grid.plan import make_grid
+from equirgz.grid.runner import run_grid
+from equirgz.grid.status import list_running
+
+UNPACKED = Path(__file__).parents[2] / ".slurm"
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    try:
+        root = unpack_slurm(UNPACKED)
+    except (OSError, subprocess.SubprocessError) as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no SLURM: Debian's packages could not be unpacked ({error})")
+    with Cluster(root) as running:
+        yield running
+
+
+@pytest.fixture
+def on_cluster(cluster, monkeypatch):
+    for key, value in cluster.environment.items():
+        if os.environ.get(key) != value and key not in ("PYTHONPATH", "PYTEST_CURRENT_TEST"):
+            monkeypatch.setenv(key, value)
+    return cluster
+
+
+def profile(path: Path, **options) -> str:
+    lines = {"name": "slurm", "address": "127.0.0.1", "partition": "debug", "walltime": "00:10:00", **options}
+    path.write_text("".join(f"{key}: {value!r}\n" for key, value in lines.items()))
+    return str(path)
+
+
+def await_(condition, seconds=150):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.1)
+
+
+def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted_controller(
+    on_cluster, document, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("FAKE_SECONDS", "1.0")
+    document["axes"] = {"seed": list(range(16))}
+    grid, out, events = make_grid(document), tmp_path / "out", []
+    engine = make_engine_config(profile(tmp_path / "slurm.yaml", jobs=2, attempts=5))
+    summaries: list = []
+
+    def work() -> None:
+        summaries.append(
+            run_grid(grid, out, engine=engine, cell="fake_cells:slow", report=lambda *event: events.append(event))
+        )
+
+    def done() -> int:
+        return len(list((out / "cells").glob("*.json")))
+
+    harness = threading.Thread(target=work)
+    harness.start()
+    await_(lambda: done() >= 2)
+    os.kill(next(iter(list_running(ResultsFolder(out)).values()))["pid"], signal.SIGKILL)
+    await_(lambda: done() >= 5)
+    (job,) = on_cluster.jobs()
+    on_cluster.command("scancel", job)
+    await_(lambda: [other for other in on_cluster.jobs() if other != job])
+    on_cluster.stop_controller()
+    time.sleep(1)
+    on_cluster.start_controller()
+    harness.join(200)
+    assert not harness.is_alive() and summaries[0].complete
+    assert [event for event, _ in events].count("retry") >= 2
+    rows = pd.read_csv(collect(out))
+    assert sorted(rows.seed.unique()) == list(range(16))
+    assert not rows.duplicated(["run_key", "metric", "angle_deg"]).any()
+    assert len([event for event, _ in events if event == "done"]) == 16
+    await_(lambda: not on_cluster.jobs(), 60)  # nothing stays behind on the cluster
+
+
+def test_a_cluster_that_refuses_the_job_is_one_clear_line(on_cluster, document, tmp_path):
+    engine = make_engine_config(profile(tmp_path / "slurm.yaml", partition="no_such_partition"))
+    with pytest.raises(InputError, match="--engine slurm: no worker could be started.*[Ii]nvalid partition"):
+        run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant")
+    assert not list((tmp_path / "out").glob("cells/*"))  # nothing was recorded as failed: a mended call runs it all
+
+
+def test_no_slurm_on_this_host_is_one_clear_line(document, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(InputError, match="expected the command sbatch on this host"):
+        run_grid(make_grid(document), tmp_path / "out", engine=make_engine_config("slurm"), cell="fake_cells:instant")
+
+
+def test_options_come_from_a_file_and_are_overridden(tmp_path):
+    path = profile(tmp_path / "slurm.yaml", gpus=2, cells_per_gpu=3)
+    config = make_engine_config(path, partition="gpu")
+    assert (config.name, config.partition, config.workers) == ("slurm", "gpu", 6)
+    assert config.accelerators == ["0", "0", "0", "1", "1", "1"]
+    with pytest.raises(InputError, match="slurm.yaml: unknown key 'partitoin'; did you mean 'partition'"):
+        make_engine_config(profile(tmp_path / "slurm.yaml", partitoin="gpu"))
+    with pytest.raises(InputError, match="walltime"):
+        make_engine_config("slurm", walltime="4 hours")
+
+
+def test_jobs_take_no_run_that_would_outlast_them():
+    assert drain_seconds(make_engine_config("slurm", walltime="1-00:00:30", time_limit_s=30.0)) == 86400 - 60
+    with pytest.raises(InputError, match="raise --walltime"):
+        drain_seconds(make_engine_config("slurm", walltime="00:10:00", time_limit_s=600.0))
