@@ -158,9 +158,8 @@ class RelativeAttention(nn.Module):
             f"{self.group} x {tokens // self.group.order} positions of a {self.map_size} x {self.map_size} map"
             f"{'' if self.window is None else f', window {self.window}'})"
         )
-        raise InputError(
-            explain("attention memory per image", expected=f"at most {budget_mib:g} MiB", got=got, mend=mend)
-        )
+        expected = f"at most {budget_mib:g} MiB"
+        raise InputError(explain("attention memory per image", expected=expected, got=got, mend=mend))
 
     def _offset_index(self, row_P: np.ndarray, column_P: np.ndarray) -> np.ndarray:
         """Index into :meth:`_offsets` of q - p, for query p (rows) and key q (columns)."""
@@ -251,8 +250,8 @@ class RelativeAttention(nn.Module):
         else:
             queries = self.pixel_P.shape[0]
             given_BM = weights.mean((1, 2)).sum(2).flatten(1) / queries
-            received_BP = given_BM.new_zeros(given_BM.shape[0], queries)
-            received_BP = received_BP.index_add(1, self.neighbour_PO.flatten(), given_BM)
+            none_BP = given_BM.new_zeros(given_BM.shape[0], queries)
+            received_BP = none_BP.index_add(1, self.neighbour_PO.flatten(), given_BM)
         return self._on_map(received_BP[:, None])
 
     @property
@@ -260,9 +259,8 @@ class RelativeAttention(nn.Module):
         """Multiply-adds of the two products and activation bytes of scores and weights, per image."""
         keys = self.pixel_P.shape[0] if self.window is None else self.neighbour_PO.shape[1]
         pairs = self.pixel_P.shape[0] * keys * self.group.order**2
-        kept = estimate_attention_bytes(
-            self.group, self.map_size, self.fields, self.heads, self.window, self.disk
-        )
+        shape = (self.group, self.map_size, self.fields, self.heads)
+        kept = estimate_attention_bytes(*shape, self.window, self.disk)
         return {"multiply_adds": 2 * self.fields * pairs, "activation_bytes": kept}
 
     def extra_repr(self) -> str:
@@ -275,9 +273,8 @@ class RelativeAttention(nn.Module):
 class GroupSelfAttention(nn.Module):
     """Multi-head self-attention of ``fields`` regular fields on a ``map_size`` x ``map_size`` map.
 
-    Law: y(g . f) = g . y(f), exact for lattice elements. Queries, keys, values and the output are 1x1 group
-    convolutions; the options are those of :class:`RelativeAttention`. For C1 this is ordinary
-    multi-head self-attention with a relative positional bias.
+    Law: y(g . f) = g . y(f), exact for lattice elements. Queries, keys, values and output are 1x1 group
+    convolutions; options as in :class:`RelativeAttention`. For C1 this is ordinary self-attention.
     Shape: (B, fields * |G|, S, S) -> the same.
     """
 
