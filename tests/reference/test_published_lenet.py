@@ -32,10 +32,13 @@ class LeNet(nn.Module):
         self.relu_2 = library.ReLU(kind_2, inplace=True)
         self.pool_2 = pool(kind_2, kernel_size=2)
         self.group_pool = library.GroupPooling(kind_2)
-        side = ((image_size - 3) // 2 - 3) // 2 + (1 if ((image_size - 3) // 2 - 3) % 2 else 0)
+        side = image_size
+        for _ in range(2):
+            side = (side - 4) // 2 + 1
         self.head = nn.Sequential(nn.Linear(16 * side**2, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU())
         self.drop = nn.Dropout(0.5)
         self.last = nn.Linear(84, 2)
+        self.to(torch.get_default_dtype())  # layers of one process share their basis, in the dtype of the last cast
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         x = self.wrap(x_BCHW, self.kind_in)

@@ -140,6 +140,8 @@ def _build_trivial_conv(layer: TrivialConv2d, engine: Engine, stack: FieldStack 
 
 
 def _make_r2conv(layer: nn.Module, engine: Engine, source: FieldStack, target: FieldStack) -> Built:
+    """Build an R2Conv with a basis of its own: the libraries let all equal layers of a process share
+    one, so that casting one layer to float64 would break the others."""
     conv = engine.nn.R2Conv(
         engine.field_type(source),
         engine.field_type(target),
@@ -149,6 +151,8 @@ def _make_r2conv(layer: nn.Module, engine: Engine, source: FieldStack, target: F
         bias=layer.bias is not None,
         initialize=False,
     )
+    for name, child in list(conv.named_children()):
+        conv._modules[name] = copy.deepcopy(child)
     return conv, target
 
 

@@ -164,6 +164,9 @@ def _from_inner_norm(module: nn.Module, source: FieldStack, engine: Engine) -> n
     inner = next(m for m in module.modules() if isinstance(m, nn.BatchNorm3d))
     options = (inner.eps, inner.momentum, inner.affine, inner.track_running_stats)
     plain = nn.BatchNorm2d(source.fields, *options)
+    tensors = [t for t in inner.state_dict().values() if t.is_floating_point()]
+    if tensors:
+        plain.to(device=tensors[0].device, dtype=tensors[0].dtype)
     plain.load_state_dict(inner.state_dict())
     if not source.regular or source.group.order == 1:
         return plain
