@@ -9,8 +9,7 @@ Nanoseconds of a forward and backward pass of one image on one core,
 with Q output pixels, K basis functions, N rotations, I' and O' the fields times flips: the four
 terms are the mixing, the basis maps, their shifted copies and the way back. Fitted by non-negative
 least squares of relative errors to 21 layers (C4 ... C16, D4 ... D16, 2 to 32 fields, kernels 3, 5,
-7, maps of 9 to 36 pixels; float32, AVX-512, torch 2.13), where its error of the ratio dense /
-fourier has a median of 8 %. ``python -m benchmarks.speed --fit`` measures such layers anew.
+7, maps of 9 to 36 pixels; float32, AVX-512, torch 2.13). A wrong choice costs time, never digits.
 
 The choice depends on the layer and the map size alone, never on timings, batch or thread count, so
 that runs repeat exactly; it changes a result by rounding only.
