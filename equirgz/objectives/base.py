@@ -110,7 +110,11 @@ class Objective(nn.Module):
         """Raise InputError unless the training labels can be learnt from: classes 0..K-1, at least two."""
         if label_N.ndim != 1 or label_N.is_floating_point():
             raise InputError(
-                explain("labels", expected="one integer class per image", got=f"{label_N.dtype} {tuple(label_N.shape)}")
+                explain(
+                    "labels",
+                    expected="one integer class per image",
+                    got=f"{label_N.dtype} {tuple(label_N.shape)}",
+                )
             )
         found = sorted(set(label_N.tolist()))
         if found[0] < 0 or found[-1] >= self.n_classes:
@@ -124,7 +128,12 @@ class Objective(nn.Module):
             )
         if len(found) < 2:
             raise InputError(
-                explain("labels", expected="at least two classes", got=f"class {found[0]} alone", mend="label more")
+                explain(
+                    "labels",
+                    expected="at least two classes",
+                    got=f"class {found[0]} alone",
+                    mend="label more",
+                )
             )
 
     def logits(self, x_BCHW: Tensor) -> Tensor:

@@ -110,7 +110,12 @@ class FixedWeight(DomainAdaptation):
     """Abstract: ``CE + weight * distance``."""
 
     def __init__(
-        self, backbone: nn.Module, n_classes: int, weight: float = 1.0, latent: int = 256, warmup_share: float = 0.1
+        self,
+        backbone: nn.Module,
+        n_classes: int,
+        weight: float = 1.0,
+        latent: int = 256,
+        warmup_share: float = 0.1,
     ) -> None:
         super().__init__(backbone, n_classes, latent, warmup_share)
         self.weight = weight

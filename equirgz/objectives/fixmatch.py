@@ -111,7 +111,9 @@ class FixMatch(Objective):
             update_ema(self.ema_classifier, self.classifier, momentum)
 
 
-def measure_impurity(probability_BK: Tensor, mask_B: Tensor, hidden_label_B: Tensor | None) -> dict[str, Tensor]:
+def measure_impurity(
+    probability_BK: Tensor, mask_B: Tensor, hidden_label_B: Tensor | None
+) -> dict[str, Tensor]:
     """Return ``impurity``: wrong guesses among those that count, where the labels happen to be known."""
     if hidden_label_B is None:
         return {}

@@ -51,7 +51,9 @@ class Hybrid(Byol):
         super().__init__(backbone, n_classes, hidden, projection, base_momentum)
         if questions is not None and (not questions or min(questions) < 2 or questions[0] != n_classes):
             raise InputError(
-                explain("questions", expected=f"numbers of answers >= 2, the first {n_classes}", got=questions)
+                explain(
+                    "questions", expected=f"numbers of answers >= 2, the first {n_classes}", got=questions
+                )
             )
         self.weight, self.balance = weight, check_choice("balance", balance, ("fixed", "matched"))
         self.questions = None if questions is None else tuple(questions)

@@ -69,7 +69,9 @@ class Ivon(WeightPosterior):
         """Return the optimiser that moves means and curvatures."""
         decay = max(group["weight_decay"] for group in groups)
         if decay <= 0:
-            raise InputError(explain("optimizer.weight_decay of ivon", expected="a positive number", got=decay))
+            raise InputError(
+                explain("optimizer.weight_decay of ivon", expected="a positive number", got=decay)
+            )
         self.decay.fill_(decay)
         return IvonOptimizer(self, groups, lr)
 

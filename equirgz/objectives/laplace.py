@@ -31,14 +31,22 @@ class LastLayerLaplace(Supervised):
     n_predictive_samples = 32
 
     def __init__(
-        self, backbone: nn.Module, n_classes: int, precision: float | None = None, label_smoothing: float = 0.0
+        self,
+        backbone: nn.Module,
+        n_classes: int,
+        precision: float | None = None,
+        label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(backbone, n_classes, label_smoothing)
         n_weights = n_classes * (backbone.num_features + 1)
         if n_weights > MAX_WEIGHTS:
             raise InputError(
-                explain("laplace", expected=f"at most {MAX_WEIGHTS} classifier weights", got=n_weights,
-                        mend="use fewer features or classes")
+                explain(
+                    "laplace",
+                    expected=f"at most {MAX_WEIGHTS} classifier weights",
+                    got=n_weights,
+                    mend="use fewer features or classes",
+                )
             )
         if precision is not None and precision <= 0:
             raise InputError(explain("precision", expected="a positive number", got=precision))

@@ -57,8 +57,11 @@ def prune(objective: WeightPosterior, score: Score, share: float, names: str = "
     chosen = [name for name in score if fnmatch.fnmatch(name, names)]
     if not 0 <= share <= 1 or not chosen:
         raise InputError(
-            explain("prune", expected=f"a share in [0, 1] and a pattern of {list(score)[:4]}...",
-                    got=f"share {share}, pattern {names!r}")
+            explain(
+                "prune",
+                expected=f"a share in [0, 1] and a pattern of {list(score)[:4]}...",
+                got=f"share {share}, pattern {names!r}",
+            )
         )
     pruned = copy.deepcopy(objective)
     flat = torch.cat([score[name].flatten() for name in chosen])

@@ -26,10 +26,17 @@ def fit_temperature(logits_NK: Tensor, label_N: Tensor) -> float:
     """
     logits_NK, label_N = logits_NK.detach().double(), label_N.long()
     if logits_NK.ndim != 2 or label_N.shape != logits_NK.shape[:1] or len(label_N) == 0:
-        raise InputError(explain("temperature", expected="logits (N, K) and N labels",
-                                 got=f"{tuple(logits_NK.shape)} and {tuple(label_N.shape)}"))
+        raise InputError(
+            explain(
+                "temperature",
+                expected="logits (N, K) and N labels",
+                got=f"{tuple(logits_NK.shape)} and {tuple(label_N.shape)}",
+            )
+        )
     if not bool(torch.isfinite(logits_NK).all()):
-        raise NumericalError("temperature: expected finite logits, got NaN or infinity; did the training diverge?")
+        raise NumericalError(
+            "temperature: expected finite logits, got NaN or infinity; did the training diverge?"
+        )
     own_N = logits_NK.gather(1, label_N[:, None])[:, 0]
 
     def slope(inverse: float) -> float:

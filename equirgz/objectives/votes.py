@@ -53,7 +53,11 @@ def check_votes(votes_NA: Tensor, questions: Sequence[int]) -> None:
     """Raise InputError unless votes are counts (NaN: missing) and every question was voted on."""
     if votes_NA.ndim != 2 or votes_NA.shape[1] != sum(questions):
         raise InputError(
-            explain("votes", expected=f"one column for each of {sum(questions)} answers", got=tuple(votes_NA.shape))
+            explain(
+                "votes",
+                expected=f"one column for each of {sum(questions)} answers",
+                got=tuple(votes_NA.shape),
+            )
         )
     k_NA = torch.nan_to_num(votes_NA.double())
     if bool((k_NA < 0).any()) or bool((k_NA != k_NA.round()).any()):

@@ -77,7 +77,9 @@ def has_batch_norm(module: torch.nn.Module) -> bool:
 class BatchMaker:
     """Draws sources and makes the views of every batch, on the device of the images."""
 
-    def __init__(self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1):
+    def __init__(
+        self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1
+    ):
         self.images = images
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)

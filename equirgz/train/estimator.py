@@ -97,7 +97,10 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         seed = int(check_random_state(self.random_state).randint(2**31))
         backbone = self._make_backbone(x_NCHW, seed)
         self.objective_ = create_objective(
-            self.objective, backbone, len(self.classes_), derive_seed(seed, "init", "heads"),
+            self.objective,
+            backbone,
+            len(self.classes_),
+            derive_seed(seed, "init", "heads"),
             **(self.objective_params or {}),
         )
         config = TrainConfig(

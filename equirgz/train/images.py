@@ -89,7 +89,9 @@ def _as_images(name: str, value: Any) -> Tensor | None:
 
 
 def _as_labels(value: Any) -> Tensor | None:
-    return None if value is None else torch.as_tensor(np.asarray(value) if not torch.is_tensor(value) else value)
+    return (
+        None if value is None else torch.as_tensor(np.asarray(value) if not torch.is_tensor(value) else value)
+    )
 
 
 def check_training_set(objective: Objective, images: TrainImages) -> None:

@@ -45,7 +45,9 @@ def make_parameter_groups(objective: Objective, config: OptimizerConfig) -> list
                 key = (key[0], False)
             groups.setdefault(key, []).append(parameter)
     if not groups:
-        raise InputError("optimiser: expected trainable parameters, got none; unfreeze the backbone or a head")
+        raise InputError(
+            "optimiser: expected trainable parameters, got none; unfreeze the backbone or a head"
+        )
     return [
         {"params": parameters, "lr_scale": scale, "weight_decay": config.weight_decay if decays else 0.0}
         for (scale, decays), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)

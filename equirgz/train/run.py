@@ -61,9 +61,13 @@ class TrainingRun:
         self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)
         objective.train()
         self.parts = fabric.world_size * accumulate
-        self.images = images.to(fabric.device, torch.float64 if config.precision == "64-true" else torch.float32)
+        self.images = images.to(
+            fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
+        )
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts)
-        self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
+        self.module, self.optimizer = fabric.setup(
+            _Step(objective), make_optimizer(objective, config.optimizer)
+        )
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.step = 0
         self.best: dict[str, Any] | None = None
@@ -193,7 +197,9 @@ def _fingerprint(
     objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int
 ) -> str:
     """Hash what determines a training, apart from the values of the initial weights."""
-    options = {k: v for k, v in vars(objective).items() if isinstance(v, (int, float, str)) and k != "training"}
+    options = {
+        k: v for k, v in vars(objective).items() if isinstance(v, (int, float, str)) and k != "training"
+    }
     return content_hash(
         {
             "config": config.model_dump(mode="json"),

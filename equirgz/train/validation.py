@@ -25,7 +25,11 @@ def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256, n_s
     with torch.no_grad():
         for x_BCHW in x_NCHW.split(batch_size):
             x_BCHW = x_BCHW.to(device=parameter.device, dtype=parameter.dtype)
-            logits = objective.logits(x_BCHW)[None] if n_samples == 1 else objective.sample_logits(x_BCHW, n_samples)
+            logits = (
+                objective.logits(x_BCHW)[None]
+                if n_samples == 1
+                else objective.sample_logits(x_BCHW, n_samples)
+            )
             log_p_SBK = logits.double().log_softmax(-1)
             parts.append((log_p_SBK.logsumexp(0) - math.log(len(log_p_SBK))).cpu())
     objective.train(was_training)
@@ -64,8 +68,12 @@ def make_knn_probe(
         objective.eval()
         h_bank, h_held = (
             F.normalize(
-                torch.cat([objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)])
-            ).double().cpu()
+                torch.cat(
+                    [objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)]
+                )
+            )
+            .double()
+            .cpu()
             for part in (bank, held)
         )
         objective.train(was_training)

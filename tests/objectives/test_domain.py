@@ -27,7 +27,9 @@ def make_batch() -> Batch:
 
 
 def slow_parts(objective, batch):
-    latent = objective.to_latent(objective.backbone(torch.cat([batch.view["labelled"], batch.view["target"]])))
+    latent = objective.to_latent(
+        objective.backbone(torch.cat([batch.view["labelled"], batch.view["target"]]))
+    )
     return F.cross_entropy(objective.classifier(latent[:8]), batch.label_B), latent[:8], latent[8:]
 
 
@@ -61,10 +63,13 @@ def test_sidda_weights_learn_and_keep_their_bounds():
     assert objective.no_weight_decay == {"eta_supervised", "eta_alignment"}
 
 
-@pytest.mark.parametrize("name, distance", [
-    ("sinkhorn", lambda x, y: compute_sinkhorn_divergence(x, y, compute_dynamic_blur(x, y))),
-    ("mmd", compute_mmd),
-])
+@pytest.mark.parametrize(
+    "name, distance",
+    [
+        ("sinkhorn", lambda x, y: compute_sinkhorn_divergence(x, y, compute_dynamic_blur(x, y))),
+        ("mmd", compute_mmd),
+    ],
+)
 def test_fixed_weights(name, distance):
     objective, batch = make(name, warmup_share=0.0, weight=3.0), make_batch()
     with torch.no_grad():
@@ -77,7 +82,9 @@ def test_fixed_weights(name, distance):
 def test_warmup_sees_the_source_alone(name):
     objective, batch = make(name, warmup_share=0.5), make_batch()
     loss, _ = objective.training_step(batch, 4, 10)
-    other = Batch({**batch.view, "target": torch.full_like(batch.view["target"], float("nan"))}, batch.label_B)
+    other = Batch(
+        {**batch.view, "target": torch.full_like(batch.view["target"], float("nan"))}, batch.label_B
+    )
     again, _ = objective.training_step(other, 4, 10)
     assert torch.equal(loss, again)
     assert not torch.isfinite(objective.training_step(other, 5, 10)[0])

@@ -33,7 +33,7 @@ def test_fisher_is_the_mean_squared_gradient(objective):
     for i in range(4):
         objective.zero_grad()
         F.cross_entropy(objective.logits(x[i : i + 1]), y[i : i + 1]).backward()
-        slow += objective.classifier.weight.grad ** 2 / 4
+        slow += objective.classifier.weight.grad**2 / 4
     assert torch.allclose(fisher, slow)
 
 

@@ -23,6 +23,7 @@ MEAN, STD = torch.tensor([0.0, 0.3, -2.0]).double(), torch.tensor([0.1, 0.5, 0.0
 def integral_kl(prior_log_density) -> float:
     total = 0.0
     for m, s in zip(MEAN.tolist(), STD.tolist(), strict=True):
+
         def integrand(w, m=m, s=s):
             return norm.pdf(w, m, s) * (norm.logpdf(w, m, s) - prior_log_density(w))
 
@@ -33,8 +34,12 @@ def integral_kl(prior_log_density) -> float:
 def test_gaussian_kl():
     expected = kl_divergence(Normal(MEAN, STD), Normal(0.0, 0.7)).sum()
     assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(float(expected))
-    assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(integral_kl(lambda w: norm.logpdf(w, 0, 0.7)))
-    assert float(compute_gaussian_kl(torch.zeros(4), torch.full((4,), 0.2), 0.2)) == pytest.approx(0, abs=1e-6)
+    assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(
+        integral_kl(lambda w: norm.logpdf(w, 0, 0.7))
+    )
+    assert float(compute_gaussian_kl(torch.zeros(4), torch.full((4,), 0.2), 0.2)) == pytest.approx(
+        0, abs=1e-6
+    )
 
 
 def test_laplace_kl():
@@ -114,8 +119,10 @@ def test_local_reparametrisation_has_the_law_of_weight_noise():
         with objective._noisy_outputs():
             local = torch.stack([objective.classifier(h) for _ in range(4000)])
         by_weight = torch.stack(
-            [torch.nn.functional.linear(h, w["classifier.weight"], w["classifier.bias"])
-             for w in (objective.draw_weights() for _ in range(4000))]
+            [
+                torch.nn.functional.linear(h, w["classifier.weight"], w["classifier.bias"])
+                for w in (objective.draw_weights() for _ in range(4000))
+            ]
         )
     assert torch.allclose(local.mean(0), by_weight.mean(0), atol=0.05)
     assert torch.allclose(local.std(0), by_weight.std(0), rtol=0.1)

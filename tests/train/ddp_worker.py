@@ -33,7 +33,9 @@ def run(fabric=None) -> dict[str, list[float]]:
     curves = {}
     for name in (*NAMES, "simclr", "vicreg"):
         objective = make_contrastive(name) if name in ("simclr", "vicreg") else make(name)
-        rows = train(objective, TrainImages(x_NCHW, y_N, u_MCHW), CONFIG, seed=0, fabric=fabric, log_every=1).rows
+        rows = train(
+            objective, TrainImages(x_NCHW, y_N, u_MCHW), CONFIG, seed=0, fabric=fabric, log_every=1
+        ).rows
         curves[name] = [row["loss"] for row in rows]
     return curves
 

@@ -67,7 +67,10 @@ def test_two_views_are_of_the_same_sources_but_differ():
 def test_parts_of_a_batch_cover_it():
     x_NCHW, y_N = make_task(8)
     maker = BatchMaker(
-        create_objective("supervised", make_backbone(), 2), TrainImages(x_NCHW, y_N), TrainConfig(batch_size=8), 0
+        create_objective("supervised", make_backbone(), 2),
+        TrainImages(x_NCHW, y_N),
+        TrainConfig(batch_size=8),
+        0,
     )
     batch = maker.next()
     parts = [split_batch(batch, i, 4) for i in range(4)]

@@ -20,12 +20,18 @@ from tests.train.toy import make_backbone, make_task
 NAMES = list_objectives()
 # Parameters that must get no gradient from the loss, by the start of their names.
 UNTRAINED = {"byol": ("target_",), "hybrid": ("target_",), "fixmatch": ("ema_",)}
-SMALL = {"byol": {"hidden": 16, "projection": 8}, "simclr": {"hidden": 16, "projection": 8},
-         "vicreg": {"hidden": 16, "projection": 8}, "hybrid": {"hidden": 16, "projection": 8}}
+SMALL = {
+    "byol": {"hidden": 16, "projection": 8},
+    "simclr": {"hidden": 16, "projection": 8},
+    "vicreg": {"hidden": 16, "projection": 8},
+    "hybrid": {"hidden": 16, "projection": 8},
+}
 
 
 def make(name: str, backbone=None):
-    return create_objective(name, backbone or make_backbone(dropout=0.1), 2, init_seed=1, **SMALL.get(name, {}))
+    return create_objective(
+        name, backbone or make_backbone(dropout=0.1), 2, init_seed=1, **SMALL.get(name, {})
+    )
 
 
 def make_images(hidden: bool = True) -> TrainImages:
@@ -40,7 +46,7 @@ def config(name: str, steps: int) -> TrainConfig:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_loss_decreases(name):
+def test_learns_a_tiny_task(name):
     objective = make(name, make_backbone())
     settings = config(name, 60).model_copy(update={"augmentation": "none"})
     rows = train(objective, make_images(), settings, seed=0, log_every=1).rows
@@ -49,17 +55,10 @@ def test_loss_decreases(name):
     first = sum(row[part] for row in rows[:5]) / 5
     last = sum(row[part] for row in rows[-5:]) / 5
     assert last < 0.8 * first
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_classifies_unseen_sources(name):
-    objective = make(name, make_backbone())
     if not objective.needs_labels:
         with pytest.raises(InputError, match="no classifier"):
             objective.logits(torch.zeros(2, 1, 9, 9))
         return
-    settings = config(name, 80).model_copy(update={"augmentation": "none"})
-    train(objective, make_images(), settings, seed=0)
     assert make_validation(*make_task(24, seed=9))(objective)["error"] <= 0.1
     x, _ = make_task(3)
     samples = objective.sample_logits(x, 4, torch.Generator().manual_seed(0))

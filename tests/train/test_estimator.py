@@ -16,7 +16,14 @@ from equirgz.errors import InputError
 from equirgz.train.estimator import EquirgzClassifier, finetune
 from tests.train.toy import make_backbone, make_task
 
-SMALL = {"backbone": "lenet", "group": "C1", "steps": 25, "batch_size": 16, "augmentation": "none", "lr": 3e-3}
+SMALL = {
+    "backbone": "lenet",
+    "group": "C1",
+    "steps": 25,
+    "batch_size": 16,
+    "augmentation": "none",
+    "lr": 3e-3,
+}
 
 
 def make_arrays(n: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
