@@ -3,8 +3,8 @@ import pytest
 
 from equirgz.data.fits import load_fits
 from equirgz.data.mirabest import load_mirabest
-from equirgz.data.recipes import first_recipe
-from equirgz.errors import DataError
+from equirgz.data.recipes import RECIPES, Recipe, first_recipe, get_recipe
+from equirgz.errors import DataError, InputError
 
 
 def test_recipe_on_a_plain_case():
@@ -32,3 +32,53 @@ def test_raw_cutouts_give_the_published_images_bit_for_bit(data_root):
             different.append(name)
     # published as noise only, although the survey shows the source
     assert different == ["200_147.709-000.888_0.2715_0030.00"]
+
+
+def make_map(size=20, noise=1e-4):
+    raw = np.random.default_rng(0).normal(0, noise, (1, size, size)).astype(np.float32)
+    raw[0, size // 2, size // 2] = 1.0
+    raw[0, size // 2, size // 2 + 2] = 0.5
+    return raw
+
+
+def test_threshold_taken_off_and_scaled_to_the_peak():
+    recipe = Recipe(size=8, rms_jy_per_beam=0.1, mask_radius_px=None, subtract=True, scale="peak", quantize=False)
+    out = recipe(make_map())
+    assert out[0, 4, 4] == pytest.approx(255) and out[0, 4, 6] == pytest.approx(255 * 0.2 / 0.7)
+    assert np.count_nonzero(out) == 2 and out.dtype == np.float32
+
+
+def test_raw_recipe_keeps_physical_units():
+    raw = make_map()
+    assert (RECIPES["raw"](raw) == raw).all()
+    raw[0, 0, 0] = np.nan
+    assert RECIPES["raw"](raw)[0, 0, 0] == 0
+
+
+def test_noise_of_the_cut_differs_from_that_of_the_map():
+    raw = make_map(60)
+    raw[0, :20] *= 100
+    cut, whole = (Recipe(size=8, mask_radius_px=None, noise_from=where)(raw) for where in ("cut", "map"))
+    assert np.count_nonzero(cut) >= np.count_nonzero(whole) >= 2
+
+
+@pytest.mark.parametrize("name", sorted(RECIPES))
+def test_recipes_take_blank_and_nan_maps(name):
+    maps = np.zeros((2, 160, 160), np.float32)
+    maps[1, :80] = np.nan
+    out = get_recipe(name)(maps)
+    assert out.max() == 0 and np.isfinite(out).all()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"scale": "log"}, "unknown 'log'"),
+        ({"scale": "none"}, "set quantize false"),
+        ({"size": 0}, "at least 1 pixel"),
+        ({"n_sigma": None, "subtract": True}, "set n_sigma"),
+    ],
+)
+def test_impossible_recipes_are_refused(arguments, expected):
+    with pytest.raises(InputError, match=expected):
+        Recipe(**arguments)

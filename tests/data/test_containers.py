@@ -1,0 +1,98 @@
+import io
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from equirgz.data.containers import decode_image, encode_labels, load_hdf5, load_parquet
+from equirgz.data.generic import load_images
+from equirgz.errors import DataError, InputError
+from tests.data.writers import make_pixels
+
+
+def encode(pixels, kind="PNG"):
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def test_hdf5_round_trip(tmp_path):
+    pixels = make_pixels(5)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"], file["labels"], file["ra"], file["dec"] = pixels, [0, 1, 2, 0, -1], np.arange(5.0), np.ones(5)
+        file["name"] = ["a", "b", "c", "d", "e"]
+    images = load_images(tmp_path / "a.h5", pixel_scale_arcsec=2.0)
+    assert (images.image_NHW == pixels).all() and images.source_id_N.tolist() == list("abcde")
+    assert images.label_N.tolist() == [0, 1, 2, 0, -1] and images.position_deg_N2[2].tolist() == [2, 1]
+    (tmp_path / "b.h5").write_bytes((tmp_path / "a.h5").read_bytes()[:300])
+    with pytest.raises(DataError, match="readable HDF5"):
+        load_hdf5(tmp_path / "b.h5")
+    with h5py.File(tmp_path / "c.h5", "w") as file:
+        file["cubes"] = pixels
+    with pytest.raises(DataError, match="an array named X"):
+        load_hdf5(tmp_path / "c.h5")
+
+
+@pytest.mark.parametrize("form", ["bytes", "mapping", "lists"])
+def test_parquet_round_trip(tmp_path, form):
+    pixels = make_pixels(4)
+    column = {
+        "bytes": [encode(x) for x in pixels], "mapping": [{"bytes": encode(x), "path": "x"} for x in pixels],
+        "lists": [x.tolist() for x in pixels],
+    }[form]
+    table = pd.DataFrame({"image": column, "source_id": list("wxyz"), "ra": np.arange(4.0), "dec": np.zeros(4),
+                          "kind": ["FRI", "FRII", None, "FRI"]})
+    table.to_parquet(tmp_path / "a.parquet")
+    images = load_parquet(tmp_path / "a.parquet", label_column="kind", pixel_scale_arcsec=1.8)
+    assert (images.image_NHW == pixels).all() and images.label_N.tolist() == [0, 1, -1, 0]
+    assert images.source_id_N.tolist() == list("wxyz") and images.position_deg_N2[3].tolist() == [3, 0]
+    assert load_images(tmp_path / "a.parquet", size=3).image_NHW.shape == (4, 3, 3)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"pixels": [b"x"]}, "a column 'image'"),
+        ({"image": [b"not a picture"]}, "row 0: expected a readable image"),
+        ({"image": ["text"]}, "encoded image or rows"),
+        ({"image": [encode(np.zeros((2, 2), np.uint8)), encode(np.zeros((3, 3), np.uint8))]}, "one shape.*set size"),
+    ],
+)
+def test_bad_parquet_files_are_named(tmp_path, table, expected):
+    pd.DataFrame(table).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(DataError, match=expected):
+        load_parquet(tmp_path / "a.parquet")
+    (tmp_path / "b.parquet").write_bytes(b"PAR1 damaged")
+    with pytest.raises(DataError, match="readable Parquet"):
+        load_parquet(tmp_path / "b.parquet")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="a folder of them"):
+        load_parquet(tmp_path / "empty")
+
+
+def test_pictures_of_every_mode_become_bytes():
+    grey = make_pixels(1)[0]
+    assert (decode_image(encode(grey), "a") == grey).all()
+    assert (decode_image(encode(grey), "a", colour=True) == grey).all()
+    colour = np.stack([grey, grey // 2, grey // 3], -1)
+    assert (decode_image(encode(colour), "a") == np.moveaxis(colour, 2, 0)).all()
+    assert decode_image(encode(colour), "a", colour=False).shape == grey.shape
+    deep = grey.astype(np.uint16) * 257
+    assert (decode_image(encode(deep), "a") == grey).all()
+    with pytest.raises(DataError, match="a: expected a readable image"):
+        decode_image(encode(grey)[:-20], "a")
+
+
+def test_labels_are_integers_or_names():
+    assert encode_labels(pd.Series([2, 0, 1]))[0].tolist() == [2, 0, 1]
+    assert encode_labels(pd.Series([1.0, np.nan]))[0].tolist() == [1, -1]
+    label, names = encode_labels(pd.Series(["b", "a", None, "b"]))
+    assert label.tolist() == [1, 0, -1, 1] and names == ("a", "b")
+    assert encode_labels(pd.Series([0.5, 1.5]))[1] == ("0.5", "1.5")
+
+
+def test_unknown_endings_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"got '\.zip'"):
+        load_images(tmp_path / "a.zip")
