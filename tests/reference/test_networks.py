@@ -17,7 +17,7 @@ NETWORKS = {
     "lenet_published": ("steerable_lenet_published", "D4", {"image_size": 63}),
     "attention": ("steerable_attention", "D4", {"image_size": 33, "width": 0.35}),
     "attention_published": ("steerable_attention_published", "C4", {"image_size": 46, "width": 0.5}),
-    "attention_kernel_9": ("steerable_attention", "C8", {"image_size": 33, "width": 0.2, "kernel_size": 9}),
+    "attention_kernel_9": ("steerable_attention", "C4", {"image_size": 25, "width": 0.2, "kernel_size": 9}),
     "cnn_published": ("steerable_cnn_published", "D4", {"image_size": 40, "dropout": 0.0}),
     "cnn": ("steerable_cnn", "D4", {"image_size": 33, "width": 0.5}),
     "resnet": ("steerable_resnet18", "D4", {"image_size": 33, "width": 0.2}),
