@@ -14,6 +14,7 @@ from equirgz.report.load import Results, open_results
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import plot_samples, read_samples
+from equirgz.report.scaling import plot_scaling
 from equirgz.report.style import figure_style, save_figure
 from equirgz.report.summary import Part, make_parts, split_part
 
@@ -39,7 +40,7 @@ def write_figures(folder: Path | str | Results) -> list[Path]:
 def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     """Yield (name, figure) of every figure the results can give; call it inside `figure_style`."""
     samples = read_samples(results.folder)
-    class_names = tuple(results.options.get("class_names") or (samples[2] if samples else ()))
+    class_names = tuple(results.class_names or (samples[2] if samples else ()))
     for whole in make_parts(results.rows):
         for column in (c for c in whole.axes.names if c not in ALWAYS):
             yield from _named(whole, {f"error_vs_{column}": plot_error_vs_axis(whole, column)})
@@ -49,6 +50,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
                 "metrics_vs_group": plot_metrics_vs_group(part),
                 "reliability": plot_reliability(part, results.predictions, class_names),
                 "rotation": plot_rotation(part),
+                "scaling": plot_scaling(part),
                 "equivariance": plot_equivariance(part),
             }
             yield from _named(part, plots)

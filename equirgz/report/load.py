@@ -13,6 +13,7 @@ from equirgz.errors import ResultsError, explain
 from equirgz.records import ROW_COLUMNS, read_json
 
 NUMBERS = ("value", "n", "angle_deg", "n_labels", "seed", "split_seed")
+FR_DATA = ("mirabest", "frdeep", "synthetic_fr")  # class 0 is FRI and class 1 is FRII in all of them
 REQUIRED = (
     "run_key",
     "data",
@@ -94,6 +95,13 @@ class Results:
     def options(self) -> dict[str, Any]:
         """The `report` section of the grid's YAML."""
         return (self.plan.get("document") or {}).get("report") or {}
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes: from the `report` section, else those that the data sets of the field share."""
+        named = self.options.get("class_names")
+        known = all(data.startswith(FR_DATA) for data in self.rows["data"].unique())
+        return tuple(named) if named else (("FRI", "FRII") if known else ())
 
     @property
     def failed(self) -> set[str]:

@@ -24,7 +24,9 @@ def plot_reliability(
 
     Two classes: the share of class 1 against its probability; more: the share of right answers
     against confidence. Seeds are pooled; bars are Wilson 95 % intervals at the number of different
-    SOURCES in a bin, since seeds share them; grey bars show where the predictions lie. None without predictions.
+    SOURCES in a bin, since seeds share them; grey bars show where the predictions
+    lie. Titles: ECE, and in brackets that of a perfectly calibrated model.
+    None without predictions.
     """
     if predictions is None:
         return None
@@ -50,23 +52,14 @@ def plot_reliability(
             )
     if not chosen:
         return None
-    n_columns = min(PER_LINE, len(chosen))
-    n_lines = -(-len(chosen) // n_columns)
+    n_lines = -(-len(chosen) // PER_LINE)
+    n_columns = -(-len(chosen) // n_lines)
     figure, panels = make_panels(n_lines, n_columns, sharex=True, sharey=True, panel_height_in=1.75)
     flat = [panel for line in panels for panel in line]
-    for panel, (look, found, ece, perfect) in zip(flat, chosen, strict=False):
+    for j, (panel, (look, found, ece, perfect)) in enumerate(zip(flat, chosen, strict=False)):
         name = _draw(panel, found, look, class_names)
-        panel.set_title(look.name)
-        panel.text(
-            0.04,
-            0.96,
-            f"ECE {ece:.3f}\nperfect {perfect:.3f}",
-            transform=panel.transAxes,
-            va="top",
-            bbox={"facecolor": "white", "alpha": 0.7, "linewidth": 0, "pad": 1},
-            fontsize=6.5,
-            zorder=4,
-        )
+        panel.set_title(f"{look.name}: ECE {ece:.3f} ({perfect:.3f})", fontsize=7.5)
+        panel.xaxis.set_tick_params(labelbottom=j + n_columns >= len(chosen))
     for panel in flat[len(chosen) :]:
         panel.set_visible(False)
     figure.supxlabel(f"{name[0]} ({labels_text(n_labels)}, augmentation {augmentation})", fontsize=8)

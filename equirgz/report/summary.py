@@ -26,6 +26,7 @@ class Part:
     data: str
     split: str
     readout: str
+    several: bool = False  # more than one data set in the folder
 
     def of(self, metric: str) -> pd.DataFrame:
         """Return the rows of one metric without details (layers, reflections) whose value is defined."""
@@ -50,7 +51,7 @@ def make_parts(rows: pd.DataFrame) -> list[Part]:
                 data if several else "",
             ]
             suffix = "".join("_" + re.sub(r"[^\w.+-]+", "_", word) for word in words if word)
-            parts.append(Part(part, axes, suffix, str(data), split, readout))
+            parts.append(Part(part, axes, suffix, str(data), split, readout, several))
     return parts
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from equirgz.report.axes import show_labels, show_value
+from equirgz.report.axes import show_value
 from equirgz.report.cells import LEVEL, Cell, Table
 
 TITLES = {
@@ -40,12 +41,6 @@ def title(table: Table) -> str:
     parts = [TITLES.get(key.metric, key.metric)]
     parts += [f"{key.angle_deg:g} deg"] if not math.isnan(key.angle_deg) else []
     return ", ".join([*parts, *(f"{c} {v}" for c, v in key.details)])
-
-
-def column_title(table: Table, j: int) -> str:
-    """Return "50 labels, none" for one column."""
-    n_labels, augmentation = table.columns[j]
-    return f"{show_labels(n_labels)} labels, {augmentation}"
 
 
 def number_format(table: Table, mean: float) -> str:
@@ -147,6 +142,8 @@ def caption(table: Table) -> list[str]:
             f"Last row: the best mean of each column, and the rows from which paired t tests over seeds "
             f"distinguish it (p < {LEVEL:g} after Holm over the table); bold where there is one"
         )
+    if any(c.half_width == 0 and c.mean for c in table.cells.values()):
+        sentences.append("± 0: all seeds have the same value")
     statuses = {cell.status for cell in table.cells.values()}
     notes = [
         (MISSING, "missing", "not run"),
@@ -154,8 +151,12 @@ def caption(table: Table) -> list[str]:
         (UNDEFINED, "undefined", "infinite or not defined in a run"),
     ]
     sentences += [f"{sign}: {words}" for sign, status, words in notes if status in statuses]
-    rule = {"last_step": "the last step", "best_val": "the best validation step"}
-    chosen = ", ".join(rule.get(r, r) for r in facts["selection_rule"].split(", ")) or "an unknown rule"
-    sentences.append(f"Weights of {chosen}")
+    sentences.append(show_rule(facts["selection_rule"].split(", ")))
     sentences.append(f"equirgz {facts['version'] or '?'}, data {facts['data_checksum'] or '?'}")
     return sentences
+
+
+def show_rule(rules: Iterable[str]) -> str:
+    """Return how the weights of the runs were chosen: "Weights of the last step"."""
+    words = {"last_step": "the last step", "best_val": "the best validation step", "": "an unknown rule"}
+    return f"Weights of {', '.join(words.get(rule, rule) for rule in sorted(set(rules)))}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import re
 from pathlib import Path
@@ -11,8 +13,13 @@ import pandas as pd
 from equirgz.errors import ResultsError
 from equirgz.records import write_bytes_atomic
 from equirgz.report.cells import Table
+from equirgz.report.comparison import make_comparison
 from equirgz.report.formats import to_csv, to_latex, to_markdown, to_text
+from equirgz.report.intervals import make_intervals
 from equirgz.report.load import Results, open_results
+from equirgz.report.scaling import make_scaling_table
+from equirgz.report.sheet import sheet_to_latex, sheet_to_markdown
+from equirgz.report.summary import make_parts
 from equirgz.report.tables import find_table, make_tables
 
 HEADLINES = (
@@ -27,27 +34,59 @@ FORMATS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
 
 
 def write_tables(folder: Path | str | Results) -> list[Path]:
-    """Write tables/<metric>_<split>_<readout>[...].{csv,md,tex} of a results folder; return their paths.
+    """Write every table of a results folder as csv, md and tex; return their paths.
 
-    Those of `HEADLINES` on test splits lie in tables/, all others in tables/more/.
-
-    The bytes are a function of rows.csv, timings.csv and grid.json alone.
+    tables/<metric>_<split>_<readout>: the `HEADLINES` on test splits (all others in tables/more/);
+    comparison_...: differences tested over seeds and sources; intervals_...: intervals over sources;
+    scaling_...: power laws, from four label counts on. The bytes are a function of rows.csv, predictions.csv.gz,
+    timings.csv and grid.json alone. Tables of an earlier call that these no longer give are removed.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
     nothing is written then.
     """
     results = open_results(folder)
     tables = list(make_tables(results))
     many = len({table.key.data for table in tables}) > 1
-    contents: dict[Path, bytes] = {}
+    contents: dict[str, bytes] = {}
     for table in tables:
         for suffix, to_format in FORMATS.items():
-            path = results.folder / folder_of(table) / f"{table_name(table, many)}.{suffix}"
-            contents[path] = to_format(table).encode()
+            contents[f"{folder_of(table)}/{table_name(table, many)}.{suffix}"] = to_format(table).encode()
+    contents |= _statistics(results)
     if not contents:
         raise ResultsError(f"{results.folder}: expected rows of a test or validation split, got none")
-    for path, content in contents.items():
-        write_bytes_atomic(path, content)
-    return sorted(contents)
+    for name, content in contents.items():
+        write_bytes_atomic(results.folder / name, content)
+    _remove_old(results.folder, set(contents))
+    return sorted(results.folder / name for name in contents)
+
+
+def _statistics(results: Results) -> dict[str, bytes]:
+    """Return the comparison, interval and scaling tables as {name: content}."""
+    contents = {}
+    for part in make_parts(results.rows):
+        made = {
+            "comparison": make_comparison(results, part),
+            "intervals": make_intervals(results, part),
+            "scaling": make_scaling_table(part),
+        }
+        for kind, found in made.items():
+            if found is not None:
+                lines, sheet = found
+                text = io.StringIO()
+                csv.writer(text, lineterminator="\n").writerows(lines)
+                stem = f"tables/{kind}_{part.split}_{part.readout}{'_' + part.data if part.several else ''}"
+                contents[f"{stem}.csv"] = text.getvalue().encode()
+                contents[f"{stem}.md"] = sheet_to_markdown(sheet).encode()
+                contents[f"{stem}.tex"] = sheet_to_latex(sheet).encode()
+    return contents
+
+
+def _remove_old(folder: Path, names: set[str]) -> None:
+    """Remove tables of the same families that were not written now; leave what others put beside them."""
+    families = {Path(name).name.split("_")[0] for name in names}
+    for old in [*(folder / "tables").glob("*.*"), *(folder / "tables" / "more").glob("*.*")]:
+        ours = old.name.split("_")[0] in families and old.suffix[1:] in FORMATS
+        if ours and old.relative_to(folder).as_posix() not in names:
+            old.unlink()
 
 
 def folder_of(table: Table) -> str:

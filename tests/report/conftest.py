@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
-from fake_results import make_results  # noqa: E402
+from fake_results import N_DRAWS, make_results  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def few_draws(monkeypatch):
+    monkeypatch.setattr("equirgz.report.intervals.N_DRAWS", N_DRAWS)
 
 
 @pytest.fixture(scope="session")

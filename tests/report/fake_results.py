@@ -14,6 +14,7 @@ import numpy as np
 from equirgz.metrics import compute_metrics
 from equirgz.records import ROW_COLUMNS
 
+N_DRAWS = 20  # bootstrap draws of the interval tables in tests, few for speed
 ANGLES = np.arange(24) * 15.0
 GROUPS = ("C1", "C4", "D4", "D8")
 SKILL = {"C1": 0.0, "C4": 0.5, "D4": 0.9, "D8": 1.0}

@@ -14,6 +14,7 @@ from equirgz.report.load import open_results
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import read_samples
+from equirgz.report.scaling import plot_scaling
 from equirgz.report.style import figure_style
 from equirgz.report.summary import group_order, make_looks, make_parts, split_part
 
@@ -79,10 +80,19 @@ def test_group_order():
     assert [group_order(g) for g in ("C1", "C8", "D1", "D16", "SO2")] == [1, 8, 2, 32, 0]
 
 
+def _mean(part, metric, group):
+    rows = part.of(metric)
+    return rows.query(f"group == '{group}' and n_labels == 729 and augmentation == 'rotation_flips'")[
+        "value"
+    ].mean()
+
+
 def test_reliability_points_are_shares_of_the_predictions(made, part):
     results = open_results(made)
     figure = plot_reliability(part, results.predictions, ("FRI", "FRII"))
-    assert [panel.get_title() for panel in figure.axes] == ["C1", "C4", "D4", "D8"]
+    for panel, group in zip(figure.axes, ("C1", "C4", "D4", "D8"), strict=True):
+        ece, perfect = _mean(part, "calibration/ece", group), _mean(part, "calibration/ece_perfect", group)
+        assert panel.get_title() == f"{group}: ECE {ece:.3f} ({perfect:.3f})"
     rows = part.of("error/rate").query(
         "group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'"
     )
@@ -132,9 +142,17 @@ def test_looks_tell_series_apart_without_colour(tmp_path):
     assert [look.name for look in looks] == ["C1 width=0.5", "C1 width=2", "D4 width=0.5", "D4 width=2"]
 
 
+def test_scaling_shows_fits_and_residuals_where_there_are_four_counts(tmp_path):
+    folder = make_results(tmp_path / "r", **{**SMALL, "labels": (50, 145, 400, 729), "n_sources": 300})
+    figure = plot_scaling(make_parts(load_results(folder))[0])
+    assert [panel.get_ylabel() for panel in figure.axes] == ["test error (%)", "residual (% of fit)"]
+    assert figure.axes[0].get_yscale() == "log" and len(figure.legends[0].get_texts()) >= 1
+
+
 def test_single_points_give_no_curve(tmp_path):
     folder = make_results(tmp_path / "r", **{**SMALL, "groups": ("C1",), "labels": (50,)})
     part = make_parts(load_results(folder))[0]
+    assert plot_scaling(part) is None
     assert plot_error_vs_labels(part) is None and plot_metrics_vs_group(part) is None
 
 

@@ -15,8 +15,9 @@ from scipy import stats
 
 from equirgz.errors import ResultsError
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.formats import escape_latex, to_csv, to_latex, to_markdown
+from equirgz.report.formats import to_csv, to_latex, to_markdown
 from equirgz.report.load import open_results
+from equirgz.report.sheet import escape_latex
 from equirgz.report.tables import find_table, make_tables
 
 SMALL = {
@@ -105,9 +106,7 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     )
     cells = cells_of(folder)
     assert cells["D4", "50", "none"]["is_best"] == "1" and cells["D4", "50", "none"]["is_marked"] == "0"
-    assert "D4: none" in format_table(folder) and "**" not in to_markdown(
-        find_table(open_results(folder))
-    )
+    assert "D4: none" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))
 
 
 def test_differences_without_spread_mark_nothing(tmp_path):
@@ -278,9 +277,7 @@ def test_latex_is_balanced_and_escaped(folder):
     text = to_latex(find_table(open_results(folder)))
     assert text.count("{") == text.count("}") and "rotation\\_flips" in text and "±" not in text
     rows = [line for line in text.splitlines() if line.startswith("steerable")]
-    assert {line.count("&") for line in rows} == {
-        text.split("begin{tabular}{")[1].split("}")[0].__len__() - 1
-    }
+    assert {line.count("&") for line in rows} == {len(text.split("begin{tabular}{")[1].split("}")[0]) - 1}
     assert escape_latex("50 % of a_b & $c") == r"50 \% of a\_b \& \$c"
 
 

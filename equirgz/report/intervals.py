@@ -1,0 +1,99 @@
+"""Error and calibration with intervals over the test sources, from stored predictions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from equirgz.metrics.base import METRICS
+from equirgz.metrics.bootstrap import bootstrap_interval
+from equirgz.report.axes import show_value, sort_values
+from equirgz.report.load import Results
+from equirgz.report.pool import Cell, pool_predictions
+from equirgz.report.sheet import Sheet
+from equirgz.report.summary import ALL_LABELS, Part, labels_text
+from equirgz.report.wording import MISSING, show_rule
+
+SHOWN = ("error/rate", "nll/mean", "calibration/brier", "calibration/ece", "calibration/ece_debiased")
+TITLES = ("error (%)", "NLL (nat)", "Brier", "ECE", "ECE debiased")
+N_DRAWS = 200
+
+
+def make_intervals(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
+    """Return (lines of the csv, the printed table) at the largest label count; None without predictions.
+
+    Each number is the mean over the seeds of a cell; its interval redraws the test sources (all seeds of a
+    source together), and is mirrored for calibration errors, which redrawing inflates.
+    """
+    cells = pool_predictions(results, part)
+    if not cells:
+        return None
+    n_labels = max({place[1] for place in cells}, key=lambda n: (n == ALL_LABELS, n))
+    labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
+    augmentations = sort_values({place[2] for place in cells}, "augmentation")
+    csv = [
+        [
+            *part.axes.names,
+            "n_labels",
+            "augmentation",
+            "metric",
+            "value",
+            "low_95",
+            "high_95",
+            "n_seeds",
+            "n_sources",
+        ]
+    ]
+    lines = []
+    n_sources = 0
+    for name in labels.itertuples(index=False, name=None):
+        for augmentation in augmentations:
+            cell = cells.get((tuple(name), n_labels, augmentation))
+            if cell is None:
+                continue
+            n_sources = len(cell.target_S)
+            found = [_interval(cell, metric) for metric in SHOWN]
+            lines.append([*map(show_value, name), augmentation, *(_words(*f) for f in found)])
+            for metric, numbers in zip(SHOWN, found, strict=True):
+                digits = ("" if math.isnan(x) else f"{x:.6g}" for x in numbers)
+                csv.append([*map(str, name), labels_text(n_labels).split()[0], augmentation, metric, *digits,
+                            str(len(cell.pairs)), str(n_sources)])  # fmt: skip
+    if not lines:
+        return None
+    header = [*part.axes.names, "augmentation", *TITLES]
+    caption = [
+        "Error and calibration with 95 % intervals over test sources",
+        f"Data {part.data}, split {part.split} (n = {n_sources} sources), read-out {part.readout}, "
+        f"{labels_text(n_labels)}",
+        f"Mean over seeds; the intervals redraw the sources {N_DRAWS} times and say nothing of other seeds",
+        show_rule(part.rows["selection_rule"]),
+    ]
+    sheet = Sheet("Intervals over test sources", len(part.axes.names) + 1, header, [""] * len(header), lines, caption,
+                  label=f"intervals-{part.split}-{part.readout}")  # fmt: skip
+    return csv, sheet
+
+
+def _interval(cell: Cell, metric: str) -> tuple[float, float, float]:
+    """Return (value, low, high), NaN where the number is not defined."""
+    function = METRICS.get(metric).function
+
+    def mean_over_seeds(probability_SRK: np.ndarray, target_S: np.ndarray) -> float:
+        return float(np.mean([function(p_SK, target_S) for p_SK in probability_SRK.swapaxes(0, 1)]))
+
+    inflated = metric.startswith("calibration/") and metric != "calibration/brier"
+    arrays = cell.probability_RSK.swapaxes(0, 1), cell.target_S
+    if not np.isfinite(mean_over_seeds(*arrays)):
+        return math.nan, math.nan, math.nan
+    found = bootstrap_interval(
+        mean_over_seeds, *arrays, n_draws=N_DRAWS, method="basic" if inflated else "percentile"
+    )
+    low = max(0.0, found.low) if metric == "calibration/ece" else found.low
+    return found.value, low, max(low, found.high)
+
+
+def _words(value: float, low: float, high: float) -> str:
+    if math.isnan(value):
+        return MISSING
+    digits = 1 if max(abs(value), abs(high)) >= 2 else 3
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]".replace("-", "−")

@@ -1,0 +1,170 @@
+"""Comparison, interval and scaling tables from stored predictions."""
+
+import csv
+
+import numpy as np
+import pandas as pd
+import pytest
+from fake_results import N_DRAWS, make_results
+
+from equirgz.metrics.bootstrap import bootstrap_interval
+from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.crossed import crossed_test
+from equirgz.report import load_results, write_tables
+from equirgz.report.axes import Axes
+from equirgz.report.comparison import find_reference, make_comparison
+from equirgz.report.intervals import make_intervals
+from equirgz.report.load import open_results
+from equirgz.report.pool import pool_predictions
+from equirgz.report.scaling import fit_part, make_scaling_table
+from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_text
+from equirgz.report.summary import make_parts
+
+SMALL = {
+    "groups": ("C1", "D4"),
+    "labels": (50,),
+    "augmentations": ("none",),
+    "missing": (),
+    "failed": (),
+    "n_sources": 60,
+}
+
+
+@pytest.fixture
+def results(made):
+    return open_results(made)
+
+
+@pytest.fixture
+def part(results):
+    return make_parts(results.rows)[0]
+
+
+def cell_of(results, group, n_labels=729, augmentation="rotation_flips"):
+    part = make_parts(results.rows)[0]
+    return pool_predictions(results, part)[("steerable_lenet", group), n_labels, augmentation]
+
+
+def test_pooled_predictions_give_the_errors_of_the_rows(results, part):
+    rows = part.of("error/rate").query("group == 'D4' and n_labels == 50 and augmentation == 'none'")
+    cell = cell_of(results, "D4", 50, "none")
+    assert cell.probability_RSK.shape == (3, 104, 2) and [seed for seed, _ in cell.pairs] == [0, 1, 2]
+    assert 100 * cell.wrong_RS.mean(1) == pytest.approx(rows.sort_values("seed")["value"].to_numpy())
+
+
+def test_differences_are_those_of_the_crossed_test(results, part):
+    lines, sheet = make_comparison(results, part)
+    found = {}
+    for line in lines[1:]:
+        row = dict(zip(lines[0], line, strict=True))
+        found[row["group"], row["n_labels"], row["augmentation"]] = row
+    one, other = cell_of(results, "D8"), cell_of(results, "C1")
+    expected = crossed_test(100 * (one.wrong_RS - other.wrong_RS))
+    row = found["D8", "729", "rotation_flips"]
+    assert float(row["difference"]) == pytest.approx(expected.mean, rel=1e-5)
+    assert float(row["p"]) == pytest.approx(expected.p_value, rel=1e-4) and float(row["p_holm"]) >= float(
+        row["p"]
+    )
+    assert row["reference"] == "steerable_lenet C1" and (row["n_seeds"], row["n_sources"]) == ("3", "104")
+    assert float(row["disagreement"]) == pytest.approx(
+        100 * (one.wrong_RS != other.wrong_RS).mean(), rel=1e-5
+    )
+    assert ("D8", "50", "none") not in found, "a missing cell has no difference"
+    assert [line[1] for line in sheet.lines] == ["C4", "D4", "D8"]
+    assert "80 % power needs" in " ".join(sheet.caption)
+
+
+def test_a_clear_difference_is_bold(tmp_path):
+    folder = make_results(tmp_path / "r", **{**SMALL, "n_sources": 300})
+    frame = pd.read_csv(folder / "predictions.csv.gz", dtype=str)
+    rows = pd.read_csv(folder / "rows.csv", dtype=str)
+    plain = set(rows.loc[rows["group"] == "C1", "run_key"])
+    flip = frame["run_key"].isin(plain) & (frame["source_id"].str[1:].astype(int) % 3 == 0)
+    frame.loc[flip, ["p0", "p1"]] = frame.loc[flip, ["p1", "p0"]].to_numpy()
+    frame.to_csv(folder / "predictions.csv.gz", index=False)
+    results = open_results(folder)
+    _, sheet = make_comparison(results, make_parts(results.rows)[0])
+    assert sheet.bold == {(0, 3)} and sheet.lines[0][3].startswith("−")
+
+
+def test_references():
+    axes = Axes(("backbone", "group"), ())
+    names = [("lenet", "C1"), ("steerable", "C1"), ("steerable", "D4"), ("other", "C4")]
+    assert find_reference(("steerable", "D4"), names, axes) == ("steerable", "C1")
+    assert find_reference(("other", "C4"), names, axes) == ("lenet", "C1")
+    assert find_reference(("steerable", "C1"), names, axes) == ("lenet", "C1")
+    assert find_reference(("a", "D4"), [("a", "C4"), ("a", "D4")], axes) == ("a", "C4")
+
+
+def test_intervals_are_those_of_the_bootstrap(results, part):
+    lines, sheet = make_intervals(results, part)
+    cell = cell_of(results, "C1")
+    arrays = cell.probability_RSK.swapaxes(0, 1), cell.target_S
+
+    def mean(p_SRK, y_S):
+        return np.mean([expected_calibration_error(p, y_S) for p in p_SRK.swapaxes(0, 1)])
+
+    expected = bootstrap_interval(mean, *arrays, n_draws=N_DRAWS, method="basic")
+    row = next(
+        line for line in lines if line[1] == "C1" and line[3:5] == ["rotation_flips", "calibration/ece"]
+    )
+    assert [float(x) for x in row[5:8]] == pytest.approx(
+        [expected.value, max(0, expected.low), expected.high], rel=1e-4
+    )
+    assert len(sheet.lines) == 7, "four groups, two augmentations, one failed cell"
+
+
+def test_power_laws_are_fitted_or_refused_with_a_reason(tmp_path):
+    folder = make_results(tmp_path / "r", **{**SMALL, "labels": (50, 145, 400, 729), "n_sources": 300})
+    rows = pd.read_csv(folder / "rows.csv", dtype=str, keep_default_na=False)
+    error = rows["metric"] == "error/rate"
+    noise = np.random.default_rng(0).normal(0, 0.05, len(rows))
+    law = 80 * rows["n_labels"].astype(float) ** -0.5 * np.exp(noise)
+    flat = pd.Series(10 * np.exp(noise))
+    rows["value"] = rows["value"].mask(error & (rows["group"] == "D4"), law.astype(str))
+    rows["value"] = rows["value"].mask(error & (rows["group"] == "C1"), flat.astype(str))
+    rows.to_csv(folder / "rows.csv", index=False)
+    part = make_parts(load_results(folder))[0]
+    fits = {name[1]: fit for (name, _), fit in fit_part(part).items()}
+    assert fits["D4"].exponent == pytest.approx(0.5, abs=0.06) and "falls with size" in fits["C1"]
+    lines, sheet = make_scaling_table(part)
+    assert lines[0][-1] == "refused" and "falls with size" in lines[1][-1] and lines[2][-1] == ""
+    assert "tables" in str(next(p for p in write_tables(folder) if p.name.startswith("scaling_")))
+
+
+def test_no_power_law_below_four_counts(part):
+    assert make_scaling_table(part) is None
+
+
+def test_tables_without_predictions(folder):
+    (folder / "predictions.csv.gz").unlink()
+    names = {path.name for path in write_tables(folder)}
+    assert "error_rate_test_network.md" in names and not any(
+        n.startswith(("comparison", "intervals")) for n in names
+    )
+
+
+def test_files_and_what_is_left_from_before(folder):
+    (folder / "tables" / "more").mkdir(parents=True)
+    stale = [folder / "tables" / "error_gone_test_network.md", folder / "tables" / "more" / "error_old.csv"]
+    foreign = folder / "tables" / "shift_first_nvss.md"
+    for path in (*stale, foreign):
+        path.touch()
+    names = {path.name for path in write_tables(folder)}
+    assert {
+        "comparison_test_network.csv",
+        "comparison_test_network.tex",
+        "intervals_test_network.md",
+    } <= names
+    assert not any(path.exists() for path in stale) and foreign.exists()
+    with open(folder / "tables" / "comparison_test_network.csv") as file:
+        assert len(list(csv.DictReader(file))) == 10
+
+
+def test_sheets_of_any_content():
+    sheet = Sheet(
+        "T", 1, ["a", "b", "c"], ["", "x", "x"], [["r_1", "1", "2"], ["s", "3", "4"]], ["T", "note"], {(1, 2)}
+    )
+    latex, text = sheet_to_latex(sheet), sheet_to_text(sheet)
+    assert "\\multicolumn{2}{c}{x}" in latex and "r\\_1 & 1 & 2" in latex and "\\textbf{4}" in latex
+    assert text.splitlines()[0] == "T" and "*4" in text and "note." in text
