@@ -80,6 +80,7 @@ def _finish(out: Path, summary) -> None:
         typer.echo(f"tables  {len(published.tables)} files in {out / 'tables'}")
         for figure in (path for path in published.figures if path.suffix == ".png"):
             typer.echo(f"figure  {figure}")
+        typer.echo(f"page    {published.page}")
     if not summary.complete:
         missing = summary.planned - summary.found - summary.finished - summary.failed
         typer.echo(
@@ -143,3 +144,11 @@ def figures(folder: Folder) -> None:
         collect(folder)
     for path in write_figures(folder):
         typer.echo(str(path))
+
+
+@bench.command()
+def page(folder: Folder) -> None:
+    """Write index.html: sortable tables, figures and every run, in one file that needs no network."""
+    from equirgz.report.html import write_page
+
+    typer.echo(str(write_page(folder)))

@@ -1,4 +1,4 @@
-"""From finished runs to everything a reader sees: rows, tables and figures of a results folder."""
+"""From finished runs to everything a reader sees: rows, tables, figures and the page of a results folder."""
 
 from __future__ import annotations
 
@@ -19,16 +19,18 @@ class Published:
 
     tables: list[Path]
     figures: list[Path]
+    page: Path
     fresh: bool = True
 
 
 def publish(out: Path, *, again: bool = False) -> Published:
-    """Collect the finished runs of ``out`` and write its tables and figures.
+    """Collect the finished runs of ``out`` and write its tables, its figures and its page.
 
     A folder without cells/ (as results are committed) keeps its rows. Where rows and predictions
     are those of the last call nothing is written, unless ``again``.
     """
     from equirgz.report import write_figures, write_tables
+    from equirgz.report.html import FILE_NAME, write_page
 
     out = Path(out)
     marker = out / ".published"
@@ -37,8 +39,8 @@ def publish(out: Path, *, again: bool = False) -> Published:
     state = _fingerprint(out)
     if not again and marker.exists() and marker.read_text() == state:
         files = {name: sorted(path for path in (out / name).rglob("*") if path.is_file()) for name in FOLDERS}
-        return Published(files["tables"], files["figures"], fresh=False)
-    published = Published(write_tables(out), write_figures(out))
+        return Published(files["tables"], files["figures"], out / FILE_NAME, fresh=False)
+    published = Published(write_tables(out), write_figures(out), write_page(out))
     write_bytes_atomic(marker, state.encode())
     return published
 
