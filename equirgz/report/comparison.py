@@ -13,13 +13,16 @@ from equirgz.metrics.source_tests import required_sources
 from equirgz.report.axes import Axes, show_value, sort_values
 from equirgz.report.cells import LEVEL
 from equirgz.report.load import Results
-from equirgz.report.pool import pool_predictions
+from equirgz.report.pool import Cell, pool_predictions
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import ALL_LABELS, Part, labels_text
 from equirgz.report.wording import MISSING, show_rule
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "difference", "half_width_95", "p", "p_holm", "effect_size",
                "disagreement", "n_seeds", "n_sources", "sources_needed")  # fmt: skip
+
+Column = tuple[float, str]
+MEAN: Column = (math.inf, "mean of all")  # the mean over the columns to its left, source by source
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,20 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
     columns = [(n, a) for n in sorted({p[1] for p in cells}, key=lambda n: (n == ALL_LABELS, n))
                for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
     reference = {name: find_reference(name, names, part.axes) for name in names}
-    found = {}
+    found: dict[tuple[tuple, Column], Difference] = {}
     for name in names:
-        for column in columns:
-            pair = [cells.get((of, *column)) for of in (name, reference[name])]
-            if name != reference[name] and None not in pair:
-                found[name, column] = _compare(*pair)
-    found = {place: difference for place, difference in found.items() if difference is not None}
+        if name == reference[name]:
+            continue
+        pairs = {c: _differences(cells.get((name, *c)), cells.get((reference[name], *c))) for c in columns}
+        pairs = {column: pair for column, pair in pairs.items() if pair is not None}
+        found |= {(name, column): _test(*pair) for column, pair in pairs.items()}
+        if len(pairs) > 1 and len({(runs, signed_RS.shape[1]) for runs, signed_RS, _ in pairs.values()}) == 1:
+            runs = next(iter(pairs.values()))[0]
+            signed, unlike = (np.mean([pair[k] for pair in pairs.values()], axis=0) for k in (1, 2))
+            found[name, MEAN] = _test(runs, signed, unlike)
     if not found:
         return None
+    columns = [*columns, MEAN] if any(column == MEAN for _, column in found) else columns
     adjusted = adjust_holm([d.test.p_value for d in found.values()])
     found = {
         place: Difference(d.test, d.disagreement, float(p))
@@ -73,18 +81,24 @@ def find_reference(name: tuple, names: list[tuple], axes: Axes) -> tuple:
     return (twins or plain or names)[0]
 
 
-def _compare(mine: object, other: object) -> Difference | None:
-    shared = sorted(set(mine.pairs) & set(other.pairs))
-    if not shared or mine.target_S.shape != other.target_S.shape or (mine.target_S != other.target_S).any():
+def _differences(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
+    """Return (seeds, signed difference_RS, disagreement_RS) of two cells in per cent; None where not comparable."""
+    if mine is None or other is None:
         return None
-    a_RS, b_RS = (cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
-    if a_RS.shape[1] < 2:
+    shared = tuple(sorted(set(mine.pairs) & set(other.pairs)))
+    same = mine.target_S.shape == other.target_S.shape and (mine.target_S == other.target_S).all()
+    if not shared or not same or len(mine.target_S) < 2:
         return None
-    return Difference(crossed_test(100 * (a_RS - b_RS)), float(100 * (a_RS != b_RS).mean()))
+    a_RS, b_RS = (100 * cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
+    return shared, a_RS - b_RS, np.abs(a_RS - b_RS)
+
+
+def _test(_: tuple, signed_RS: np.ndarray, unlike_RS: np.ndarray) -> Difference:
+    return Difference(crossed_test(signed_RS), float(unlike_RS.mean()))
 
 
 def _needed(difference: Difference) -> int | None:
-    """Return the sources a McNemar test of one seed would need for this difference; None where there is none."""
+    """Return how many test sources a McNemar test of one seed needs for this difference; None for none."""
     size = abs(difference.test.mean)
     return required_sources(size, max(size, difference.disagreement)) if size > 0 else None
 
@@ -94,10 +108,10 @@ def _csv_lines(found: dict, reference: dict, axes: Axes) -> list[list[str]]:
     for (name, (n_labels, augmentation)), d in found.items():
         t = d.test
         numbers = [t.mean, t.half_width, t.p_value, d.p_holm, t.effect_size, d.disagreement]
-        lines.append([*map(str, name), labels_text(n_labels).split()[0], augmentation,
+        lines.append([*map(str, name), labels_text(n_labels).split()[0] if n_labels < math.inf else "", augmentation,
                       " ".join(map(show_value, reference[name])),
                       *("" if math.isnan(x) else f"{x:.6g}" for x in numbers), str(t.n_runs), str(t.n_sources),
-                      str(_needed(d) or "")])  # fmt: skip
+                      str(_needed(d) or "") if n_labels < math.inf else ""])  # fmt: skip
     return lines
 
 
@@ -113,19 +127,21 @@ def _make_sheet(found: dict, reference: dict, columns: list[tuple[float, str]], 
                 bold.add((i, len(part.axes.names) + 1 + j))
         lines.append([*map(show_value, name), " ".join(map(show_value, reference[name])), *cells])
     header = [*part.axes.names, "minus", *(a for _, a in columns)]
-    upper = [*[""] * (len(part.axes.names) + 1), *(labels_text(n) for n, _ in columns)]
-    disagreement = float(np.median([d.disagreement for d in found.values()]))
-    needs = [f"{required_sources(x, max(x, disagreement))} for {x} %" for x in (1, 2, 5)]
+    upper = [*[""] * (len(part.axes.names) + 1), *(_labels(n) for n, _ in columns)]
+    disagreement = float(np.median([d.disagreement for (_, c), d in found.items() if c != MEAN]))
+    needs = [str(required_sources(x, max(x, disagreement))) for x in (1, 2, 5)]
     some = next(iter(found.values())).test
     caption = [
         "Difference of the error (error/rate in %; below 0: the row errs less than the one named under minus)",
         f"Data {part.data}, split {part.split} (n = {some.n_sources} sources), read-out {part.readout}",
+        "Last column: the mean over the others, source by source" if MEAN in columns else "",
         "Mean ± half-width of the 95 % interval for other seeds and other test sources; p of no difference in "
         f"brackets, after Holm over the table; bold where p < {LEVEL:g}",
-        f"At the median disagreement of {disagreement:.1f} % of sources, a McNemar test at 80 % power needs "
-        f"{', '.join(needs)} test sources of difference",
+        f"At the median disagreement of {disagreement:.1f} % of sources, differences of 1, 2 and 5 % need "
+        f"{', '.join(needs[:2])} and {needs[2]} test sources (McNemar test, one seed, 80 % power)",
         show_rule(part.rows["selection_rule"]),
     ]
+    caption = [sentence for sentence in caption if sentence]
     return Sheet("Difference of the error (%)", len(part.axes.names) + 1, header, upper, lines, caption, bold,
                  label=f"comparison-{part.split}-{part.readout}")  # fmt: skip
 
@@ -138,3 +154,7 @@ def _words(difference: Difference | None) -> str:
         return f"{t.mean:+.1f}".replace("-", "−")
     p = "<0.001" if difference.p_holm < 0.001 else f"{difference.p_holm:.2g}"
     return f"{t.mean:+.1f} ± {t.half_width:.1f} ({p})".replace("-", "−")
+
+
+def _labels(n_labels: float) -> str:
+    return "" if n_labels == math.inf else labels_text(n_labels)

@@ -71,7 +71,22 @@ def test_differences_are_those_of_the_crossed_test(results, part):
     )
     assert ("D8", "50", "none") not in found, "a missing cell has no difference"
     assert [line[1] for line in sheet.lines] == ["C4", "D4", "D8"]
-    assert "80 % power needs" in " ".join(sheet.caption)
+    assert "80 % power" in " ".join(sheet.caption)
+
+
+def test_the_mean_of_all_columns_is_taken_source_by_source(results, part):
+    lines, sheet = make_comparison(results, part)
+    signed = [
+        100 * (cell_of(results, "D4", n, a).wrong_RS - cell_of(results, "C1", n, a).wrong_RS)
+        for n in (50, 729)
+        for a in ("none", "rotation_flips")
+    ]
+    expected = crossed_test(np.mean(signed, axis=0))
+    line = next(line for line in lines if line[1] == "D4" and line[3] == "mean of all")
+    assert [float(x) for x in line[5:8]] == pytest.approx(
+        [expected.mean, expected.half_width, expected.p_value], rel=1e-4
+    )
+    assert sheet.header[-1] == "mean of all" and sheet.upper[-1] == ""
 
 
 def test_a_clear_difference_is_bold(tmp_path):
@@ -158,7 +173,7 @@ def test_files_and_what_is_left_from_before(folder):
     } <= names
     assert not any(path.exists() for path in stale) and foreign.exists()
     with open(folder / "tables" / "comparison_test_network.csv") as file:
-        assert len(list(csv.DictReader(file))) == 10
+        assert len(list(csv.DictReader(file))) == 10 + 3, "and the mean of each row"
 
 
 def test_sheets_of_any_content():
