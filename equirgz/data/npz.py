@@ -98,11 +98,21 @@ def load_pool(data_dir: Path | str | None = None) -> ImageSet:
 
 
 @DATASETS.register("pool_first150")
-def pool_first150(data_dir: Path | None = None, /, drop_mirabest_train: bool = False) -> Data:
-    """Unlabelled FIRST pool in MiraBest_F style; optionally without the 712 MiraBest train objects."""
+def pool_first150(
+    data_dir: Path | None = None, /, drop_mirabest_train: bool = False, n_sources: int | None = None
+) -> Data:
+    """Unlabelled FIRST pool in MiraBest_F style; optionally without the 712 MiraBest train objects.
+
+    ``n_sources`` takes the first so many of one fixed permutation, so that smaller pools lie inside
+    larger ones.
+    """
     pool = load_pool(data_dir)
     if drop_mirabest_train:
         pool = pool.subset(~pool.table["in_mirabest_train"].to_numpy(bool))
+    if n_sources is not None:
+        if not 1 <= n_sources <= len(pool):
+            raise InputError(explain("pool_first150 n_sources", expected=f"1 to {len(pool)}", got=n_sources))
+        pool = pool.subset(np.random.default_rng(0).permutation(len(pool))[:n_sources])
     return Data(pool, {})
 
 

@@ -80,7 +80,7 @@ def resolve_key(name: str, source: str) -> tuple[str, ...]:
 
 
 def _is_free(parts: list[str]) -> bool:
-    return parts[-1] in ("params", "augmentation_params") or (len(parts) > 1 and _is_free(parts[:-1]))
+    return any(part.endswith("params") for part in parts)
 
 
 def parse_axis(name: str, values: Any, source: str) -> Axis:

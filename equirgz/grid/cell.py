@@ -286,7 +286,10 @@ class CellRun:
         ]
 
     def _predict(self, objective: Objective, x_NCHW: Any) -> np.ndarray:
-        return predict(objective, x_NCHW, self.batch_size, views=self.config.evaluation.views)
+        return predict(
+            objective, x_NCHW, self.batch_size, views=self.config.evaluation.views,
+            n_samples=objective.n_predictive_samples, seed=derive_seed(self.config.seed, "predict"),
+        )
 
     def measure_rotation(self, objective: Objective) -> list[dict[str, Any]]:
         """Return the classifier's numbers on the test set as it turns."""

@@ -23,9 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from equirgz.config import RunConfig, load_yaml, parse_run, set_dotted
+from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_dotted
 from equirgz.errors import InputError, suggest
 from equirgz.grid.axes import Axis, parse_axis, resolve_key
 
@@ -131,14 +129,7 @@ def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 def _apply_override(document: dict[str, Any], override: str) -> None:
     """Apply one ``key=value`` of the command line; the value is read as YAML."""
-    key, equals, text = override.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise InputError(f"--set: expected key=value, got {override!r}")
-    try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {key}: expected a YAML value, got {text!r}") from error
+    key, value = parse_setting(override)
     wanted = (key,) if key in document["axes"] else resolve_key(key, "--set")
     for axis, entries in document["axes"].items():
         if axis == key or wanted == _targets(axis):
