@@ -34,7 +34,10 @@ class DataConfig(Section):
     normalise: bool = Field(True, description="divide by the root mean square of the training images")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
     unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
-    drop_leaks: bool = Field(False, description="drop unlabelled sources that are test sources; else refuse")
+    extra_tests: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="other registered datasets to test on, each with its options"
+    )
+    drop_leaks: bool = Field(False, description="drop leaking unlabelled and extra test sources; else refuse")
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
 
 
@@ -179,6 +182,17 @@ class _StrictLoader(yaml.SafeLoader):
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
         return super().construct_mapping(node, deep)
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Return key and value of a ``key=value`` of the command line; the value is read as YAML."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set: expected key=value, got {text!r}")
+    try:
+        return key.strip(), yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {key.strip()}: expected a YAML value, got {value!r}") from error
 
 
 def set_dotted(fields: dict[str, Any], key: str, value: Any) -> None:

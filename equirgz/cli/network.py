@@ -67,13 +67,18 @@ def audit(
     name: Annotated[str, typer.Argument(help="A registered backbone.")],
     group: Annotated[str, typer.Option("--group", help="Group, e.g. D8.")] = "C1",
     image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Option of the backbone, e.g. head=flatten; repeatable."),
+    ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every layer, angle and state.")] = False,
     figure: Annotated[Path | None, typer.Option("--figure", help="Also draw the errors, png or svg.")] = None,
 ) -> None:
     """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""
+    from equirgz.config import parse_setting
     from equirgz.evaluate.audit import audit as run_audit
 
-    report = run_audit(name, group, image_size)
+    report = run_audit(name, group, image_size, **dict(map(parse_setting, overrides or ())))
     for line in report.lines(full):
         typer.echo(line)
     if figure is not None:

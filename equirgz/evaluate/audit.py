@@ -41,6 +41,7 @@ def audit(
     n_images: int = 2,
     train_steps: int = 8,
     seed: int = 0,
+    claimed: bool | None = None,
     **params: Any,
 ) -> AuditReport:
     """Measure ``backbone`` (a module, or a registered name built with ``group`` and ``image_size``).
@@ -56,6 +57,8 @@ def audit(
     precisions : "float32", "float64", "deployed" (``to_plain()`` of the float32 network).
     angles_deg : arbitrary angles at which the features are compared on smooth sources.
     layers : also measure the outputs of ``backbone.blocks()``; reported, never a claim.
+    claimed : whether exactness is held against the network; None: a network with a group other than
+        C1 is held to it, whatever its read-out (so that a flattening head fails, with the reason).
 
     Returns a report; ``report.passed`` is false when a claimed exact symmetry is broken.
     Raises InputError for unknown states, precisions, names or keywords.
@@ -68,8 +71,13 @@ def audit(
     symmetry = network_group(backbone)
     size = image_size if image_size is not None else int(backbone.image_size)
     channels = int(getattr(backbone, "in_channels", 1))
-    claims = bool(getattr(backbone, "is_invariant", symmetry.order > 1))
+    claims = symmetry.order > 1 if claimed is None else claimed
     notes = []
+    if claims and not getattr(backbone, "is_invariant", True):
+        notes.append(
+            "this network flattens its maps, or pads and pools off the lattice, so its features cannot be "
+            "invariant; use head='invariant' and a network that is not a published variant"
+        )
     if not any(symmetry.is_lattice(g) for g in range(1, symmetry.order)):
         notes.append(f"{symmetry} has no quarter turn or flip, so nothing is claimed to be exact")
     rows: list[AuditRow] = []
@@ -94,8 +102,8 @@ def audit(
                 off_lattice=precision == "float32" or "float32" not in precisions,
             )
             for row in found:
-                claimed = claims and row["kind"] == "lattice" and row["what"] in ("features", "maps")
-                rows.append(AuditRow(state, precision, **row, limit=LIMITS[precision] if claimed else None))
+                held = claims and row["kind"] == "lattice" and row["what"] in ("features", "maps")
+                rows.append(AuditRow(state, precision, **row, limit=LIMITS[precision] if held else None))
             if precision == "deployed":
                 rows.append(_parity(network, deployed, state, size, channels, n_images, seed))
     claim = f"features and maps exact under the quarter turns and flips of {symmetry}"

@@ -105,3 +105,10 @@ def test_models_data_and_version():
 def test_audit_command():
     text = call("audit", "steerable_lenet", "--group", "C4", "--image-size", 17)
     assert "C4" in text
+
+
+def test_audit_of_a_flattening_head_exits_1_and_says_why():
+    arguments = ["audit", "steerable_lenet", "--group", "C4", "--image-size", "17", "--set", "head=flatten"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 1
+    assert "FAILED: features change" in done.output and "head='invariant'" in done.output

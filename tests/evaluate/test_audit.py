@@ -52,11 +52,17 @@ def test_a_broken_claim_fails_with_the_reason() -> None:
 
 def test_what_claims_nothing_cannot_break() -> None:
     torch.manual_seed(0)
-    net = PlainConv()
-    net.is_invariant = False
-    report = audit(net, angles_deg=ANGLES)
+    report = audit(PlainConv(), angles_deg=ANGLES, claimed=False)
     assert report.passed and report.worst(kind="lattice", what="features") > 1e-2
     assert "no exact symmetry claimed" in report.lines()[0]
+
+
+def test_a_flattening_head_fails_and_says_why() -> None:
+    few = {"states": ("initial",), "precisions": ("float32",), "angles_deg": (45.0,)}
+    report = audit("steerable_resnet18", "D4", 33, width=0.1, head="flatten", **few)
+    assert not report.passed and "features change" in report.reasons[0]
+    assert any("head='invariant'" in note for note in report.notes)
+    assert audit("steerable_resnet18", "D4", 33, width=0.1, **few).passed
 
 
 def test_a_symmetry_that_holds_at_initialisation_alone_is_caught() -> None:
