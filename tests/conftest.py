@@ -16,6 +16,18 @@ def _real_data_root() -> Path | None:
     return next((path for path in candidates if (path / "MiraBest_F_batches.tar.gz").is_file()), None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_array_cache(tmp_path_factory):
+    """Keep parsed arrays out of the user's cache: one folder per test session."""
+    before = os.environ.get("EQUIRGZ_CACHE")
+    os.environ["EQUIRGZ_CACHE"] = str(tmp_path_factory.mktemp("array_cache"))
+    yield
+    if before is None:
+        del os.environ["EQUIRGZ_CACHE"]
+    else:
+        os.environ["EQUIRGZ_CACHE"] = before
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real archives; without it the test is skipped, or fails where CI is set."""

@@ -17,15 +17,28 @@ from equirgz.errors import DataError, InputError, explain
 
 FR_CLASSES = ("FRI", "FRII")
 MINGO_CLASSES = (
-    "FRI", "FRI WAT", "FRI NAT", "FRI Small", "FRII", "FRII Small", "Double Double", "Indeterminate",
-    "Indeterminate Small", "Small",
+    "FRI",
+    "FRI WAT",
+    "FRI NAT",
+    "FRI Small",
+    "FRII",
+    "FRII Small",
+    "Double Double",
+    "Indeterminate",
+    "Indeterminate Small",
+    "Small",
 )
 #: resolved FRI (with wide- and narrow-angle tails) against resolved FRII; all other classes are left out
 MINGO_FR = {0: 0, 1: 0, 2: 0, 4: 1}
 
 
 def load_batch_set(
-    path: Path | str, *, name: str, class_names: tuple[str, ...], pixel_scale_arcsec: float, md5: str | None = None
+    path: Path | str,
+    *,
+    name: str,
+    class_names: tuple[str, ...],
+    pixel_scale_arcsec: float,
+    md5: str | None = None,
 ) -> tuple[ImageSet, ImageSet]:
     """Return the train and test part of an archive of labelled batches; ids are the published file names."""
     batches = read_batches(Path(path), md5)
@@ -39,7 +52,12 @@ def load_batch_set(
         ids = _unique(stems, len(fields["data"]), part)
         parts.append(
             ImageSet(
-                part, fields["data"], np.asarray(fields["labels"]), ids, class_names, pixel_scale_arcsec,
+                part,
+                fields["data"],
+                np.asarray(fields["labels"]),
+                ids,
+                class_names,
+                pixel_scale_arcsec,
                 table=pd.DataFrame({"batch": fields["batch_name"]}),
             )
         )
@@ -58,10 +76,16 @@ def _unique(stems: list[str], n: int, part: str) -> np.ndarray:
     return np.array(ids)
 
 
-def _load(name: str, data_dir: Path | None, class_names: tuple[str, ...], scale: float) -> tuple[ImageSet, ImageSet]:
+def _load(
+    name: str, data_dir: Path | None, class_names: tuple[str, ...], scale: float
+) -> tuple[ImageSet, ImageSet]:
     info = SETS[name]
     return load_batch_set(
-        find_file(info.filename, data_dir), name=name, class_names=class_names, pixel_scale_arcsec=scale, md5=info.md5
+        find_file(info.filename, data_dir),
+        name=name,
+        class_names=class_names,
+        pixel_scale_arcsec=scale,
+        md5=info.md5,
     )
 
 
@@ -69,11 +93,17 @@ def relabel(images: ImageSet, new_label: dict[int, int], class_names: tuple[str,
     """Return the sources whose label is a key of ``new_label``, with the new labels and class names."""
     keep_N = np.isin(images.label_N, list(new_label))
     subset = images.subset(keep_N)
-    fields: dict[str, Any] = {key: getattr(subset, key) for key in ("name", "image_NHW", "source_id_N", "table")}
+    fields: dict[str, Any] = {
+        key: getattr(subset, key) for key in ("name", "image_NHW", "source_id_N", "table")
+    }
     label_N = np.array([new_label[int(k)] for k in subset.label_N], dtype=np.int64)
     return ImageSet(
-        **fields, label_N=label_N, class_names=class_names, pixel_scale_arcsec=subset.pixel_scale_arcsec,
-        position_deg_N2=subset.position_deg_N2, recipe=subset.recipe and f"{subset.recipe}{sorted(new_label.items())}",
+        **fields,
+        label_N=label_N,
+        class_names=class_names,
+        pixel_scale_arcsec=subset.pixel_scale_arcsec,
+        position_deg_N2=subset.position_deg_N2,
+        recipe=subset.recipe and f"{subset.recipe}{sorted(new_label.items())}",
     )
 
 

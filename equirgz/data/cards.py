@@ -20,12 +20,16 @@ from equirgz.records import write_bytes_atomic
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 #: columns of ``table`` that are distributions worth a line, with the unit they are in
 _COLUMNS = {
-    "las_arcsec": "largest angular size, arcsec", "flux_jy": "flux density, Jy", "redshift": "redshift",
+    "las_arcsec": "largest angular size, arcsec",
+    "flux_jy": "flux density, Jy",
+    "redshift": "redshift",
     "vote_fraction": "vote fraction",
 }
 
 
-def write_card(data: Data, folder: Path | str, *, info: SetInfo | None = None, name: str | None = None) -> list[Path]:
+def write_card(
+    data: Data, folder: Path | str, *, info: SetInfo | None = None, name: str | None = None
+) -> list[Path]:
     """Write ``<name>.md`` and ``<name>.png`` (a contact sheet of the training part) into ``folder``.
 
     Returns both paths. The card names counts per part and class, image size and scale, quantiles of
@@ -50,7 +54,9 @@ def make_card(data: Data, *, info: SetInfo | None = None, sheet: str | None = No
     if info is not None:
         out += [
             f"- file: `{info.filename}`, md5 {info.md5 or 'not published'}",
-            f"- address: {info.url or 'none published'}", f"- licence: {info.licence}", f"- citation: {info.citation}",
+            f"- address: {info.url or 'none published'}",
+            f"- licence: {info.licence}",
+            f"- citation: {info.citation}",
         ]
     images = data.train
     scale = images.pixel_scale_arcsec
@@ -72,7 +78,12 @@ def make_card(data: Data, *, info: SetInfo | None = None, sheet: str | None = No
 
 def _class_table(parts: dict[str, ImageSet]) -> list[str]:
     columns = list(dict.fromkeys(key for images in parts.values() for key in images.class_counts()))
-    out = ["## Classes", "", "| part | sources | " + " | ".join(columns) + " |", "|" + "---|" * (len(columns) + 2)]
+    out = [
+        "## Classes",
+        "",
+        "| part | sources | " + " | ".join(columns) + " |",
+        "|" + "---|" * (len(columns) + 2),
+    ]
     for part, images in parts.items():
         counts = images.class_counts()
         cells = [str(counts.get(column, "")) for column in columns]
@@ -94,10 +105,16 @@ def measure_images(images: ImageSet) -> dict[str, np.ndarray]:
 
 
 def _distribution_table(parts: dict[str, ImageSet]) -> list[str]:
-    out = ["## Distributions", "", "| part | quantity | n | " + " | ".join(f"{100 * q:g} %" for q in _QUANTILES) + " |",
-           "|" + "---|" * (len(_QUANTILES) + 3)]
+    out = [
+        "## Distributions",
+        "",
+        "| part | quantity | n | " + " | ".join(f"{100 * q:g} %" for q in _QUANTILES) + " |",
+        "|" + "---|" * (len(_QUANTILES) + 3),
+    ]
     for part, images in parts.items():
-        values = {text: images.table[key].to_numpy(float) for key, text in _COLUMNS.items() if key in images.table}
+        values = {
+            text: images.table[key].to_numpy(float) for key, text in _COLUMNS.items() if key in images.table
+        }
         measured = measure_images(images)
         values["extent above 5 % of the peak, arcsec"] = measured["extent_arcsec"]
         values["fraction of pixels above 0"] = measured["lit_fraction"]
@@ -109,7 +126,9 @@ def _distribution_table(parts: dict[str, ImageSet]) -> list[str]:
     return [*out, ""]
 
 
-def make_contact_sheet(images: ImageSet, *, columns: int = 12, rows_per_class: int = 2, seed: int = 0) -> bytes:
+def make_contact_sheet(
+    images: ImageSet, *, columns: int = 12, rows_per_class: int = 2, seed: int = 0
+) -> bytes:
     """Return a PNG of random images, class by class from top to bottom, stretched by a square root."""
     from PIL import Image
 

@@ -11,7 +11,17 @@ import pandas as pd
 from equirgz.errors import DataError, InputError, explain
 
 RA_NAMES = ("ra_deg", "ra", "raj2000", "_raj2000", "ra_j2000", "alpha_j2000", "ra_icrs", "s_ra", "ra_1p4")
-DEC_NAMES = ("dec_deg", "dec", "dej2000", "_dej2000", "dec_j2000", "delta_j2000", "de_icrs", "s_dec", "dec_1p4")
+DEC_NAMES = (
+    "dec_deg",
+    "dec",
+    "dej2000",
+    "_dej2000",
+    "dec_j2000",
+    "delta_j2000",
+    "de_icrs",
+    "s_dec",
+    "dec_1p4",
+)
 ID_NAMES = ("source_id", "id", "id_str", "name", "source_name", "filename", "file", "iauname")
 
 
@@ -33,7 +43,11 @@ def read_catalogue(path: Path | str) -> pd.DataFrame:
             table = _read_astropy(path, ending)
         else:
             raise InputError(
-                explain(f"catalogue {path}", expected=".csv, .tsv, .parquet, .fits, .vot or .ecsv", got=repr(ending))
+                explain(
+                    f"catalogue {path}",
+                    expected=".csv, .tsv, .parquet, .fits, .vot or .ecsv",
+                    got=repr(ending),
+                )
             )
     except ImportError as error:
         raise InputError(
@@ -66,7 +80,9 @@ def _read_astropy(path: Path, ending: str) -> pd.DataFrame:
     frame = table[flat].to_pandas()
     for column in frame.columns:
         if frame[column].dtype == object:
-            frame[column] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in frame[column]]
+            frame[column] = [
+                v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in frame[column]
+            ]
     return frame
 
 
@@ -74,7 +90,9 @@ def find_column(table: pd.DataFrame, names: tuple[str, ...], wanted: str | None 
     """Return the column called ``wanted``, or the first of ``names`` present in any case, or None."""
     if wanted is not None:
         if wanted not in table.columns:
-            raise InputError(explain("catalogue column", expected=f"one of {list(table.columns)}", got=repr(wanted)))
+            raise InputError(
+                explain("catalogue column", expected=f"one of {list(table.columns)}", got=repr(wanted))
+            )
         return wanted
     lower = {str(column).strip().lower(): column for column in table.columns}
     return next((lower[name] for name in names if name in lower), None)
@@ -101,7 +119,9 @@ def get_positions(
         bad = (np.abs(position[:, 1]) > 90) | (position[:, 0] < -180) | (position[:, 0] > 360)
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise DataError(explain(f"{source}: position in row {i}", expected="degrees", got=tuple(position[i].tolist())))
+        raise DataError(
+            explain(f"{source}: position in row {i}", expected="degrees", got=tuple(position[i].tolist()))
+        )
     return position
 
 

@@ -197,7 +197,9 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
         for part in loaded["frdeep_first"].values():
             found_N[match_images(test, part, correlation=0.995).sources_a] = True
         leak_N |= found_N
-        out.append(f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)")
+        out.append(
+            f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)"
+        )
     if out:
         total = f"leaks: MiraBest F test sources also in other sets: {leak_N.sum()} of {len(test)}"
         out.insert(0, f"{total}, {leak_N[confident_N].sum()} of the {confident_N.sum()} confident ones")
@@ -207,7 +209,9 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
         i, _, _ = match_positions(test.position_deg_N2, pool.position_deg_N2, FIELD_ARCSEC)
         clean = not len(i)
         verdict = "clean" if clean else "NOT clean"
-        out.append(f"pool_first150: {verdict}: {len(set(i.tolist()))} MiraBest F test sources within 270 arcsec")
+        out.append(
+            f"pool_first150: {verdict}: {len(set(i.tolist()))} MiraBest F test sources within 270 arcsec"
+        )
     return out, clean
 
 

@@ -24,7 +24,10 @@ def shrink(image_NCHW: np.ndarray, size: int | None) -> np.ndarray:
 
 
 def load_hdf5(
-    path: Path | str, *, name: str | None = None, class_names: tuple[str, ...] = (),
+    path: Path | str,
+    *,
+    name: str | None = None,
+    class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
 ) -> ImageSet:
     """Read an HDF5 file whose top-level arrays have the names that an ``.npz`` would have.
@@ -38,16 +41,24 @@ def load_hdf5(
         with h5py.File(path, "r") as file:
             arrays = {key: _array(file[key]) for key in file if isinstance(file[key], h5py.Dataset)}
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected a readable HDF5 file, got: {' '.join(str(error).split())}") from error
+        raise DataError(
+            f"{path}: expected a readable HDF5 file, got: {' '.join(str(error).split())}"
+        ) from error
     return arrays_to_images(
-        arrays, str(path), name=name or path.stem, class_names=class_names, pixel_scale_arcsec=pixel_scale_arcsec
+        arrays,
+        str(path),
+        name=name or path.stem,
+        class_names=class_names,
+        pixel_scale_arcsec=pixel_scale_arcsec,
     )
 
 
 def _array(dataset: Any) -> np.ndarray:
     value = np.asarray(dataset[()])
     if value.dtype.kind in "SO":
-        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in value.ravel()]).reshape(value.shape)
+        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in value.ravel()]).reshape(
+            value.shape
+        )
     return value
 
 
@@ -68,7 +79,9 @@ def decode_image(content: bytes, source: str, *, colour: bool | None = None) -> 
             if not grey and colour is False:
                 pixels = np.asarray(image.convert("L"))
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}") from error
+        raise DataError(
+            f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}"
+        ) from error
     if pixels.ndim == 3:
         return np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
     return np.repeat(pixels[None], 3, 0) if colour else pixels
@@ -98,14 +111,18 @@ def load_parquet(
     for file in files:
         table = _read_parquet(file)
         if image_column not in table:
-            raise DataError(explain(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns)))
+            raise DataError(
+                explain(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns))
+            )
         for i, value in enumerate(table.pop(image_column)):
             image = _pixels(value, f"{file} row {i}", colour)
             images.append(shrink(image, size))
         tables.append(table)
     shapes = {image.shape for image in images}
     if len(shapes) > 1:
-        raise DataError(explain(str(path), expected="images of one shape", got=sorted(shapes)[:3], mend="set size"))
+        raise DataError(
+            explain(str(path), expected="images of one shape", got=sorted(shapes)[:3], mend="set size")
+        )
     table = pd.concat(tables, ignore_index=True)
     label_N, class_names = _labels(table, label_column, str(path))
     ra, dec = find_column(table, RA_NAMES), find_column(table, DEC_NAMES)

@@ -65,12 +65,16 @@ def load_fits(path: Path | str, *, hdu: int | None = None, plane: int | None = N
                 index, data, header = _find_image(hdus, path, hdu)
         except (OSError, ValueError, TypeError, IndexError, EOFError, zlib.error, fits.VerifyError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(f"{path}: expected a readable FITS file, got: {reason}; fetch or write it again") from error
+            raise DataError(
+                f"{path}: expected a readable FITS file, got: {reason}; fetch or write it again"
+            ) from error
     image_HW = _drop_axes(np.asarray(data), path, index, plane)
     image_HW = np.ascontiguousarray(image_HW, dtype=np.float32)
     n_nan = int((~np.isfinite(image_HW)).sum())
     if n_nan == image_HW.size:
-        raise DataError(f"{path}: expected finite pixels, got NaN in all {n_nan}; the field was not observed, drop it")
+        raise DataError(
+            f"{path}: expected finite pixels, got NaN in all {n_nan}; the field was not observed, drop it"
+        )
     wcs = celestial_wcs(header)
     return FitsImage(
         image_HW=image_HW,
@@ -86,7 +90,9 @@ def load_fits(path: Path | str, *, hdu: int | None = None, plane: int | None = N
 
 def _find_image(hdus: fits.HDUList, path: Path, wanted: int | None) -> tuple[int, np.ndarray, fits.Header]:
     kinds = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
-    candidates = [i for i, hdu in enumerate(hdus) if isinstance(hdu, kinds) and hdu.header.get("NAXIS", 0) >= 2]
+    candidates = [
+        i for i, hdu in enumerate(hdus) if isinstance(hdu, kinds) and hdu.header.get("NAXIS", 0) >= 2
+    ]
     if wanted is not None:
         candidates = [i for i in candidates if i == wanted]
     if not candidates:
@@ -105,7 +111,9 @@ def _drop_axes(data: np.ndarray, path: Path, index: int, plane: int | None) -> n
     if len(planes) == 1 and plane in (None, 0):
         return planes[0]
     if plane is None:
-        raise DataError(f"{path}: expected one plane in HDU {index}, got a cube {data.shape}; say which with plane=N")
+        raise DataError(
+            f"{path}: expected one plane in HDU {index}, got a cube {data.shape}; say which with plane=N"
+        )
     if not 0 <= plane < len(planes):
         raise InputError(explain(f"{path}: plane", expected=f"0 to {len(planes) - 1}", got=plane))
     return planes[plane]

@@ -102,7 +102,13 @@ def load_folder(
     recipe = options.make_recipe()
     files = list_images(folder)
     contents = _hash_files(files, n_jobs)
-    key = {"format": "folder", "version": 3, "recipe": recipe.hash, "options": asdict(options), "files": contents}
+    key = {
+        "format": "folder",
+        "version": 3,
+        "recipe": recipe.hash,
+        "options": asdict(options),
+        "files": contents,
+    }
     arrays = cached_arrays(key, lambda: _read_all(files, options, recipe, n_jobs, progress))
     good_N, reasons = arrays["good"], arrays["reason"]
     bad = {str(files[i].relative_to(folder)): str(reasons[i]) for i in np.flatnonzero(~good_N)}
@@ -110,10 +116,14 @@ def load_folder(
         _write_bad_list(bad, folder, bad_list)
     if not good_N.any():
         first = next(iter(bad.items()))
-        raise DataError(f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}")
+        raise DataError(
+            f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}"
+        )
     used = [files[i] for i in np.flatnonzero(good_N)]
     ids = _ids(used, folder)
-    table = pd.DataFrame({"file": [str(f.relative_to(folder)) for f in used], "n_nan": arrays["n_nan"][good_N]})
+    table = pd.DataFrame(
+        {"file": [str(f.relative_to(folder)) for f in used], "n_nan": arrays["n_nan"][good_N]}
+    )
     label_N, class_names = np.full(len(used), -1), ()
     position = arrays["position"][good_N]
     if catalogue is not None:
@@ -123,7 +133,9 @@ def load_folder(
         table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)
         if label_column is not None:
             if label_column not in rows:
-                raise InputError(explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns)))
+                raise InputError(
+                    explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns))
+                )
             label_N, class_names = encode_labels(matched[label_column])
         position = _fill_positions(position, matched)
     elif len({file.parent for file in used}) > 1:
@@ -131,8 +143,14 @@ def load_folder(
     scales = arrays["pixel_scale"][good_N]
     scale = float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan")
     return ImageSet(
-        name or folder.name, arrays["image"], label_N, ids, class_names, scale,
-        position if np.isfinite(position).any() else None, table,
+        name or folder.name,
+        arrays["image"],
+        label_N,
+        ids,
+        class_names,
+        scale,
+        position if np.isfinite(position).any() else None,
+        table,
     )
 
 
@@ -147,7 +165,9 @@ def _hash_files(files: list[Path], n_jobs: int) -> list[str]:
         return list(pool.map(digest, files))
 
 
-def _read_one(file: Path, options: FolderOptions, recipe: Recipe) -> tuple[np.ndarray, int, float, tuple[float, float]]:
+def _read_one(
+    file: Path, options: FolderOptions, recipe: Recipe
+) -> tuple[np.ndarray, int, float, tuple[float, float]]:
     """Return the image, its number of NaN, its pixel scale and its centre; DataError where unusable."""
     if not file.name.lower().endswith(FITS_ENDINGS):
         try:
@@ -155,7 +175,12 @@ def _read_one(file: Path, options: FolderOptions, recipe: Recipe) -> tuple[np.nd
         except OSError as error:
             raise DataError(f"{file}: {error.strerror or error}") from error
         pixels = decode_image(content, file.name, colour=options.colour)
-        return (pixels if options.size is None else fit_size(pixels, options.size)), 0, np.nan, (np.nan, np.nan)
+        return (
+            (pixels if options.size is None else fit_size(pixels, options.size)),
+            0,
+            np.nan,
+            (np.nan, np.nan),
+        )
     fits_image = load_fits(file)
     raw_HW, scale = _square(fits_image, options, recipe)
     return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg
@@ -187,7 +212,11 @@ def fit_size(image: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
 
 
 def _read_all(
-    files: list[Path], options: FolderOptions, recipe: Recipe, n_jobs: int, progress: Callable[[int, int], None] | None
+    files: list[Path],
+    options: FolderOptions,
+    recipe: Recipe,
+    n_jobs: int,
+    progress: Callable[[int, int], None] | None,
 ) -> dict[str, np.ndarray]:
     results: list[tuple | None] = []
     reasons = []
@@ -223,7 +252,9 @@ def _read_all(
 
 
 def _write_bad_list(bad: dict[str, str], folder: Path, path: Path | str | None) -> None:
-    path = cache_dir() / f"bad_files_{content_hash(str(folder.resolve()))}.txt" if path is None else Path(path)
+    path = (
+        cache_dir() / f"bad_files_{content_hash(str(folder.resolve()))}.txt" if path is None else Path(path)
+    )
     text = "".join(f"{file}\t{reason}\n" for file, reason in sorted(bad.items()))
     write_bytes_atomic(path, text.encode())
 
@@ -254,7 +285,9 @@ def _match_rows(
     elif match == "name":
         column = find_column(rows, ID_NAMES)
         if column is None:
-            raise DataError(f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}")
+            raise DataError(
+                f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}"
+            )
         place = {_stem(Path(str(value).strip())): k for k, value in enumerate(rows[column])}
         row_N = np.array([place.get(_stem(file), -1) for file in files])
     else:

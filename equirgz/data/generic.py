@@ -27,10 +27,14 @@ def load_images(path: Path | str, **keywords: Any) -> ImageSet:
     """
     path = Path(path)
     if path.is_dir():
-        return load_parquet(path, **keywords) if any(path.glob("*.parquet")) else load_folder(path, **keywords)
+        return (
+            load_parquet(path, **keywords) if any(path.glob("*.parquet")) else load_folder(path, **keywords)
+        )
     loaders = {".npz": load_npz, ".h5": load_hdf5, ".hdf5": load_hdf5, ".parquet": load_parquet}
     if path.suffix.lower() not in loaders:
-        raise InputError(explain(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix)))
+        raise InputError(
+            explain(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix))
+        )
     return loaders[path.suffix.lower()](path, **keywords)
 
 
@@ -66,14 +70,20 @@ def load_mosaic(
     kept = np.concatenate(index) if index else np.zeros(0, int)
     if not len(kept):
         reason = next(iter(reasons.values()), "no mosaic given")
-        raise DataError(f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}")
+        raise DataError(
+            f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}"
+        )
     table = rows.iloc[kept].reset_index(drop=True)
     label_N, class_names = np.full(len(kept), -1), ()
     if label_column is not None:
         if label_column not in table:
-            raise InputError(explain(str(catalogue), expected=f"a column {label_column!r}", got=list(table.columns)))
+            raise InputError(
+                explain(str(catalogue), expected=f"a column {label_column!r}", got=list(table.columns))
+            )
         label_N, class_names = encode_labels(table[label_column])
-    return ImageSet(name, np.concatenate(images), label_N, ids[kept], class_names, scale, position[kept], table)
+    return ImageSet(
+        name, np.concatenate(images), label_N, ids[kept], class_names, scale, position[kept], table
+    )
 
 
 def _find(path: str, data_dir: Path | None) -> Path:
@@ -99,8 +109,11 @@ def folder(
     if not path:
         raise InputError("dataset 'folder': expected params.path, got none; set data.params.path to a folder")
     images = load_folder(
-        _find(path, data_dir), catalogue=None if catalogue is None else _find(catalogue, data_dir),
-        label_column=label_column, match=match, options=FolderOptions(recipe, size, pixel_scale_arcsec, colour),
+        _find(path, data_dir),
+        catalogue=None if catalogue is None else _find(catalogue, data_dir),
+        label_column=label_column,
+        match=match,
+        options=FolderOptions(recipe, size, pixel_scale_arcsec, colour),
     )
     return split_off_test(images, test_fraction, seed)
 
@@ -122,7 +135,11 @@ def mosaic(
     if not (mosaics and catalogue):
         raise InputError("dataset 'mosaic': expected params mosaics and catalogue, got none; name the files")
     images = load_mosaic(
-        [_find(path, data_dir) for path in mosaics], _find(catalogue, data_dir), size=size, recipe=recipe,
-        pixel_scale_arcsec=pixel_scale_arcsec, label_column=label_column,
+        [_find(path, data_dir) for path in mosaics],
+        _find(catalogue, data_dir),
+        size=size,
+        recipe=recipe,
+        pixel_scale_arcsec=pixel_scale_arcsec,
+        label_column=label_column,
     )
     return split_off_test(images, test_fraction, seed)

@@ -55,7 +55,9 @@ class ImageSet:
         if not image_NHW.dtype.isnative:
             image_NHW = image_NHW.astype(image_NHW.dtype.newbyteorder("="))
         if image_NHW.ndim not in (3, 4):
-            raise DataError(explain(self.name, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
+            raise DataError(
+                explain(self.name, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape)
+            )
         n = len(image_NHW)
         label_N = np.asarray(self.label_N, dtype=np.int64)
         source_id_N = np.asarray(self.source_id_N, dtype=str)
@@ -64,18 +66,26 @@ class ImageSet:
         if position is not None:
             position = np.asarray(position, dtype=np.float64).reshape(-1, 2)
         for what, values in (
-            ("labels", label_N), ("source ids", source_id_N), ("table rows", table), ("positions", position)
+            ("labels", label_N),
+            ("source ids", source_id_N),
+            ("table rows", table),
+            ("positions", position),
         ):
             if values is not None and len(values) != n:
-                raise DataError(explain(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values)))
+                raise DataError(
+                    explain(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values))
+                )
         if n and (label_N.min() < -1 or label_N.max() >= len(self.class_names)):
             worst = int(label_N.max() if label_N.max() >= len(self.class_names) else label_N.min())
             raise DataError(
                 explain(f"{self.name}: labels", expected=f"-1 to {len(self.class_names) - 1}", got=worst)
             )
         for key, value in (
-            ("image_NHW", image_NHW), ("label_N", label_N), ("source_id_N", source_id_N),
-            ("position_deg_N2", position), ("table", table.reset_index(drop=True)),
+            ("image_NHW", image_NHW),
+            ("label_N", label_N),
+            ("source_id_N", source_id_N),
+            ("position_deg_N2", position),
+            ("table", table.reset_index(drop=True)),
             ("class_names", tuple(self.class_names)),
         ):
             object.__setattr__(self, key, value)

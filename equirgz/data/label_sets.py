@@ -33,8 +33,13 @@ def make_label_sets(images: ImageSet) -> dict[str, Any]:
         for n_labels in LABEL_COUNTS:
             hashes[f"{seed}/{n_labels}"] = hash_ids([ids[i] for i in order[:n_labels]])
     return {
-        "format": 1, "dataset": images.name, "label_counts": list(LABEL_COUNTS), "source_id": ids,
-        "label": images.label_N.tolist(), "order": orders, "hash": hashes,
+        "format": 1,
+        "dataset": images.name,
+        "label_counts": list(LABEL_COUNTS),
+        "source_id": ids,
+        "label": images.label_N.tolist(),
+        "order": orders,
+        "hash": hashes,
     }
 
 
@@ -48,7 +53,9 @@ def load_label_sets(version: str = "F") -> dict[str, Any]:
     return json.loads(file.read_text())
 
 
-def load_label_set(images: ImageSet, *, n_labels: int, split_seed: int, n_val: int = 0, version: str = "F") -> Split:
+def load_label_set(
+    images: ImageSet, *, n_labels: int, split_seed: int, n_val: int = 0, version: str = "F"
+) -> Split:
     """Return a shipped label set as indices into ``images`` (the confident train part, in any order).
 
     The same split as :func:`equirgz.data.make_split` gives. Raises InputError for a label count or
@@ -57,8 +64,12 @@ def load_label_set(images: ImageSet, *, n_labels: int, split_seed: int, n_val: i
     manifest = load_label_sets(version)
     if n_labels not in LABEL_COUNTS or split_seed not in SPLIT_SEEDS:
         raise InputError(
-            explain("label set", expected=f"n_labels of {LABEL_COUNTS} and split_seed 0 to {SPLIT_SEEDS[-1]}",
-                    got=f"{n_labels} and {split_seed}", mend="use make_split for others")
+            explain(
+                "label set",
+                expected=f"n_labels of {LABEL_COUNTS} and split_seed 0 to {SPLIT_SEEDS[-1]}",
+                got=f"{n_labels} and {split_seed}",
+                mend="use make_split for others",
+            )
         )
     ids, order = manifest["source_id"], manifest["order"][str(split_seed)]
     found = hash_ids([ids[i] for i in order[:n_labels]])
@@ -68,5 +79,7 @@ def load_label_set(images: ImageSet, *, n_labels: int, split_seed: int, n_val: i
     place = {str(source): i for i, source in enumerate(images.source_id_N)}
     missing = [source for source in ids if source not in place]
     if missing:
-        raise DataError(explain(images.name, expected="the sources of the label set", got=f"none called {missing[0]}"))
+        raise DataError(
+            explain(images.name, expected="the sources of the label set", got=f"none called {missing[0]}")
+        )
     return split_from_order(np.array([place[ids[i]] for i in order]), n_labels, n_val)

@@ -28,12 +28,23 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
 
     An unlabelled set that holds test sources (within 270 arcsec of one) is refused, or cleaned when
-    ``drop_leaks`` is set. Raises InputError for an unknown name or parameter, DataError for files.
+    ``drop_leaks`` is set; so is an extra test set that holds training sources. Labels of extra test
+    sets are matched by class name, and test sources of other classes have none. Raises InputError
+    for an unknown name or parameter, DataError for files.
     """
     fields = {"name": config} if isinstance(config, str) else config.model_dump()
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else Path(data_dir)
     data = DATASETS.create(config.name, root, **config.params)
+    tests = dict(data.tests)
+    for name, params in config.extra_tests.items():
+        other = DATASETS.create(name, root, **params)
+        for part, images in (other.tests or {"all": other.train}).items():
+            images = match_classes(images, data.train.class_names)
+            tests[f"{name}_{part}"] = refuse_leaks(
+                images, {"train": data.train}, drop=config.drop_leaks, held="training"
+            )
+    data = Data(data.train, tests, data.unlabelled)
     if config.unlabelled is not None:
         extra = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
         unlabelled = (extra.unlabelled or extra.train).without_labels()
@@ -50,31 +61,53 @@ def _divided_by_rms(data: Data) -> Data:
         raise DataError(f"{data.train.name}: expected training images with signal, got rms {rms}")
 
     def divided(images: ImageSet) -> ImageSet:
-        return replace(images, image_NHW=images.image_NHW / np.float32(rms))
+        return replace(images, image_NHW=images.image_NHW / np.float32(rms), recipe=f"{images.recipe}|rms")
 
     tests = {name: divided(images) for name, images in data.tests.items()}
     return Data(divided(data.train), tests, None if data.unlabelled is None else divided(data.unlabelled))
 
 
-def refuse_leaks(images: ImageSet, tests: dict[str, ImageSet], *, drop: bool = False) -> ImageSet:
+def match_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:
+    """Return a set with the labels of another one, matched by class name (case is ignored).
+
+    Sources whose class the other set does not have get the label -1. Raises InputError when the two
+    sets have no class in common.
+    """
+    place = {name.lower(): k for k, name in enumerate(class_names)}
+    new_label = np.array([*(place.get(name.lower(), -1) for name in images.class_names), -1])
+    if images.class_names and (new_label < 0).all():
+        raise InputError(
+            f"{images.name}: expected a class of {', '.join(class_names)}, got {', '.join(images.class_names)}; "
+            "choose a test set with classes in common"
+        )
+    return replace(images, label_N=new_label[images.label_N], class_names=tuple(class_names))
+
+
+def refuse_leaks(
+    images: ImageSet, tests: dict[str, ImageSet], *, drop: bool = False, held: str = "test"
+) -> ImageSet:
     """Return ``images`` when none lies within 270 arcsec of a test source; else raise or drop them.
 
-    Sources of unknown position are compared by id alone. Raises DataError that counts the leaks.
+    Sets without positions are compared by source id instead. ``held`` says what ``tests`` are. Raises
+    InputError that counts the leaks, DataError when nothing is left.
     """
     leak_N = np.zeros(len(images), dtype=bool)
     for test in tests.values():
-        leak_N |= np.isin(images.source_id_N, test.source_id_N)
-        if images.position_deg_N2 is not None and test.position_deg_N2 is not None:
+        if images.position_deg_N2 is None or test.position_deg_N2 is None:
+            leak_N |= np.isin(images.source_id_N, test.source_id_N)
+        else:
             index, _, _ = match_positions(images.position_deg_N2, test.position_deg_N2, LEAK_RADIUS_ARCSEC)
             leak_N[index] = True
     if not leak_N.any():
         return images
     if drop:
         if leak_N.all():
-            raise DataError(f"{images.name}: expected sources outside the test set, got none; choose another set")
+            raise DataError(
+                f"{images.name}: expected sources outside the {held} set, got none; choose another set"
+            )
         return images.subset(~leak_N)
     first = images.source_id_N[np.flatnonzero(leak_N)[0]]
     raise InputError(
-        f"{images.name}: expected no source within {LEAK_RADIUS_ARCSEC:.0f} arcsec of a test source, got "
+        f"{images.name}: expected no source within {LEAK_RADIUS_ARCSEC:.0f} arcsec of a {held} source, got "
         f"{int(leak_N.sum())} (e.g. {first}); set data.drop_leaks: true to drop them, or choose another set"
     )

@@ -21,8 +21,19 @@ from equirgz.data.root import find_file
 from equirgz.errors import DataError, InputError, check_choice, explain
 
 VOTE_CODES = {
-    "-1": -1, "noisy": -1, "noise": -1, "unsure": -1, "noisy/unsure": -1,
-    "0": 0, "point": 0, "1": 1, "fri": 1, "fr i": 1, "2": 2, "frii": 2, "fr ii": 2,
+    "-1": -1,
+    "noisy": -1,
+    "noise": -1,
+    "unsure": -1,
+    "noisy/unsure": -1,
+    "0": 0,
+    "point": 0,
+    "1": 1,
+    "fri": 1,
+    "fr i": 1,
+    "2": 2,
+    "frii": 2,
+    "fr ii": 2,
 }
 CONFIDENCES = ("certain", "uncertain", "all")
 _NAMES = ("name", "filename", "source", "source_id", "subject")
@@ -48,7 +59,9 @@ def votes_to_labels(
     check_choice("vote confidence", confidence, CONFIDENCES)
     name_column, vote_column = find_column(votes, _NAMES, name), find_column(votes, _VOTES, vote)
     if name_column is None or vote_column is None:
-        raise DataError(f"votes: expected columns such as name and vote, got {', '.join(map(str, votes.columns))}")
+        raise DataError(
+            f"votes: expected columns such as name and vote, got {', '.join(map(str, votes.columns))}"
+        )
     if exclude_users:
         user_column = find_column(votes, _USERS, user)
         if user_column is None:
@@ -58,7 +71,9 @@ def votes_to_labels(
     unknown = sorted(set(text) - set(VOTE_CODES))
     if unknown:
         raise DataError(explain("votes", expected=f"options {sorted(set(VOTE_CODES))}", got=repr(unknown[0])))
-    counts = pd.crosstab(votes[name_column], text.map(VOTE_CODES)).reindex(columns=[-1, 0, 1, 2], fill_value=0)
+    counts = pd.crosstab(votes[name_column], text.map(VOTE_CODES)).reindex(
+        columns=[-1, 0, 1, 2], fill_value=0
+    )
     values = counts.to_numpy()
     fraction = values.max(1) / values.sum(1)
     winner = np.array([-1, 0, 1, 2])[values.argmax(1)]
@@ -69,8 +84,10 @@ def votes_to_labels(
     keep &= winner >= 1
     return pd.DataFrame(
         {
-            "name": counts.index.astype(str)[keep], "label": winner[keep] - 1,
-            "vote_fraction": fraction[keep], "n_votes": values.sum(1)[keep],
+            "name": counts.index.astype(str)[keep],
+            "label": winner[keep] - 1,
+            "vote_fraction": fraction[keep],
+            "n_votes": values.sum(1)[keep],
         }
     ).reset_index(drop=True)
 
@@ -93,12 +110,20 @@ def load_mightee(
     catalogue = read_catalogue(catalogue_path)
     name_column = find_column(catalogue, ("name", "source_id", "id"))
     if name_column is None:
-        raise DataError(f"{catalogue_path}: expected a column NAME, got {', '.join(map(str, catalogue.columns))}")
+        raise DataError(
+            f"{catalogue_path}: expected a column NAME, got {', '.join(map(str, catalogue.columns))}"
+        )
     position = get_positions(catalogue, source=str(catalogue_path))
     known = pd.DataFrame(
-        {"name": catalogue[name_column].astype(str).str.strip(), "ra_deg": position[:, 0], "dec_deg": position[:, 1]}
+        {
+            "name": catalogue[name_column].astype(str).str.strip(),
+            "ra_deg": position[:, 0],
+            "dec_deg": position[:, 1],
+        }
     ).drop_duplicates("name")
-    labels["name"] = labels["name"].map(lambda text: Path(text).stem if text.endswith((".png", ".fits")) else text)
+    labels["name"] = labels["name"].map(
+        lambda text: Path(text).stem if text.endswith((".png", ".fits")) else text
+    )
     merged = labels.merge(known, on="name", how="inner")
     chosen = get_recipe(recipe)
     size = chosen.size or 114
@@ -117,8 +142,14 @@ def load_mightee(
         )
     table = merged.iloc[np.concatenate(rows)].reset_index(drop=True)
     return ImageSet(
-        f"mightee/{confidence}", np.concatenate(images), table["label"].to_numpy(), table["name"].to_numpy(str),
-        ("FRI", "FRII"), scale, table[["ra_deg", "dec_deg"]].to_numpy(), table,
+        f"mightee/{confidence}",
+        np.concatenate(images),
+        table["label"].to_numpy(),
+        table["name"].to_numpy(str),
+        ("FRI", "FRII"),
+        scale,
+        table[["ra_deg", "dec_deg"]].to_numpy(),
+        table,
     )
 
 
@@ -135,13 +166,19 @@ def mightee(
 ) -> Data:
     """MIGHTEE sources voted FRI or FRII; files by path, or by name inside the data root."""
     if not (votes and catalogue and mosaics):
-        raise InputError("dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files")
+        raise InputError(
+            "dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files"
+        )
 
     def find(filename: str) -> Path:
         return Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
 
     images = load_mightee(
-        find(votes), find(catalogue), [find(path) for path in mosaics], confidence=confidence, recipe=recipe,
+        find(votes),
+        find(catalogue),
+        [find(path) for path in mosaics],
+        confidence=confidence,
+        recipe=recipe,
         exclude_users=tuple(exclude_users),
     )
     return Data(images, {})

@@ -64,7 +64,9 @@ def load_sparse_maps(data_dir: Path | str | None = None) -> SparseMaps:
     return SparseMaps(arrays["didx"], arrays["val"], arrays["ptr"], arrays["rms"], arrays["name"])
 
 
-def iterate_raw_maps(data_dir: Path | str | None = None) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+def iterate_raw_maps(
+    data_dir: Path | str | None = None,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Yield ``(source_id_n, map_n, rms_n)`` in blocks of 64 sources."""
     sparse = load_sparse_maps(data_dir)
     for rows in iterate_blocks(len(sparse)):
@@ -94,7 +96,11 @@ def load_mirabest_raw(data_dir: Path | str | None = None, *, recipe: str = "mira
 
 @DATASETS.register("mirabest_raw")
 def mirabest_raw(
-    data_dir: Path | None = None, /, selection: str = "confident", recipe: str = "mirabest_f", version: str = "F"
+    data_dir: Path | None = None,
+    /,
+    selection: str = "confident",
+    recipe: str = "mirabest_f",
+    version: str = "F",
 ) -> Data:
     """MiraBest made from raw maps by a named recipe, with the split of a published version."""
     check_choice("recipe of 8-bit images", recipe, ("mirabest_f", "rgz_dr1"))
@@ -103,5 +109,7 @@ def mirabest_raw(
     parts = []
     for published in load_mirabest(data_dir, version=version):
         index = [place[str(source)] for source in published.source_id_N if str(source) in place]
-        parts.append(select(images.subset(np.array(index), name=published.name.replace("mirabest", "raw")), selection))
+        parts.append(
+            select(images.subset(np.array(index), name=published.name.replace("mirabest", "raw")), selection)
+        )
     return Data(parts[0], {"test": parts[1]})

@@ -40,7 +40,9 @@ class Sources:
 
 def _pick(kind_N: np.ndarray, *per_class: np.ndarray | float) -> np.ndarray:
     """Return for every source the draw of its class (FRI, FRII, bent, compact)."""
-    return np.choose(kind_N, [np.broadcast_to(values, kind_N.shape) for values in per_class]).astype(np.float32)
+    return np.choose(kind_N, [np.broadcast_to(values, kind_N.shape) for values in per_class]).astype(
+        np.float32
+    )
 
 
 def draw_sources(
@@ -53,10 +55,16 @@ def draw_sources(
     """
     n = len(kind_N)
     g = generator
-    las_N = _pick(
-        kind_N, np.clip(60 * g.lognormal(0, 0.5, n), 24, 230), np.clip(40 * g.lognormal(0, 0.7, n), 14, 230),
-        np.clip(65 * g.lognormal(0, 0.45, n), 24, 230), g.uniform(0.3, 6, n),
-    ) * size_scale
+    las_N = (
+        _pick(
+            kind_N,
+            np.clip(60 * g.lognormal(0, 0.5, n), 24, 230),
+            np.clip(40 * g.lognormal(0, 0.7, n), 14, 230),
+            np.clip(65 * g.lognormal(0, 0.45, n), 24, 230),
+            g.uniform(0.3, 6, n),
+        )
+        * size_scale
+    )
     faintest_N = 3e-3 + 2.5e-4 * las_N  # surveys select on surface brightness
     flux_N = np.clip(_pick(kind_N, 0.06, 0.08, 0.08, 0.03) * g.lognormal(0, 0.9, n), faintest_N, 3.0)
     flux_N = (flux_scale * flux_N).astype(np.float32)
@@ -64,7 +72,8 @@ def draw_sources(
     spine = _spines(kind_N, length_NS, g)
     shares = _flux_shares(kind_N, g)
     parts = [
-        _core(n), _jets(kind_N, length_NS, spine, shares["jet_NS"], g),
+        _core(n),
+        _jets(kind_N, length_NS, spine, shares["jet_NS"], g),
         _lobes(kind_N, length_NS, spine, shares["lobe_NS"], g),
         _hot_spots(kind_N, length_NS, spine, shares["hot_NS"], g),
     ]
@@ -108,7 +117,9 @@ def _spines(kind_N: np.ndarray, length_NS: np.ndarray, g: np.random.Generator) -
     return {"x": np.cumsum(x, 2), "y": np.cumsum(y, 2), "direction": direction_NSK}
 
 
-def _along(spine: dict[str, np.ndarray], t_NSP: np.ndarray, across_NSP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _along(
+    spine: dict[str, np.ndarray], t_NSP: np.ndarray, across_NSP: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (x, y) at the spine's place ``t`` (beyond 1: straight on), ``across`` arcsec to its left."""
     place = np.clip(t_NSP * (_KNOTS - 1), 0, None)
     low = np.minimum(place.astype(np.int64), _KNOTS - 2)
@@ -126,17 +137,30 @@ def _flux_shares(kind_N: np.ndarray, g: np.random.Generator) -> dict[str, np.nda
     """Return the flux shares of core (N,) and of jets, lobes and hot spots on both sides (N, 2)."""
     n = len(kind_N)
     core_N = np.clip(
-        _pick(kind_N, 0.06 * g.lognormal(0, 1.0, n), 0.03 * g.lognormal(0, 1.2, n), 0.08 * g.lognormal(0, 0.9, n), 0.6),
-        0, 0.6,
+        _pick(
+            kind_N,
+            0.06 * g.lognormal(0, 1.0, n),
+            0.03 * g.lognormal(0, 1.2, n),
+            0.08 * g.lognormal(0, 0.9, n),
+            0.6,
+        ),
+        0,
+        0.6,
     )
     rest_N = 1 - core_N
     hot_N = rest_N * _pick(
-        kind_N, np.where(g.random(n) < 0.4, g.uniform(0.02, 0.1, n), 0), g.uniform(0.08, 0.55, n),
-        np.where(g.random(n) < 0.5, g.uniform(0.03, 0.15, n), 0), 0.4,
+        kind_N,
+        np.where(g.random(n) < 0.4, g.uniform(0.02, 0.1, n), 0),
+        g.uniform(0.08, 0.55, n),
+        np.where(g.random(n) < 0.5, g.uniform(0.03, 0.15, n), 0),
+        0.4,
     )
     jet_N = (rest_N - hot_N) * _pick(
-        kind_N, np.where(g.random(n) < 0.4, g.uniform(0.5, 0.8, n), g.uniform(0.8, 1.0, n)),
-        np.clip(0.05 * g.lognormal(0, 0.9, n), 0, 0.25), g.uniform(0.7, 1.0, n), 1.0,
+        kind_N,
+        np.where(g.random(n) < 0.4, g.uniform(0.5, 0.8, n), g.uniform(0.8, 1.0, n)),
+        np.clip(0.05 * g.lognormal(0, 0.9, n), 0, 0.25),
+        g.uniform(0.7, 1.0, n),
+        1.0,
     )
     lobe_N = rest_N - hot_N - jet_N
     cos_i_N = g.uniform(0, 0.9, n)
@@ -194,11 +218,15 @@ def _jets(kind_N, length_NS, spine, share_NS, g):
 def _lobes(kind_N, length_NS, spine, share_NS, g):
     """Backflow: an ellipsoid from the end back over a share of the arm, brightest near the end (FRII)."""
     n = len(kind_N)
-    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.3, 1.0, (n, 2)), g.uniform(0.5, 1.0, (n, 2)))[:, :, None]
+    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.3, 1.0, (n, 2)), g.uniform(0.5, 1.0, (n, 2)))[
+        :, :, None
+    ]
     lean_N = _pick(kind_N, g.uniform(0.6, 1.2, n), g.uniform(0.9, 2.2, n), g.uniform(0.8, 1.4, n), 1.0)
     depth = g.random((n, 2, _N_LOBE), dtype=np.float32) ** lean_N[:, None, None]
     t = (1 - back_NS * depth).astype(np.float32)
-    axial_NS = _pick(kind_N, g.uniform(0.15, 0.4, n), g.uniform(0.12, 0.4, n), g.uniform(0.12, 0.3, n), 0.2)[:, None]
+    axial_NS = _pick(kind_N, g.uniform(0.15, 0.4, n), g.uniform(0.12, 0.4, n), g.uniform(0.12, 0.3, n), 0.2)[
+        :, None
+    ]
     half_width = (axial_NS * length_NS)[:, :, None] * (0.12 + 2 * np.sqrt(depth * (1 - depth)))
     radius = np.sqrt(g.random((n, 2, _N_LOBE), dtype=np.float32))
     across = half_width * radius * np.cos(2 * np.pi * g.random((n, 2, _N_LOBE), dtype=np.float32))
@@ -211,7 +239,12 @@ def _hot_spots(kind_N, length_NS, spine, share_NS, g):
     sides = (n, 2)
     place_NS = np.choose(
         kind_N[:, None],
-        [g.uniform(0.2, 0.7, sides), g.uniform(0.84, 1.0, sides), g.uniform(0.15, 0.5, sides), np.ones(sides)],
+        [
+            g.uniform(0.2, 0.7, sides),
+            g.uniform(0.84, 1.0, sides),
+            g.uniform(0.15, 0.5, sides),
+            np.ones(sides),
+        ],
     )
     size_NS = np.maximum(0.8, length_NS * g.uniform(0.02, 0.07, sides))[:, :, None]
     off_NS = (length_NS * g.normal(0, 0.05, sides))[:, :, None]

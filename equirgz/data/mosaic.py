@@ -67,7 +67,9 @@ def cut_mosaic(
             images.append(image_SS)
             index.append(row)
     image_NSS = np.stack(images) if images else np.zeros((0, size, size), np.float32)
-    return Cutouts(image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec)
+    return Cutouts(
+        image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec
+    )
 
 
 def _cut_each(
@@ -111,7 +113,7 @@ def _resample_cut(image_HW: np.ndarray, x: float, y: float, size: int, ratio: fl
     data = np.where(known, data, 0.0)
     if sigma > 0:
         data, weight = ndimage.gaussian_filter(data, sigma), ndimage.gaussian_filter(weight, sigma)
-    centre_x, centre_y = cut.to_cutout_position((x, y))
+    centre_x, centre_y = cut.input_position_cutout
     offset = (np.arange(size) - (size - 1) / 2) * ratio
     points = np.meshgrid(centre_y + offset, centre_x + offset, indexing="ij")
     value = ndimage.map_coordinates(data, points, order=1, cval=0.0)

@@ -54,18 +54,28 @@ def load_npz(
     """
     path = Path(path)
     return arrays_to_images(
-        read_arrays(path), str(path), name=name or path.stem, class_names=class_names,
+        read_arrays(path),
+        str(path),
+        name=name or path.stem,
+        class_names=class_names,
         pixel_scale_arcsec=pixel_scale_arcsec,
     )
 
 
 def arrays_to_images(
-    arrays: dict[str, np.ndarray], source: str, *, name: str, class_names: tuple[str, ...], pixel_scale_arcsec: float
+    arrays: dict[str, np.ndarray],
+    source: str,
+    *,
+    name: str,
+    class_names: tuple[str, ...],
+    pixel_scale_arcsec: float,
 ) -> ImageSet:
     """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors."""
     image_NHW = _first(arrays, _IMAGES)
     if image_NHW is None:
-        raise DataError(explain(source, expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays)))
+        raise DataError(
+            explain(source, expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays))
+        )
     if image_NHW.ndim not in (3, 4):
         raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
     if image_NHW.dtype != np.uint8:
@@ -84,7 +94,13 @@ def arrays_to_images(
     used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
     return ImageSet(
-        name, image_NHW, label_N, source_id_N, class_names, pixel_scale_arcsec, position,
+        name,
+        image_NHW,
+        label_N,
+        source_id_N,
+        class_names,
+        pixel_scale_arcsec,
+        position,
         pd.DataFrame(extras, index=range(n)),
     )
 
@@ -127,7 +143,9 @@ def npz(
 ) -> Data:
     """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file."""
     if not path:
-        raise InputError("dataset 'npz': expected params.path, got none; set data.params.path to an .npz file")
+        raise InputError(
+            "dataset 'npz': expected params.path, got none; set data.params.path to an .npz file"
+        )
 
     def load(filename: str) -> ImageSet:
         full = Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)

@@ -25,8 +25,16 @@ from equirgz.errors import DataError, InputError, explain
 
 GALAXY_MNIST_CLASSES = ("smooth_round", "smooth_cigar", "edge_on_disk", "unbarred_spiral")
 GALAXY10_CLASSES = (
-    "disturbed", "merging", "round_smooth", "in_between_round_smooth", "cigar_smooth", "barred_spiral",
-    "unbarred_tight_spiral", "unbarred_loose_spiral", "edge_on_without_bulge", "edge_on_with_bulge",
+    "disturbed",
+    "merging",
+    "round_smooth",
+    "in_between_round_smooth",
+    "cigar_smooth",
+    "barred_spiral",
+    "unbarred_tight_spiral",
+    "unbarred_loose_spiral",
+    "edge_on_without_bulge",
+    "edge_on_with_bulge",
 )
 _BLOCK = 256
 
@@ -68,8 +76,13 @@ def load_galaxy_hdf5(
     n = len(label_N)
     stem = name or path.name.split(".")[0]
     return ImageSet(
-        stem, np.concatenate(blocks), label_N, np.array([f"{stem}_{i:06d}" for i in range(n)]), class_names,
-        position_deg_N2=position, table=pd.DataFrame(columns, index=range(n)),
+        stem,
+        np.concatenate(blocks),
+        label_N,
+        np.array([f"{stem}_{i:06d}" for i in range(n)]),
+        class_names,
+        position_deg_N2=position,
+        table=pd.DataFrame(columns, index=range(n)),
     )
 
 
@@ -86,13 +99,20 @@ def galaxy_mnist(data_dir: Path | None = None, /, size: int | None = None) -> Da
 
 
 @DATASETS.register("galaxy10")
-def galaxy10(data_dir: Path | None = None, /, size: int = 64, test_fraction: float = 0.2, seed: int = 0) -> Data:
+def galaxy10(
+    data_dir: Path | None = None, /, size: int = 64, test_fraction: float = 0.2, seed: int = 0
+) -> Data:
     """Galaxy10 DECaLS, averaged down to ``size`` px; the last ``test_fraction`` of a stratified order tests."""
     info = SETS["galaxy10_decals"]
     path = find_file(info.filename, data_dir)
     check_sha256(path, info.sha256)
     images = load_galaxy_hdf5(
-        path, class_names=GALAXY10_CLASSES, labels="ans", size=size, extras=("redshift", "pxscale"), name="galaxy10"
+        path,
+        class_names=GALAXY10_CLASSES,
+        labels="ans",
+        size=size,
+        extras=("redshift", "pxscale"),
+        name="galaxy10",
     )
     return split_off_test(images, test_fraction, seed)
 

@@ -33,7 +33,9 @@ class Overlap:
 
     def shared_a(self) -> np.ndarray:
         """Return indices of the sources of A that are found in B as objects or as images."""
-        found = [pairs.sources_a for pairs in (self.same_object, self.same_image, self.same_embedding) if pairs]
+        found = [
+            pairs.sources_a for pairs in (self.same_object, self.same_image, self.same_embedding) if pairs
+        ]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, int)
 
     def shared_b(self) -> np.ndarray:
@@ -46,8 +48,10 @@ class Overlap:
         """Return a report of a few lines."""
         out = [f"{self.name_a} ({self.n_a} sources) against {self.name_b} ({self.n_b} sources)"]
         for what, pairs in (
-            ("same object by position", self.same_object), ("same field by position", self.same_field),
-            ("same image at some orientation", self.same_image), ("same embedding", self.same_embedding),
+            ("same object by position", self.same_object),
+            ("same field by position", self.same_field),
+            ("same image at some orientation", self.same_image),
+            ("same embedding", self.same_embedding),
         ):
             if pairs is None:
                 continue
@@ -96,10 +100,14 @@ def _pairs(i: np.ndarray, j: np.ndarray, score: np.ndarray, itself: bool) -> Pai
     return Pairs(i[keep], j[keep], score[keep])
 
 
-def match_embeddings(a_NF: np.ndarray, b_MF: np.ndarray, *, cosine: float = 0.999, itself: bool = False) -> Pairs:
+def match_embeddings(
+    a_NF: np.ndarray, b_MF: np.ndarray, *, cosine: float = 0.999, itself: bool = False
+) -> Pairs:
     """Return the pairs of feature vectors whose cosine is at least ``cosine``; zero vectors match nothing."""
     if a_NF.ndim != 2 or b_MF.ndim != 2 or a_NF.shape[1] != b_MF.shape[1]:
-        raise InputError(explain("embeddings", expected="(N, F) and (M, F)", got=f"{a_NF.shape} and {b_MF.shape}"))
+        raise InputError(
+            explain("embeddings", expected="(N, F) and (M, F)", got=f"{a_NF.shape} and {b_MF.shape}")
+        )
     unit_a, unit_b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30) for x in (a_NF, b_MF))
     found = []
     for start in range(0, len(unit_a), _BLOCK):

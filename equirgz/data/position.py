@@ -26,7 +26,9 @@ def match_positions(
     if not len(good_a) or not len(good_b):
         return np.zeros(0, int), np.zeros(0, int), np.zeros(0)
     chord = 2 * np.sin(np.deg2rad(radius_arcsec / 3600) / 2)
-    pairs = cKDTree(a[good_a]).sparse_distance_matrix(cKDTree(b[good_b]), chord * (1 + 1e-12), output_type="ndarray")
+    pairs = cKDTree(a[good_a]).sparse_distance_matrix(
+        cKDTree(b[good_b]), chord * (1 + 1e-12), output_type="ndarray"
+    )
     i, j = good_a[pairs["i"]], good_b[pairs["j"]]
     separation = 2 * np.rad2deg(np.arcsin(np.clip(pairs["v"] / 2, 0, 1))) * 3600
     order = np.lexsort((separation, i))

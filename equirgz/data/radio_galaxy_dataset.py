@@ -35,11 +35,18 @@ def load_radio_galaxy_dataset(path: Path | str, *, md5: str | None = None) -> di
     arrays = cached_arrays(key, lambda: _read_groups(path))
     table = pd.DataFrame({"catalogue": arrays["catalogue"], "group": arrays["group"]})
     images = ImageSet(
-        "radio_galaxy_dataset", arrays["image"], arrays["label"], arrays["source_id"], CLASS_NAMES,
-        PIXEL_SCALE_ARCSEC, arrays["position"], table,
+        "radio_galaxy_dataset",
+        arrays["image"],
+        arrays["label"],
+        arrays["source_id"],
+        CLASS_NAMES,
+        PIXEL_SCALE_ARCSEC,
+        arrays["position"],
+        table,
     )
     return {
-        split: images.subset(arrays["split"] == split, name=f"radio_galaxy_dataset/{split}") for split in SPLITS
+        split: images.subset(arrays["split"] == split, name=f"radio_galaxy_dataset/{split}")
+        for split in SPLITS
     }
 
 
@@ -56,8 +63,10 @@ def _read_groups(path: Path) -> dict[str, np.ndarray]:
                 image = group["Img"]
                 rows.append(
                     {
-                        "image": image[()], "label": int(group["Label_literature"][()]),
-                        "split": _text(group["Split_literature"][()]), "group": name,
+                        "image": image[()],
+                        "label": int(group["Label_literature"][()]),
+                        "split": _text(group["Split_literature"][()]),
+                        "group": name,
                         "position": (float(image.attrs["RA"]), float(image.attrs["DEC"])),
                         "catalogue": _text(image.attrs["Source"]),
                         "source_id": f"rgd_{float(image.attrs['RA']):.3f}{float(image.attrs['DEC']):+.3f}_{name}",
@@ -94,7 +103,8 @@ def radio_galaxy_dataset(
     chosen = {split: keep_classes(part, tuple(classes)) for split, part in parts.items()}
     if catalogues:
         chosen = {
-            split: part.subset(part.table["catalogue"].isin(catalogues).to_numpy()) for split, part in chosen.items()
+            split: part.subset(part.table["catalogue"].isin(catalogues).to_numpy())
+            for split, part in chosen.items()
         }
         if not len(chosen["train"]):
             known = sorted(set(parts["train"].table["catalogue"]))
@@ -108,7 +118,9 @@ def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
 
     unknown = [name for name in classes if name not in images.class_names]
     if unknown or not classes:
-        raise InputError(explain(f"{images.name}: classes", expected=f"some of {images.class_names}", got=classes))
+        raise InputError(
+            explain(f"{images.name}: classes", expected=f"some of {images.class_names}", got=classes)
+        )
     new_label = np.full(len(images.class_names) + 1, -2)
     for k, name in enumerate(classes):
         new_label[images.class_names.index(name)] = k

@@ -51,7 +51,9 @@ class Recipe:
         if self.size is not None and self.size < 1:
             raise InputError(explain("recipe size", expected="at least 1 pixel", got=self.size))
         if self.quantize and self.scale == "none":
-            raise InputError("recipe: expected a scale of minmax or peak with quantize, got none; set quantize false")
+            raise InputError(
+                "recipe: expected a scale of minmax or peak with quantize, got none; set quantize false"
+            )
         if self.subtract and self.n_sigma is None:
             raise InputError("recipe: expected n_sigma where subtract is set, got none; set n_sigma")
 
@@ -71,7 +73,9 @@ class Recipe:
         height = raw_NHW.shape[-1]
         size = height if self.size is None else self.size
         if raw_NHW.ndim != 3 or raw_NHW.shape[1] != height or size > height:
-            raise DataError(explain("recipe", expected=f"square maps of at least {size} px", got=raw_NHW.shape))
+            raise DataError(
+                explain("recipe", expected=f"square maps of at least {size} px", got=raw_NHW.shape)
+            )
         first = height // 2 - size // 2
         window = (slice(first, first + size),) * 2
         axis = np.arange(size) - size // 2

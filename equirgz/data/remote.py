@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import urllib.request
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from equirgz.data.fits import load_fits
 from equirgz.errors import DataError, InputError, check_choice, explain
 from equirgz.records import write_bytes_atomic
 
+_TIMEOUT_S = 120.0
 #: short name -> (survey as SkyView calls it, pixel scale in arcsec)
 SURVEYS = {"first": ("VLA FIRST (1.4 GHz)", 1.8), "nvss": ("NVSS", 15.0)}
 
@@ -43,7 +45,9 @@ def make_client(url: str | None = None) -> Any:
             warnings.simplefilter("ignore")  # deprecations inside the package are not the user's
             from astroquery.skyview import SkyViewClass
     except ImportError as error:
-        raise InputError("remote cutouts need astroquery; install it with pip install 'equirgz[astro]'") from error
+        raise InputError(
+            "remote cutouts need astroquery; install it with pip install 'equirgz[astro]'"
+        ) from error
     client = SkyViewClass()
     if url is not None:
         client.URL = url
@@ -74,11 +78,22 @@ def fetch_cutouts(
     scale = pixel_scale_arcsec or scale
     position_deg_N2 = np.asarray(position_deg_N2, float).reshape(-1, 2)
     if requests_per_s <= 0 or size < 1:
-        raise InputError(explain("fetch_cutouts", expected="requests_per_s > 0 and size >= 1",
-                                 got=f"{requests_per_s} and {size}"))
-    names = [position_name(ra, dec) for ra, dec in position_deg_N2] if names is None else [str(name) for name in names]
+        raise InputError(
+            explain(
+                "fetch_cutouts",
+                expected="requests_per_s > 0 and size >= 1",
+                got=f"{requests_per_s} and {size}",
+            )
+        )
+    names = (
+        [position_name(ra, dec) for ra, dec in position_deg_N2]
+        if names is None
+        else [str(name) for name in names]
+    )
     if len(names) != len(position_deg_N2) or len(set(names)) < len(names):
-        raise InputError(explain("names", expected=f"{len(position_deg_N2)} different ones", got=len(set(names))))
+        raise InputError(
+            explain("names", expected=f"{len(position_deg_N2)} different ones", got=len(set(names)))
+        )
     folder = Path(folder)
     client = client or make_client()
     report = FetchReport()
@@ -124,10 +139,10 @@ def _usable(path: Path) -> bool:
     return True
 
 
-def _fetch_one(client: Any, path: Path, ra: float, dec: float, survey: str, size: int, scale: float) -> str | None:
+def _fetch_one(
+    client: Any, path: Path, ra: float, dec: float, survey: str, size: int, scale: float
+) -> str | None:
     """Write one cutout; return None, or why it could not be had."""
-    import io
-
     from astropy import units
     from astropy.coordinates import SkyCoord
 
@@ -135,19 +150,21 @@ def _fetch_one(client: Any, path: Path, ra: float, dec: float, survey: str, size
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            found = client.get_images(
-                position=SkyCoord(ra, dec, unit="deg"), survey=[survey], pixels=f"{size},{size}", width=side,
-                height=side, cache=False, show_progress=False,
+            addresses = client.get_image_list(
+                position=SkyCoord(ra, dec, unit="deg"),
+                survey=[survey],
+                pixels=f"{size},{size}",
+                width=side,
+                height=side,
+                cache=False,
             )
-            if not found:
-                return "the survey has no image there"
-            buffer = io.BytesIO()
-            found[0].writeto(buffer, output_verify="silentfix+ignore")
-            for hdus in found:
-                hdus.close()
-    except Exception as error:  # the client raises whatever requests, the parser or the FITS reader raise
+        if not addresses:
+            return "the survey has no image there"
+        with urllib.request.urlopen(addresses[0], timeout=_TIMEOUT_S) as response:
+            content = response.read()
+    except Exception as error:  # the client raises whatever requests, its parser or the network raise
         return " ".join(str(error).split())[:200] or type(error).__name__
-    write_bytes_atomic(path, buffer.getvalue())
+    write_bytes_atomic(path, content)
     try:
         load_fits(path)
     except DataError as error:

@@ -61,14 +61,22 @@ def load_rgz(
         images.append(fields["data"][keep_N])
         rows.append(_table(fields, PurePosixPath(member).name).loc[keep_N])
     if not images:
-        raise DataError(f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?")
+        raise DataError(
+            f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?"
+        )
     table = pd.concat(rows, ignore_index=True)
     if not len(table):
         raise DataError(f"{path}: expected sources that pass the cuts, got none of {n_read}; loosen the cuts")
     position = table.pop("ra_deg"), table.pop("dec_deg")
     return ImageSet(
-        "rgz_dr1", np.concatenate(images), np.full(len(table), -1), _unique_ids(table.pop("source_id")),
-        (), PIXEL_SCALE_ARCSEC, np.stack(position, 1), table,
+        "rgz_dr1",
+        np.concatenate(images),
+        np.full(len(table), -1),
+        _unique_ids(table.pop("source_id")),
+        (),
+        PIXEL_SCALE_ARCSEC,
+        np.stack(position, 1),
+        table,
     )
 
 
@@ -90,7 +98,9 @@ def _first_seen(data_NHW: np.ndarray, seen: set[bytes]) -> np.ndarray:
 
 def _column(fields: dict[str, Any], key: str, source: str, mend: str) -> np.ndarray:
     if key not in fields:
-        raise DataError(f"{source}: expected the column {key!r} for this cut, got {sorted(fields)}; set {mend}")
+        raise DataError(
+            f"{source}: expected the column {key!r} for this cut, got {sorted(fields)}; set {mend}"
+        )
     return np.asarray(fields[key], dtype=np.float64)
 
 
@@ -130,7 +140,10 @@ def rgz_dr1(
     """Radio Galaxy Zoo DR1 without labels, 150 px of 1.8 arcsec; version 108k (with sizes) or 20k (without)."""
     info = SETS["rgz_" + check_choice("rgz_dr1 version", version, ("108k", "20k"))]
     images = load_rgz(
-        find_file(info.filename, data_dir), md5=info.md5, las_min_arcsec=las_min_arcsec,
-        drop_duplicates=drop_duplicates, drop_mirabest=drop_mirabest,
+        find_file(info.filename, data_dir),
+        md5=info.md5,
+        las_min_arcsec=las_min_arcsec,
+        drop_duplicates=drop_duplicates,
+        drop_mirabest=drop_mirabest,
     )
     return Data(images, {})

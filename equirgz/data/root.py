@@ -68,6 +68,10 @@ def check_md5(path: Path, md5: str) -> None:
     found = compute_md5(path)
     if found != md5:
         raise DataError(
-            explain(f"{path}: md5", expected=md5, got=found,
-                    mend="the file is damaged or another version; delete it and fetch it again")
+            explain(
+                f"{path}: md5",
+                expected=md5,
+                got=found,
+                mend="the file is damaged or another version; delete it and fetch it again",
+            )
         )

@@ -55,8 +55,12 @@ def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, spl
     n_train = n - n_val if n_labels is None else n_labels
     if n_train < 1 or n_val < 0 or n_train + n_val > n:
         raise InputError(
-            explain("label split", expected=f"n_labels >= 1 and n_labels + n_val <= {n} training sources",
-                    got=f"n_labels={n_labels}, n_val={n_val}", mend=f"ask for at most {n - n_val} labels")
+            explain(
+                "label split",
+                expected=f"n_labels >= 1 and n_labels + n_val <= {n} training sources",
+                got=f"n_labels={n_labels}, n_val={n_val}",
+                mend=f"ask for at most {n - n_val} labels",
+            )
         )
     n_classes = len(np.unique(label_N))
     if n_train < n_classes:
@@ -67,8 +71,12 @@ def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, spl
     missing = set(np.unique(label_N)) - set(label_N[train])
     if missing:
         raise InputError(
-            explain("label split", expected="every class among the labelled sources",
-                    got=f"none of class {sorted(int(k) for k in missing)} among {n_train}", mend="ask for more labels")
+            explain(
+                "label split",
+                expected="every class among the labelled sources",
+                got=f"none of class {sorted(int(k) for k in missing)} among {n_train}",
+                mend="ask for more labels",
+            )
         )
     return split_from_order(order_N, n_train, n_val)
 
@@ -77,7 +85,9 @@ def split_from_order(order_N: np.ndarray, n_labels: int, n_val: int) -> Split:
     """Return the split of a permutation: its first ``n_labels`` train, its last ``n_val`` validate."""
     n = len(order_N)
     if n_labels < 1 or n_val < 0 or n_labels + n_val > n:
-        raise InputError(explain("label split", expected=f"n_labels + n_val <= {n}", got=f"{n_labels} + {n_val}"))
+        raise InputError(
+            explain("label split", expected=f"n_labels + n_val <= {n}", got=f"{n_labels} + {n_val}")
+        )
     train, val = order_N[:n_labels], order_N[n - n_val :]
     return Split(train, val, np.sort(order_N[: n - n_val]), _checksum(train, val))
 

@@ -62,10 +62,14 @@ class Survey:
     def __post_init__(self) -> None:
         for key in ("beam_arcsec", "beam_axis_ratio", "size_scale", "flux_scale", "pixel_scale_arcsec"):
             if not getattr(self, key) > 0:
-                raise InputError(explain(f"synthetic_fr {key}", expected="a positive number", got=getattr(self, key)))
+                raise InputError(
+                    explain(f"synthetic_fr {key}", expected="a positive number", got=getattr(self, key))
+                )
         for key in ("noise_mjy_per_beam", "field_sources", "sidelobe_level"):
             if not getattr(self, key) >= 0:
-                raise InputError(explain(f"synthetic_fr {key}", expected="zero or more", got=getattr(self, key)))
+                raise InputError(
+                    explain(f"synthetic_fr {key}", expected="zero or more", got=getattr(self, key))
+                )
         if isinstance(self.class_balance, list):
             object.__setattr__(self, "class_balance", tuple(self.class_balance))
 
@@ -79,7 +83,9 @@ class Survey:
             values = np.array([values[0], 1 - values[0]])
         if len(values) != n_classes or (values < 0).any() or not np.isclose(values.sum(), 1):
             raise InputError(
-                explain("synthetic_fr class_balance", expected=f"{n_classes} fractions that sum to 1", got=balance)
+                explain(
+                    "synthetic_fr class_balance", expected=f"{n_classes} fractions that sum to 1", got=balance
+                )
             )
         return values
 
@@ -99,17 +105,32 @@ def simulate_raw(
     beam = Beam(survey.beam_arcsec, survey.beam_axis_ratio, survey.beam_angle_deg)
     sources = draw_sources(kind_N, generator, size_scale=survey.size_scale, flux_scale=survey.flux_scale)
     raw_NHW = observe(
-        sources, beam, survey.noise_mjy_per_beam * 1e-3, survey.pixel_scale_arcsec, RAW_SIZE, generator,
-        field_sources=survey.field_sources, sidelobe_level=survey.sidelobe_level,
+        sources,
+        beam,
+        survey.noise_mjy_per_beam * 1e-3,
+        survey.pixel_scale_arcsec,
+        RAW_SIZE,
+        generator,
+        field_sources=survey.field_sources,
+        sidelobe_level=survey.sidelobe_level,
     )
     table = pd.DataFrame(
-        {"kind": [CLASS_NAMES[k] for k in kind_N], "las_arcsec": sources.las_arcsec_N, "flux_jy": sources.flux_jy_N}
+        {
+            "kind": [CLASS_NAMES[k] for k in kind_N],
+            "las_arcsec": sources.las_arcsec_N,
+            "flux_jy": sources.flux_jy_N,
+        }
     )
     return raw_NHW, table
 
 
 def simulate(
-    n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str = "synthetic_fr", stream: str | None = None
+    n: int,
+    classes: tuple[str, ...],
+    survey: Survey,
+    seed: int,
+    name: str = "synthetic_fr",
+    stream: str | None = None,
 ) -> ImageSet:
     """Return ``n`` simulated images, 150 x 150 uint8, as the archives of real surveys hold them.
 
@@ -120,7 +141,9 @@ def simulate(
     stream = name if stream is None else stream
     for class_name in classes:
         check_choice("synthetic_fr class", class_name, CLASS_NAMES)
-    label_N = draw_labels(n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, stream, "labels")))
+    label_N = draw_labels(
+        n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, stream, "labels"))
+    )
     image_NHW = np.empty((n, CUT_SIZE, CUT_SIZE), np.uint8)
     tables = []
     for block, start in enumerate(range(0, n, _CHUNK)):
@@ -168,8 +191,11 @@ def synthetic_fr(
     classes = tuple(classes)
     if min(n_train, n_test, n_unlabelled) < 0 or n_train < 1 or not classes:
         raise InputError(
-            explain("synthetic_fr", expected="n_train >= 1, n_test >= 0, n_unlabelled >= 0 and a class",
-                    got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}")
+            explain(
+                "synthetic_fr",
+                expected="n_train >= 1, n_test >= 0, n_unlabelled >= 0 and a class",
+                got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}",
+            )
         )
     for options in (survey, shift):
         check_keywords("synthetic_fr survey", Survey, options or {})

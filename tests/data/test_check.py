@@ -10,12 +10,19 @@ def test_check_of_the_real_data_reports_leaks_and_faults(data_root):
     report = check_data(data_root)
     text = "\n".join(report.lines())
     assert report.ok
-    assert "leaks: MiraBest F test sources also in other sets: 105 of 157, 97 of the 104 confident ones" in text
-    assert "in RadioGalaxyDataset: 101 of 157 (93 confident); inside one of its fields (270 arcsec): 102" in text
+    assert (
+        "leaks: MiraBest F test sources also in other sets: 105 of 157, 97 of the 104 confident ones" in text
+    )
+    assert (
+        "in RadioGalaxyDataset: 101 of 157 (93 confident); inside one of its fields (270 arcsec): 102" in text
+    )
     assert "in FR-DEEP by image: 8 of 157 (8 confident)" in text
     assert "pool_first150: clean: 0 MiraBest F test sources" in text
     assert "md5 7d4e3a623d29db7204bce81676ee8ce2 ok" in text and "test: 157 (100 42, 102 6" in text
-    assert "13_FRICAT_FR1_example: all pixels equal" in text and "182_example: same pixels as 134_example" in text
+    assert (
+        "13_FRICAT_FR1_example: all pixels equal" in text
+        and "182_example: same pixels as 134_example" in text
+    )
     assert "fits: 23 files, 6 with faults" in text and "known: noise only" in text
     assert "44166 NaN pixels (49.1 %); known: black-listed" in text and "5197 NaN pixels" in text
     assert text.splitlines()[-1].startswith("not in the data root: rgz_108k")

@@ -21,7 +21,12 @@ def encode(pixels, kind="PNG"):
 def test_hdf5_round_trip(tmp_path):
     pixels = make_pixels(5)
     with h5py.File(tmp_path / "a.h5", "w") as file:
-        file["images"], file["labels"], file["ra"], file["dec"] = pixels, [0, 1, 2, 0, -1], np.arange(5.0), np.ones(5)
+        file["images"], file["labels"], file["ra"], file["dec"] = (
+            pixels,
+            [0, 1, 2, 0, -1],
+            np.arange(5.0),
+            np.ones(5),
+        )
         file["name"] = ["a", "b", "c", "d", "e"]
     images = load_images(tmp_path / "a.h5", pixel_scale_arcsec=2.0)
     assert (images.image_NHW == pixels).all() and images.source_id_N.tolist() == list("abcde")
@@ -39,11 +44,19 @@ def test_hdf5_round_trip(tmp_path):
 def test_parquet_round_trip(tmp_path, form):
     pixels = make_pixels(4)
     column = {
-        "bytes": [encode(x) for x in pixels], "mapping": [{"bytes": encode(x), "path": "x"} for x in pixels],
+        "bytes": [encode(x) for x in pixels],
+        "mapping": [{"bytes": encode(x), "path": "x"} for x in pixels],
         "lists": [x.tolist() for x in pixels],
     }[form]
-    table = pd.DataFrame({"image": column, "source_id": list("wxyz"), "ra": np.arange(4.0), "dec": np.zeros(4),
-                          "kind": ["FRI", "FRII", None, "FRI"]})
+    table = pd.DataFrame(
+        {
+            "image": column,
+            "source_id": list("wxyz"),
+            "ra": np.arange(4.0),
+            "dec": np.zeros(4),
+            "kind": ["FRI", "FRII", None, "FRI"],
+        }
+    )
     table.to_parquet(tmp_path / "a.parquet")
     images = load_parquet(tmp_path / "a.parquet", label_column="kind", pixel_scale_arcsec=1.8)
     assert (images.image_NHW == pixels).all() and images.label_N.tolist() == [0, 1, -1, 0]
@@ -57,7 +70,10 @@ def test_parquet_round_trip(tmp_path, form):
         ({"pixels": [b"x"]}, "a column 'image'"),
         ({"image": [b"not a picture"]}, "row 0: expected a readable image"),
         ({"image": ["text"]}, "encoded image or rows"),
-        ({"image": [encode(np.zeros((2, 2), np.uint8)), encode(np.zeros((3, 3), np.uint8))]}, "one shape.*set size"),
+        (
+            {"image": [encode(np.zeros((2, 2), np.uint8)), encode(np.zeros((3, 3), np.uint8))]},
+            "one shape.*set size",
+        ),
     ],
 )
 def test_bad_parquet_files_are_named(tmp_path, table, expected):
@@ -82,7 +98,7 @@ def test_pictures_of_every_mode_become_bytes():
     deep = grey.astype(np.uint16) * 257
     assert (decode_image(encode(deep), "a") == grey).all()
     with pytest.raises(DataError, match="a: expected a readable image"):
-        decode_image(encode(grey)[:-20], "a")
+        decode_image(encode(grey)[:40], "a")
 
 
 def test_labels_are_integers_or_names():

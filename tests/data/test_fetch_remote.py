@@ -20,7 +20,7 @@ from tests.data.test_fits import make_header
 
 FORM = """<html><body><form action="/cgi/runquery.pl" method="get">
 <input type="text" name="Position"/><input type="text" name="pixels" value="300"/>
-<select name="survey"><option value="VLA FIRST (1.4 GHz)">VLA FIRST (1.4 GHz)</option></select>
+<select name="survey" id="Radio"><option value="VLA FIRST (1.4 GHz)">VLA FIRST (1.4 GHz)</option></select>
 <input type="submit" value="go"/></form></body></html>"""
 
 
@@ -53,7 +53,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
     def query(self, position):
         self.log.append((position, time.monotonic()))
-        ra = position.split(",")[0].split()[0]
+        ra = position.replace(",", " ").split()[0] if position else ""
         if self.fail.get(ra, 0) > 0:
             self.fail[ra] -= 1
             self.send_error(503, "busy")
@@ -105,7 +105,9 @@ def toy(monkeypatch):
 def test_an_archive_is_fetched_checked_and_kept(server, toy, tmp_path):
     Server.files["/toy.bin"] = CONTENT
     seen = []
-    path = fetch_set("toy", tmp_path / "root", url=f"{server}/toy.bin", progress=lambda d, t: seen.append((d, t)))
+    path = fetch_set(
+        "toy", tmp_path / "root", url=f"{server}/toy.bin", progress=lambda d, t: seen.append((d, t))
+    )
     assert path.read_bytes() == CONTENT and seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) >= 3
     Server.files.clear()
     assert fetch_set("toy", tmp_path / "root", url=f"{server}/toy.bin") == path  # nothing asked again
@@ -170,7 +172,9 @@ def test_cutouts_are_fetched_resumed_and_failures_listed(client, tmp_path):
     asked = len(Server.log)
     again = fetch_cutouts(POSITIONS[[0, 3]], tmp_path, names=["a", "d"], **options)
     assert again.skipped == ["a"] and again.done == ["d"] and len(Server.log) == asked + 1
-    assert not (tmp_path / "failed.txt").exists() and again.lines() == ["1 fetched, 1 there already, 0 failed"]
+    assert not (tmp_path / "failed.txt").exists() and again.lines() == [
+        "1 fetched, 1 there already, 0 failed"
+    ]
 
 
 def test_the_rate_is_kept(client, tmp_path):

@@ -46,7 +46,10 @@ def write_scaled(path, pixels):
 
 def write_tile_compressed(path, pixels):
     fits.HDUList(
-        [fits.PrimaryHDU(), fits.CompImageHDU(pixels, make_header(), compression_type="GZIP_1", quantize_level=0)]
+        [
+            fits.PrimaryHDU(),
+            fits.CompImageHDU(pixels, make_header(), compression_type="GZIP_1", quantize_level=0),
+        ]
     ).writeto(path)
 
 
@@ -60,7 +63,12 @@ def write_after_a_table(path, pixels):
 
 
 WRITERS = [
-    write_plain, write_big_endian, write_scaled, write_tile_compressed, write_with_degenerate_axes, write_after_a_table
+    write_plain,
+    write_big_endian,
+    write_scaled,
+    write_tile_compressed,
+    write_with_degenerate_axes,
+    write_after_a_table,
 ]
 
 

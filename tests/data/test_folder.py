@@ -38,8 +38,14 @@ OPTIONS = FolderOptions(size=20)
 
 def test_folder_of_fits_without_a_catalogue(folder):
     images = load_folder(folder, options=OPTIONS)
-    assert images.source_id_N.tolist() == [f"src_{i}" for i in range(6)] and images.image_NHW.shape == (6, 20, 20)
-    assert (images.image_NHW.reshape(6, -1).argmax(1) == 10 * 20 + 10).all() and images.pixel_scale_arcsec == 1.8
+    assert images.source_id_N.tolist() == [f"src_{i}" for i in range(6)] and images.image_NHW.shape == (
+        6,
+        20,
+        20,
+    )
+    assert (
+        images.image_NHW.reshape(6, -1).argmax(1) == 10 * 20 + 10
+    ).all() and images.pixel_scale_arcsec == 1.8
     np.testing.assert_allclose(images.position_deg_N2[:, 0], 150 + np.arange(6))
     assert (images.label_N == -1).all()
 
@@ -47,11 +53,18 @@ def test_folder_of_fits_without_a_catalogue(folder):
 @pytest.mark.parametrize("match", ["name", "position"])
 def test_catalogue_rows_are_matched(folder, tmp_path, match):
     rows = pd.DataFrame(
-        {"name": [f"src_{i}.fits" for i in (3, 0, 1, 9)], "RA": [153.0, 150.0, 151.0, 12.0], "DEC": [-2.5] * 4,
-         "kind": ["b", "a", "b", "a"], "flux": [3.0, 0.0, 1.0, 9.0]}
+        {
+            "name": [f"src_{i}.fits" for i in (3, 0, 1, 9)],
+            "RA": [153.0, 150.0, 151.0, 12.0],
+            "DEC": [-2.5] * 4,
+            "kind": ["b", "a", "b", "a"],
+            "flux": [3.0, 0.0, 1.0, 9.0],
+        }
     )
     rows.to_csv(tmp_path / "c.csv", index=False)
-    images = load_folder(folder, catalogue=tmp_path / "c.csv", label_column="kind", match=match, options=OPTIONS)
+    images = load_folder(
+        folder, catalogue=tmp_path / "c.csv", label_column="kind", match=match, options=OPTIONS
+    )
     assert images.label_N.tolist() == [0, 1, -1, 1, -1, -1] and images.class_names == ("a", "b")
     assert images.table["flux"].tolist()[:2] == [0, 1] and np.isnan(images.table["flux"][2])
     np.testing.assert_allclose(images.position_deg_N2[2], [152.0, -2.5])  # from the header
@@ -59,7 +72,11 @@ def test_catalogue_rows_are_matched(folder, tmp_path, match):
 
 def test_catalogue_faults_are_named(folder, tmp_path):
     pd.DataFrame({"flux": [1.0]}).to_csv(tmp_path / "a.csv", index=False)
-    for match, expected in (("name", "an id column"), ("position", "position columns"), ("nearest", "'name' or")):
+    for match, expected in (
+        ("name", "an id column"),
+        ("position", "position columns"),
+        ("nearest", "'name' or"),
+    ):
         with pytest.raises((DataError, InputError), match=expected):
             load_folder(folder, catalogue=tmp_path / "a.csv", match=match, options=OPTIONS)
     pd.DataFrame({"name": ["other"]}).to_csv(tmp_path / "b.csv", index=False)
@@ -98,7 +115,9 @@ def test_cache_is_keyed_by_content_and_survives_damage(folder, tmp_path, monkeyp
     entries[0].write_bytes(entries[0].read_bytes()[:1000])
     assert load_folder(folder, options=OPTIONS).checksum == first.checksum
     write_fits(folder / "src_9.fits", 9)
-    assert len(load_folder(folder, options=OPTIONS)) == 7 and len(list((tmp_path / "cache").glob("*.npz"))) == 2
+    assert (
+        len(load_folder(folder, options=OPTIONS)) == 7 and len(list((tmp_path / "cache").glob("*.npz"))) == 2
+    )
     load_folder(folder, options=FolderOptions(size=18))
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 3
 
@@ -121,7 +140,9 @@ def test_an_unwritable_cache_costs_only_speed(folder, tmp_path, monkeypatch):
 
 def test_progress_counts_every_file_whatever_the_number_of_threads(folder, tmp_path):
     seen = []
-    one = load_folder(folder, options=OPTIONS, n_jobs=1, progress=lambda done, total: seen.append((done, total)))
+    one = load_folder(
+        folder, options=OPTIONS, n_jobs=1, progress=lambda done, total: seen.append((done, total))
+    )
     assert seen == [(i, 6) for i in range(1, 7)]
     many = load_folder(folder, options=FolderOptions(size=20, recipe="mirabest_f"), n_jobs=3)
     assert many.checksum == one.checksum

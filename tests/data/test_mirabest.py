@@ -15,7 +15,13 @@ def versions(data_root):
 
 def test_names_are_parsed_with_the_sign_of_the_declination():
     parsed = parse_name("./PNG/200_003.198-000.788_0.5307_0010.38.png")
-    assert parsed == {"code": "200", "ra_deg": 3.198, "dec_deg": -0.788, "redshift": 0.5307, "las_arcsec": 10.38}
+    assert parsed == {
+        "code": "200",
+        "ra_deg": 3.198,
+        "dec_deg": -0.788,
+        "redshift": 0.5307,
+        "las_arcsec": 10.38,
+    }
     with pytest.raises(DataError, match="got '17_example.png'"):
         parse_name("17_example.png")
 
@@ -57,8 +63,11 @@ def test_positions_and_redshifts_agree_with_the_manifest(versions, data_root):
     [
         ("mirabest_confident", {"FRI": 348, "FRII": 381}, {"FRI": 49, "FRII": 55}),
         ("mirabest_uncertain", {"FRI": 169, "FRII": 171}, {"FRI": 25, "FRII": 24}),
-        ("mirabest_hybrid", {"hybrid_confident": 17, "hybrid_uncertain": 13},
-         {"hybrid_confident": 2, "hybrid_uncertain": 2}),
+        (
+            "mirabest_hybrid",
+            {"hybrid_confident": 17, "hybrid_uncertain": 13},
+            {"hybrid_confident": 2, "hybrid_uncertain": 2},
+        ),
         ("mirabest_all", {"FRI": 517, "FRII": 552}, {"FRI": 74, "FRII": 79}),
     ],
 )
@@ -73,7 +82,9 @@ def test_selections_hold_the_published_numbers(data_root, name, train_counts, te
 def test_confident_task_comes_with_uncertain_and_hybrid_test_sets(data_root):
     tests = load_data("mirabest_confident", data_root, image_size=15).tests
     assert {name: len(images) for name, images in tests.items()} == {
-        "test": 104, "test_uncertain": 49, "test_hybrid": 4
+        "test": 104,
+        "test_uncertain": 49,
+        "test_hybrid": 4,
     }
     assert (tests["test_hybrid"].label_N == -1).all()
 
@@ -83,14 +94,27 @@ def test_pool_is_clean_of_test_sources_and_a_leaking_set_is_refused(data_root, v
     assert len(data.unlabelled) == 2324 and (data.unlabelled.label_N == -1).all()
     # v1's test sources are mostly in F's train set, which the pool may hold
     with pytest.raises(InputError, match="within 270 arcsec of a test source, got .*drop_leaks"):
-        load_data("mirabest_confident", data_root, params={"version": "v1"}, image_size=15, unlabelled="pool_first150")
+        load_data(
+            "mirabest_confident",
+            data_root,
+            params={"version": "v1"},
+            image_size=15,
+            unlabelled="pool_first150",
+        )
     cleaned = load_data(
-        "mirabest_confident", data_root, params={"version": "v1"}, image_size=15, unlabelled="pool_first150",
+        "mirabest_confident",
+        data_root,
+        params={"version": "v1"},
+        image_size=15,
+        unlabelled="pool_first150",
         drop_leaks=True,
     )
     assert 1000 < len(cleaned.unlabelled) < 2324
     without = load_data(
-        "mirabest_confident", data_root, image_size=15, unlabelled="pool_first150",
+        "mirabest_confident",
+        data_root,
+        image_size=15,
+        unlabelled="pool_first150",
         unlabelled_params={"drop_mirabest_train": True},
     )
     assert len(without.unlabelled) == 2324 - 712
@@ -104,7 +128,9 @@ def test_label_splits_of_real_labels_are_nested(versions):
 
 
 def test_missing_or_unknown_archives_say_what_to_do(tmp_path):
-    with pytest.raises(DataError, match="MiraBest_F_batches.tar.gz: expected in the data root .*EQUIRGZ_DATA"):
+    with pytest.raises(
+        DataError, match="MiraBest_F_batches.tar.gz: expected in the data root .*EQUIRGZ_DATA"
+    ):
         load_mirabest(tmp_path)
     (tmp_path / "MiraBest_F_batches.tar.gz").write_bytes(b"short")
     with pytest.raises(DataError, match="expected 7d4e3a623d29db7204bce81676ee8ce2, got"):

@@ -21,7 +21,10 @@ def test_raw_maps_give_at_least_1253_published_images_bit_for_bit(data_root):
 
 def test_sparse_maps_are_decoded_from_differences():
     sparse = SparseMaps(
-        np.array([5, 1, 299, 0]), np.array([1.0, 2.0, 3.0, 4.0], np.float32), np.array([0, 3, 3, 4]), np.ones(3),
+        np.array([5, 1, 299, 0]),
+        np.array([1.0, 2.0, 3.0, 4.0], np.float32),
+        np.array([0, 3, 3, 4]),
+        np.ones(3),
         np.array(list("abc")),
     )
     maps = sparse.maps(slice(0, 3))

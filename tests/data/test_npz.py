@@ -8,7 +8,14 @@ from equirgz.errors import DataError, InputError
 
 def test_npz_round_trip(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (5, 8, 8), dtype=np.uint8)
-    np.savez(tmp_path / "a.npz", X=pixels, y=[0, 1, 2, -1, 0], ra=np.arange(5.0), dec=-np.arange(5.0), flux=np.ones(5))
+    np.savez(
+        tmp_path / "a.npz",
+        X=pixels,
+        y=[0, 1, 2, -1, 0],
+        ra=np.arange(5.0),
+        dec=-np.arange(5.0),
+        flux=np.ones(5),
+    )
     images = load_npz(tmp_path / "a.npz", pixel_scale_arcsec=1.5)
     assert (images.image_NHW == pixels).all() and images.label_N.tolist() == [0, 1, 2, -1, 0]
     assert images.class_names == ("0", "1", "2") and images.position_deg_N2[3].tolist() == [3, -3]
@@ -39,7 +46,9 @@ def test_bad_npz_files_are_named(tmp_path, arrays, expected):
 
 
 def test_truncated_and_missing_files(tmp_path):
-    np.savez_compressed(tmp_path / "a.npz", X=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8))
+    np.savez_compressed(
+        tmp_path / "a.npz", X=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8)
+    )
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "b.npz").write_bytes(content[: len(content) // 2])
     for name in ("b.npz", "none.npz"):

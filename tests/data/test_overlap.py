@@ -18,7 +18,9 @@ def images():
 
 def make_set(pixels, name="b", position=None):
     n = len(pixels)
-    return ImageSet(name, pixels, np.full(n, -1), np.array([f"{name}{i}" for i in range(n)]), (), 1.8, position)
+    return ImageSet(
+        name, pixels, np.full(n, -1), np.array([f"{name}{i}" for i in range(n)]), (), 1.8, position
+    )
 
 
 @pytest.mark.parametrize("reflect", [False, True])
@@ -33,8 +35,10 @@ def test_lattice_turns_are_found_with_their_orientation(images, reflect, quarter
         mine = [k for k in range(len(pairs)) if pairs.i[k] == i and pairs.j[k] == i]
         assert len(mine) == 1 and pairs.score[mine[0]] == pytest.approx(1, abs=1e-4)
         k = mine[0]
-        laid = np.rot90(images.image_NHW[i][:, ::-1] if pairs.reflect[k] else images.image_NHW[i],
-                        round(pairs.angle_deg[k] / 90))
+        laid = np.rot90(
+            images.image_NHW[i][:, ::-1] if pairs.reflect[k] else images.image_NHW[i],
+            round(pairs.angle_deg[k] / 90),
+        )
         inside = slice(20, 130)
         a, b = (np.sqrt(x[inside, inside].astype(float)) for x in (laid, turned[i]))
         assert (a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()) > 0.99
@@ -122,7 +126,9 @@ def test_leaks_by_id_and_position_are_refused_or_dropped(images):
 def test_faults_of_a_set_are_blank_and_repeated_images(images):
     pixels = np.concatenate([images.image_NHW[:3], images.image_NHW[1:2], np.zeros((2, 150, 150), np.uint8)])
     assert find_set_faults(make_set(pixels)) == [
-        "b4: all pixels equal", "b5: all pixels equal", "b3: same pixels as b1"
+        "b4: all pixels equal",
+        "b5: all pixels equal",
+        "b3: same pixels as b1",
     ]
 
 

@@ -7,10 +7,12 @@ from equirgz.data.position import match_positions
 
 def test_all_pairs_agree_with_astropy_also_at_the_pole_and_at_zero_hours():
     rng = np.random.default_rng(0)
-    a = np.concatenate([
-        np.stack([rng.uniform(0, 360, 60), rng.uniform(89.5, 90, 60)], 1),
-        np.stack([rng.uniform(-0.2, 0.2, 60) % 360, rng.uniform(-0.2, 0.2, 60)], 1),
-    ])
+    a = np.concatenate(
+        [
+            np.stack([rng.uniform(0, 360, 60), rng.uniform(89.5, 90, 60)], 1),
+            np.stack([rng.uniform(-0.2, 0.2, 60) % 360, rng.uniform(-0.2, 0.2, 60)], 1),
+        ]
+    )
     b = a[rng.permutation(len(a))[:50]] + rng.normal(0, 0.02, (50, 2))
     b[:, 1] = np.clip(b[:, 1], -90, 90)
     i, j, separation = match_positions(a, b, 270.0)

@@ -25,7 +25,9 @@ def write_rgd(path, n=8, **changes):
             image = group.create_dataset("Img", data=pixels[i])
             image.attrs["RA"], image.attrs["DEC"], image.attrs["Source"] = 10.0 + i, -1.0 * i, "Gendre"
             for key, value in {
-                "Label_literature": float(i % 4), "Split_literature": ("train", "valid", "test")[i % 3], **changes
+                "Label_literature": float(i % 4),
+                "Split_literature": ("train", "valid", "test")[i % 3],
+                **changes,
             }.items():
                 if value is not None:
                     group[key] = value
@@ -56,7 +58,9 @@ def test_radio_galaxy_dataset_as_published(data_root):
     assert {name: len(part) for name, part in data.tests.items()} == {"valid": 200, "test": 200}
     assert data.train.pixel_scale_arcsec == pytest.approx(18.0)
     some = load_data(
-        "radio_galaxy_dataset", data_root, image_size=15,
+        "radio_galaxy_dataset",
+        data_root,
+        image_size=15,
         params={"classes": ["Bent", "FRI"], "catalogues": ["Proctor_Tab1", "MiraBest"]},
     )
     assert some.train.class_names == ("Bent", "FRI")
@@ -89,7 +93,9 @@ def test_damaged_radio_galaxy_dataset_is_named(tmp_path):
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_labelled_batches_round_trip(tmp_path, flat):
-    parts = write_batches(tmp_path / "set.tar.gz", {"data_batch_1": 5, "data_batch_2": 5, "test_batch": 4}, flat=flat)
+    parts = write_batches(
+        tmp_path / "set.tar.gz", {"data_batch_1": 5, "data_batch_2": 5, "test_batch": 4}, flat=flat
+    )
     keywords = {"name": "toy", "class_names": ("FRI", "FRII"), "pixel_scale_arcsec": 1.8}
     train, test = load_batch_set(tmp_path / "set.tar.gz", **keywords)
     assert (train.image_NHW == np.concatenate([parts["data_batch_1"], parts["data_batch_2"]])).all()

@@ -35,7 +35,14 @@ def test_split_depends_on_the_split_seed_alone():
     assert first.checksum == make_split(LABELS.astype(np.int32), n_labels=50, split_seed=7).checksum
     assert first.checksum != make_split(LABELS, n_labels=50, split_seed=8).checksum
     # frozen: published label sets must never move
-    assert make_split(np.arange(10) % 2, n_labels=6, n_val=2, split_seed=0).train_index.tolist() == [9, 2, 7, 0, 3, 4]
+    assert make_split(np.arange(10) % 2, n_labels=6, n_val=2, split_seed=0).train_index.tolist() == [
+        9,
+        2,
+        7,
+        0,
+        3,
+        4,
+    ]
 
 
 def test_every_source_is_equally_likely_to_be_labelled():
