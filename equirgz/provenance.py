@@ -44,8 +44,9 @@ def code_commit() -> str | None:
     return _git("log", "-1", "--format=%H", "--", *SCIENCE)[:10] or None
 
 
+@functools.cache
 def source_hash() -> str:
-    """Return the SHA-256 over names and bytes of every Python file of :data:`SCIENCE`."""
+    """Return the SHA-256 (as of the first call) over names and bytes of every Python file of :data:`SCIENCE`."""
     root = _package_folder()
     digest = hashlib.sha256()
     for part in SCIENCE:
@@ -56,6 +57,7 @@ def source_hash() -> str:
     return digest.hexdigest()
 
 
+@functools.cache
 def package_versions() -> dict[str, str]:
     """Return the versions of Python and of the installed :data:`PACKAGES`."""
     versions = {"python": platform.python_version()}
