@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,25 +10,68 @@ import typer
 from equirgz.cli.options import DataDir, Overrides
 
 data = typer.Typer(help="Datasets: list them, fetch their archives, check them.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="A registered dataset, e.g. mirabest_confident.")]
 
 
 @data.command("list")
-def list_() -> None:
-    """List the registered datasets, each with its first line of documentation."""
-    from equirgz.data import DATASETS
+def list_(data_dir: DataDir = None) -> None:
+    """List the published sets, whether their archives lie in the data root, and the registered datasets."""
+    from equirgz.data.check import list_data
 
-    for name in DATASETS:
-        text = inspect.getdoc(DATASETS.get(name)) or ""
-        typer.echo(f"{name:22s} {text.splitlines()[0] if text else ''}")
+    for line in list_data(data_dir):
+        typer.echo(line)
 
 
 @data.command()
-def check(name: Name, data_dir: DataDir = None, overrides: Overrides = None) -> None:
-    """Read a dataset from the data root (archives are verified) and show its parts.
+def fetch(
+    name: Annotated[str, typer.Argument(help="A published set of `equirgz data list`.")],
+    data_dir: DataDir = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", help="An archive downloaded by hand, to be put there.")
+    ] = None,
+) -> None:
+    """Download a published archive into the data root, or take it from --file; verified either way."""
+    from equirgz.data.fetch import copy_set, fetch_set
 
-    --set takes the keys of a grid's `data` section, e.g. --set params.version=v1.
+    typer.echo(str(copy_set(name, file, data_dir) if file else fetch_set(name, data_dir)))
+
+
+@data.command()
+def check(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="None: the whole data root; one dataset; or two, for their overlaps."),
+    ] = None,
+    data_dir: DataDir = None,
+    overrides: Overrides = None,
+) -> None:
+    """Verify archives, counts, faults and leaks; exit 1 where an archive is damaged or a pool leaks.
+
+    Without a name: every set in the data root. One name: the parts of that dataset (--set takes the
+    keys of a grid's `data` section). Two names: the sources that both hold.
     """
+    from equirgz.errors import InputError
+
+    names = names or []
+    if len(names) > 2:
+        raise InputError(f"data check: expected at most two datasets, got {len(names)}")
+    if len(names) == 1:
+        _check_one(names[0], data_dir, overrides)
+        return
+    from equirgz.data.check import check_data, check_pair
+
+    if len(names) == 2:
+        for overlap in check_pair(*names, data_dir):
+            for line in overlap.lines():
+                typer.echo(line)
+        return
+    report = check_data(data_dir)
+    for line in report.lines():
+        typer.echo(line)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) -> None:
     from equirgz.data import load_data
     from equirgz.grid.plan import make_grid
 
