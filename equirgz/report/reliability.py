@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
-from equirgz.metrics.binning import equal_width_bins
-from equirgz.metrics.check import check_predictions
-from equirgz.metrics.interval import wilson_interval
+from equirgz.metrics.reliability import reliability_table
 from equirgz.report.axes import sort_values
 from equirgz.report.style import GREY, make_panels
 from equirgz.report.summary import Look, Part, label_counts, labels_text, make_looks, with_labels
@@ -35,7 +32,8 @@ def plot_reliability(
         return None
     n_labels, augmentation = label_counts(rows)[-1], sort_values(rows["augmentation"], "augmentation")[-1]
     rows = with_labels(rows[rows["augmentation"] == augmentation], n_labels)
-    mine = predictions[(predictions["split"] == part.split) & (predictions["readout"] == part.readout)]
+    mine = predictions[(predictions["split"] == part.split) & (predictions["target"] >= 0)]
+    mine = mine[mine["readout"] == part.readout]
     looks = make_looks(rows, part.axes)
     chosen = []
     for values, look in list(looks.items())[:MAX_PANELS]:
@@ -75,35 +73,26 @@ def _mean_of(part: Part, metric: str, runs: pd.Series) -> float:
 def _draw(panel: Panel, found: pd.DataFrame, look: Look, class_names: tuple[str, ...]) -> tuple[str, str]:
     """Draw one diagram; return what its axes show."""
     columns = [c for c in found.columns if c[0] == "p" and c[1:].isdigit() and found[c].notna().all()]
-    probability_NK, target_N = check_predictions(found[columns].to_numpy(float), found["target"].to_numpy())
     if len(columns) == 2:
         name = class_names[1] if len(class_names) == 2 else "class 1"
-        given_N, true_N, words = (
-            probability_NK[:, 1],
-            target_N == 1,
-            (f"predicted probability of {name}", f"share of {name}"),
-        )
+        class_index, words = 1, (f"predicted probability of {name}", f"share of {name}")
     else:
-        given_N, true_N = probability_NK.max(1), probability_NK.argmax(1) == target_N
-        words = ("confidence", "share of right answers")
-    bin_N, source_N = equal_width_bins(given_N, N_BINS), found["source_id"].to_numpy()
-    share_M = np.bincount(bin_N, minlength=N_BINS) / len(bin_N)
-    panel.bar((np.arange(N_BINS) + 0.5) / N_BINS, share_M, width=0.9 / N_BINS, color="0.85", zorder=1)
+        class_index, words = None, ("confidence", "share of right answers")
+    probability_NK, target_N = found[columns].to_numpy(float), found["target"].to_numpy()
+    source_N = found["source_id"].to_numpy()
     panel.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=2)
-    for m in np.unique(bin_N):
-        inside = bin_N == m
-        share, n_sources = true_N[inside].mean(), len(np.unique(source_N[inside]))
-        low, high = wilson_interval(share * n_sources, n_sources)
-        panel.errorbar(
-            given_N[inside].mean(),
-            share,
-            [[max(0.0, share - low)], [max(0.0, high - share)]],
-            color=look.color,
-            marker=look.marker,
-            markersize=3.5,
-            elinewidth=0.9,
-            zorder=3,
-        )
+    lines = reliability_table(probability_NK, target_N, N_BINS, class_index=class_index, source_id_N=source_N)
+    for line in lines:
+        panel.bar((line["bin"] + 0.5) / N_BINS, line["share"], width=0.9 / N_BINS, color="0.85", zorder=1)
+        below, above = (max(0.0, line["observed"] - line["low"]), max(0.0, line["high"] - line["observed"]))
+        style = {
+            "color": look.color,
+            "marker": look.marker,
+            "markersize": 3.5,
+            "elinewidth": 0.9,
+            "zorder": 3,
+        }
+        panel.errorbar(line["stated"], line["observed"], [[below], [above]], **style)
     panel.set_xlim(-0.03, 1.03)
     panel.set_ylim(-0.03, 1.03)
     panel.set_xticks([0, 0.5, 1], ["0", "0.5", "1"])
