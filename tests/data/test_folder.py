@@ -87,6 +87,7 @@ def test_catalogue_faults_are_named(folder, tmp_path):
         load_folder(folder, catalogue=tmp_path / "c.csv", label_column="kind", options=OPTIONS)
 
 
+@pytest.mark.filterwarnings("ignore:File may have been truncated")
 def test_bad_files_are_listed_and_the_good_ones_loaded(folder, tmp_path):
     (folder / "src_2.fits").write_bytes((folder / "src_2.fits").read_bytes()[:3000])
     fits.PrimaryHDU(np.full((40, 40), np.nan)).writeto(folder / "src_4.fits", overwrite=True)
