@@ -14,6 +14,7 @@ from tests.train.toy import make_backbone, make_task
 
 
 def make(weight_decay: float = 1e-3, **params):
+    params = {"ess_factor": 10.0} | params
     objective = create_objective("ivon", make_backbone(norm=False), 2, init_seed=0, **params)
     objective.prepare(torch.zeros(24), 0)
     return objective, make_optimizer(objective, OptimizerConfig(lr=0.1, weight_decay=weight_decay))
