@@ -95,14 +95,16 @@ def make_executor(config: EngineConfig) -> Any:
 
 def make_provider(config: EngineConfig) -> Any:
     """Return Parsl's provider of the engine; raise InputError where SLURM's commands are not there."""
-    from parsl.providers import LocalProvider, SlurmProvider
+    from parsl.providers import LocalProvider
 
     if config.name == "local":
         return LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1)
     if shutil.which("sbatch") is None:
         raise InputError("--engine slurm: expected the command sbatch on this host, got none; start on a login node")
+    from equirgz.grid.slurm_provider import ForgettingSlurmProvider
+
     threads = "export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
-    return SlurmProvider(
+    return ForgettingSlurmProvider(
         partition=config.partition, account=config.account, qos=config.qos, constraint=config.constraint,
         gres=config.gres, gpus_per_node=config.gpus or None, cores_per_node=config.cores_per_node,
         mem_per_node=config.node_memory_gb, nodes_per_block=1, init_blocks=config.nodes, min_blocks=0,

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from parsl.jobs.states import JobState
 from slurm_cluster import Cluster, unpack_slurm
 
 from equirgz.errors import InputError
 from equirgz.grid.collect import collect
-from equirgz.grid.engine import drain_seconds
+from equirgz.grid.engine import drain_seconds, make_provider
 from equirgz.grid.engine_config import make_engine_config
 from equirgz.grid.folder import ResultsFolder
 from equirgz.grid.plan import make_grid
@@ -86,7 +87,7 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
     on_cluster.stop_controller()
     time.sleep(1)
     on_cluster.start_controller()
-    harness.join(200)
+    harness.join(300)
     assert not harness.is_alive() and summaries[0].complete
     assert [event for event, _ in events].count("retry") >= 2
     rows = pd.read_csv(collect(out))
@@ -94,6 +95,16 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
     assert not rows.duplicated(["run_key", "metric", "angle_deg"]).any()
     assert len([event for event, _ in events if event == "done"]) == 16
     await_(lambda: not on_cluster.jobs(), 60)  # nothing stays behind on the cluster
+
+
+def test_a_job_that_the_controller_forgot_counts_as_ended(on_cluster, tmp_path):
+    provider = make_provider(make_engine_config(profile(tmp_path / "slurm.yaml")))
+    provider.script_dir = str(tmp_path)
+    job = provider.submit("sleep 60", 1)
+    assert provider.status([job])[0].state in (JobState.PENDING, JobState.RUNNING)
+    provider.resources["999999"] = {**provider.resources[job], "job_id": "999999"}
+    provider.cancel([job])
+    assert provider.status(["999999"])[0].state == JobState.COMPLETED
 
 
 def test_a_cluster_that_refuses_the_job_is_one_clear_line(on_cluster, document, tmp_path):
