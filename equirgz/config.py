@@ -11,7 +11,15 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
 
 from equirgz.errors import InputError, suggest
 from equirgz.records import content_hash
@@ -42,11 +50,31 @@ class DataConfig(Section):
 
 
 class SplitConfig(Section):
-    """Which training sources carry labels; depends on ``split_seed`` alone."""
+    """Which training sources carry labels; depends on ``split_seed`` alone.
+
+    With ``fold`` and ``n_folds`` training and test sources are pooled, and the run is tested on one of
+    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.take_fold`. Unset, the two
+    are no part of a run's identity.
+    """
 
     n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")
     n_val: int = Field(0, ge=0, description="training sources held out for validation")
     split_seed: int = Field(0, ge=0)
+    fold: int | None = Field(None, ge=0, description="the part of the pooled sources that tests, from 0")
+    n_folds: int | None = Field(None, ge=2, description="parts of a cross-validation over all sources")
+
+    @model_validator(mode="after")
+    def _fold_of_how_many(self) -> SplitConfig:
+        if (self.fold is None) != (self.n_folds is None):
+            raise ValueError("expected both or neither of fold and n_folds")
+        if self.fold is not None and self.fold >= self.n_folds:
+            raise ValueError("expected fold below n_folds")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unset_folds(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        return {key: value for key, value in fields.items() if key not in ("fold", "n_folds") or value is not None}
 
 
 class BackboneConfig(Section):
@@ -125,10 +153,15 @@ class RunConfig(Section):
         return content_hash(self.model_dump(mode="json"))
 
     def cell_key(self) -> str:
-        """Return the identity shared by runs that differ only in ``seed`` and ``split_seed``."""
+        """Return the identity shared by runs that differ only in ``seed``, ``split_seed`` and ``fold``."""
+        return content_hash(self.shared_fields())
+
+    def shared_fields(self) -> dict[str, Any]:
+        """Return the fields that all runs of a cell have in common."""
         fields = self.model_dump(mode="json")
         del fields["seed"], fields["split"]["split_seed"]
-        return content_hash(fields)
+        fields["split"].pop("fold", None)
+        return fields
 
 
 def parse_run(fields: dict[str, Any], source: str = "run configuration") -> RunConfig:
@@ -150,7 +183,7 @@ def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
             section = _section_type(section, part)
         valid = section.model_fields if section is not None else ()
         return f"unknown key {key!r}; {suggest(path[-1], valid)}"
-    return f"key {key!r}: {problem['msg']}, got {problem['input']!r}"
+    return f"key {key!r}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
 
 
 def _section_type(model: Any, name: str) -> Any:

@@ -7,9 +7,20 @@
 """
 
 from equirgz.data.datasets import DATASETS, list_datasets
+from equirgz.data.folds import split_data
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.load import load_data
 from equirgz.data.root import data_root
 from equirgz.data.splits import Split, make_split
 
-__all__ = ["DATASETS", "Data", "ImageSet", "Split", "data_root", "list_datasets", "load_data", "make_split"]
+__all__ = [
+    "DATASETS",
+    "Data",
+    "ImageSet",
+    "Split",
+    "data_root",
+    "list_datasets",
+    "load_data",
+    "make_split",
+    "split_data",
+]

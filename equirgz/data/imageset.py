@@ -146,6 +146,31 @@ class ImageSet:
             recipe=f"{self.recipe}[{hash_index(index_N)}]" if self.recipe else "",
         )
 
+    def joined(self, other: ImageSet, name: str) -> ImageSet:
+        """Return these sources and then those of ``other``; DataError where the two are not alike.
+
+        Positions and recipes stay where both sets have them.
+        """
+        same = ("class_names", "n_channels", "image_size")
+        for what in same:
+            if getattr(self, what) != getattr(other, what):
+                got = f"{getattr(self, what)} and {getattr(other, what)}"
+                raise DataError(explain(f"{self.name} with {other.name}", expected=f"the same {what}", got=got))
+        twice = np.intersect1d(self.source_id_N, other.source_id_N)
+        if len(twice):
+            raise DataError(explain(f"{self.name} with {other.name}", expected="no source in both", got=twice[0]))
+        positions = (self.position_deg_N2, other.position_deg_N2)
+        return replace(
+            self,
+            name=name,
+            image_NHW=np.concatenate([self.image_NHW, other.image_NHW]),
+            label_N=np.concatenate([self.label_N, other.label_N]),
+            source_id_N=np.concatenate([self.source_id_N, other.source_id_N]),
+            position_deg_N2=None if any(p is None for p in positions) else np.concatenate(positions),
+            table=pd.concat([self.table, other.table], ignore_index=True),
+            recipe=f"{self.recipe}+{other.recipe}" if self.recipe and other.recipe else "",
+        )
+
     def without_labels(self) -> ImageSet:
         """Return the same images with every label -1."""
         return replace(self, label_N=np.full(len(self), -1, dtype=np.int64))
@@ -153,15 +178,21 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Data:
-    """What one run sees: a training set, named test sets and, optionally, images without labels."""
+    """What one run sees: a training set, named test sets and, optionally, images without labels.
+
+    ``whole`` is the checksum of the data that a fold was cut from, empty for all other data.
+    """
 
     train: ImageSet
     tests: dict[str, ImageSet]
     unlabelled: ImageSet | None = None
+    whole: str = ""
 
     @cached_property
     def checksum(self) -> str:
-        """Hash over the checksums of all parts."""
+        """Hash over the checksums of all parts; folds of one data set share that of the whole."""
+        if self.whole:
+            return self.whole
         parts = [f"train:{self.train.checksum}"]
         parts += [f"{name}:{images.checksum}" for name, images in sorted(self.tests.items())]
         if self.unlabelled is not None:

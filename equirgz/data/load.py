@@ -51,10 +51,10 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         data = Data(data.train, data.tests, refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks))
     pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
     data = pipeline.apply(data)
-    return _divided_by_rms(data) if config.normalise else data
+    return divide_by_rms(data) if config.normalise else data
 
 
-def _divided_by_rms(data: Data) -> Data:
+def divide_by_rms(data: Data) -> Data:
     """Return the data in units of the training images' root mean square; empty sky stays 0."""
     rms = float(np.sqrt(np.mean(np.square(data.train.image_NHW, dtype=np.float64))))
     if not rms > 0:
@@ -64,7 +64,12 @@ def _divided_by_rms(data: Data) -> Data:
         return replace(images, image_NHW=images.image_NHW / np.float32(rms), recipe=f"{images.recipe}|rms")
 
     tests = {name: divided(images) for name, images in data.tests.items()}
-    return Data(divided(data.train), tests, None if data.unlabelled is None else divided(data.unlabelled))
+    return replace(
+        data,
+        train=divided(data.train),
+        tests=tests,
+        unlabelled=None if data.unlabelled is None else divided(data.unlabelled),
+    )
 
 
 def match_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:

@@ -24,14 +24,15 @@ class Split:
     checksum: str
 
 
-def stratified_order(label_N: np.ndarray, split_seed: int) -> np.ndarray:
+def stratified_order(label_N: np.ndarray, split_seed: int, stream: str = "split") -> np.ndarray:
     """Return a random permutation of 0..N-1 of which every piece holds the classes in proportion.
 
     Member j of a shuffled class of size m gets the rank (j + u)/m with one uniform u per class;
     sorting by rank mixes the classes, so that any run of n consecutive places holds n m/N members
-    of each class to within about one. Unlabelled sources (-1) count as a class of their own.
+    of each class to within about one. Unlabelled sources (-1) count as a class of their own. ``stream``
+    names an independent permutation of the same seed.
     """
-    generator = np.random.Generator(np.random.PCG64(derive_seed(split_seed, "split")))
+    generator = np.random.Generator(np.random.PCG64(derive_seed(split_seed, stream)))
     label_N = np.asarray(label_N)
     rank_N = np.empty(len(label_N))
     for label in np.unique(label_N):

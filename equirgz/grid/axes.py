@@ -25,6 +25,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "n_labels": ("split.n_labels",),
     "n_val": ("split.n_val",),
     "split_seed": ("split.split_seed",),
+    "fold": ("split.fold",),
     "backbone": ("backbone.name",),
     "group": ("backbone.group",),
     "width": ("backbone.width",),

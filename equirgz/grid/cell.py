@@ -17,7 +17,7 @@ from lightning_fabric import Fabric
 
 from equirgz.backbones import Backbone, create_backbone, measure_cost
 from equirgz.config import RunConfig, TrainConfig
-from equirgz.data import Data, ImageSet, Split, load_data, make_split
+from equirgz.data import Data, ImageSet, Split, load_data, split_data
 from equirgz.errors import InputError
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
 from equirgz.evaluate.rotation import make_angles, rotation_rows
@@ -68,8 +68,7 @@ def prepare_run(config: RunConfig, data_dir: Path | None, work_dir: Path | None,
     keep_freed_memory()
     reset_peak(options.get("device", "cpu"))
     clock = Clock()
-    data = load_data(config.data, data_dir)
-    split = make_split(data.train.label_N, **config.split.model_dump())
+    data, split = split_data(load_data(config.data, data_dir), config.data, config.split)
     backbone = build_backbone(config, data.train.n_channels)
     clock.lap("load/seconds")
     return CellRun(config, data, split, backbone, work_dir, clock, **options)

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.config import RunConfig
 from equirgz.errors import ResultsError
 from equirgz.grid.plan import Grid
 from equirgz.provenance import code_version, collect_provenance
@@ -214,14 +213,7 @@ def describe_grid(grid: Grid, n_labels: dict[str, int]) -> dict[str, Any]:
         "axes": {axis.column: axis.labels for axis in grid.axes},
         "document": json.loads(json.dumps(grid.document, default=str)),
         "runs": runs,
-        "configs": {config.cell_key(): _without_seeds(config) for config in grid.runs},
+        "configs": {config.cell_key(): config.shared_fields() for config in grid.runs},
         "version": code_version(),
         "provenance": collect_provenance(),
     }
-
-
-def _without_seeds(config: RunConfig) -> dict[str, Any]:
-    """Return the configuration that all runs of a cell share."""
-    fields = config.model_dump(mode="json")
-    del fields["seed"], fields["split"]["split_seed"]
-    return fields

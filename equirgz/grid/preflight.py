@@ -29,7 +29,7 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
 
     ``report`` hears what is being checked. Training is not tried.
     """
-    from equirgz.data import load_data, make_split
+    from equirgz.data import load_data, split_data
 
     checked = Checked()
     parts = _Parts()
@@ -42,7 +42,7 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
             checked.samples = _take_samples(data.train)
         for config in configs:
             try:
-                split = make_split(data.train.label_N, **config.split.model_dump())
+                _, split = split_data(data, config.data, config.split)
                 n_classes, n_channels = data.train.n_classes, data.train.n_channels
                 cost = parts.check(config, n_classes, n_channels, has_pool=data.unlabelled is not None)
             except EquirgzError as error:

@@ -1,0 +1,80 @@
+"""Cross-validation: training and test sources pooled, each tested once by a network that did not see it.
+
+Legend: N pooled sources, k folds.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from equirgz.config import DataConfig, SplitConfig
+from equirgz.data.imageset import Data
+from equirgz.data.load import divide_by_rms, refuse_leaks
+from equirgz.data.splits import Split, make_split, stratified_order
+from equirgz.errors import InputError, explain
+
+
+def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
+    """Return the data that a run sees and its label split; both as they are where no fold is asked for."""
+    if split.fold is None:
+        return data, make_split(data.train.label_N, **split.model_dump())
+    folded = take_fold(data, data_config, fold=split.fold, n_folds=split.n_folds, split_seed=split.split_seed)
+    n_labels = count_labels(len(folded.train) + len(folded.tests["test"]), split)
+    made = make_split(folded.train.label_N, n_labels=n_labels, n_val=split.n_val, split_seed=split.split_seed)
+    return folded, made
+
+
+def count_labels(n_pool: int, split: SplitConfig) -> int:
+    """Return the labelled sources of every fold: ``n_labels``, or all that the largest fold leaves.
+
+    Folds differ in size by one source; N - ceil(N/k) - n_val labels are there in all of them, so that all
+    folds train on the same number. Raises InputError for more labels than that, or more folds than sources.
+    """
+    if split.n_folds > n_pool:
+        raise InputError(
+            explain("split.n_folds", expected=f"at most the {n_pool} pooled sources", got=split.n_folds)
+        )
+    most = n_pool - -(-n_pool // split.n_folds)
+    n_labels = most - split.n_val if split.n_labels is None else split.n_labels
+    if n_labels < 1 or n_labels + split.n_val > most:
+        raise InputError(
+            explain(
+                "split",
+                expected=f"n_labels + n_val <= {most}, the {n_pool} pooled sources less a fold",
+                got=f"n_labels={split.n_labels}, n_val={split.n_val}",
+                mend=f"ask for at most {most - split.n_val} labels, or leave n_labels out",
+            )
+        )
+    return n_labels
+
+
+def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_seed: int) -> Data:
+    """Return fold number ``fold`` of the pooled training and test sources as the test set, the others as training.
+
+    The folds are consecutive pieces of one stratified permutation that depends on ``split_seed`` alone: each
+    holds every class in proportion to within about one, and every source lies in exactly one. Other test sets
+    are left out, since all folds would test on them. An unlabelled set is cleaned of the fold's sources, or
+    refused, as by :func:`~equirgz.data.load_data`; images are divided by the root mean square of the fold's own
+    training images. The checksum stays that of ``data``. Raises InputError for data without a test set or with
+    extra test sets.
+    """
+    if "test" not in data.tests:
+        raise InputError(
+            explain(data.train.name, expected="a test set to pool with the training set", got="none")
+        )
+    if config.extra_tests:
+        mend = "leave data.extra_tests out, or test without folds"
+        raise InputError(
+            explain("split.fold", expected="no extra test sets", got=list(config.extra_tests), mend=mend)
+        )
+    pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
+    order_N = stratified_order(pool.label_N, split_seed, "folds")
+    pieces = np.array_split(order_N, n_folds)
+    train_N = np.sort(np.concatenate([piece for i, piece in enumerate(pieces) if i != fold]))
+    test = pool.subset(np.sort(pieces[fold]), f"{pool.name}/fold {fold} of {n_folds}")
+    train = pool.subset(train_N, f"{pool.name}/without fold {fold} of {n_folds}")
+    unlabelled = data.unlabelled
+    if unlabelled is not None:
+        unlabelled = refuse_leaks(unlabelled, {"test": test}, drop=config.drop_leaks)
+    folded = Data(train, {"test": test}, unlabelled, whole=data.checksum)
+    return divide_by_rms(folded) if config.normalise else folded
