@@ -97,7 +97,7 @@ def _show_plan(grid, data_dir: Path | None, jobs: int) -> None:
     from equirgz.grid.preflight import check_grid
 
     checked = check_grid(grid, data_dir)
-    seeds = ("seed", "split_seed", "replicate")
+    seeds = ("seed", "split_seed", "replicate", "fold")
     cells: dict[str, list] = {}
     for point in grid.points:
         cells.setdefault(point.config.cell_key(), []).append(point)

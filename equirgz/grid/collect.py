@@ -10,6 +10,7 @@ import csv
 import gzip
 import io
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,17 @@ def collect(out: Path) -> Path:
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")
-    extra = sorted(set(plan["columns"]) - set(ROW_COLUMNS) - {"replicate"})
+    cells = {run["run_key"]: folder.read_cell(run["run_key"]) for run in plan["runs"]
+             if folder.cell(run["run_key"]).exists()}
+    folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
+    extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
     rows, predictions, timings = [], [], []
     for run in plan["runs"]:
-        if not folder.cell(run["run_key"]).exists():
+        if run["run_key"] not in cells:
             continue
-        cell = folder.read_cell(run["run_key"])
+        cell = cells[run["run_key"]]
         labels = {key: value for key, value in run["labels"].items() if key in extra or _is_label(key, plan)}
+        labels |= folds[run["run_key"]]
         common = {"grid": plan["name"], **labels}
         rows += [{**row, **common} for row in cell["rows"]]
         predictions += _prediction_lines(cell, labels, extra)
@@ -59,6 +64,12 @@ def collect(out: Path) -> Path:
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     return path
+
+
+def _folds(cell: dict[str, Any]) -> dict[str, int]:
+    """Return fold and n_folds of a run of a cross-validation, {} of any other."""
+    split = cell["config"]["split"]
+    return {key: split[key] for key in ("fold", "n_folds") if split.get(key) is not None}
 
 
 def _has_failed(folder: ResultsFolder, run_key: str) -> bool:

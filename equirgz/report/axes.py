@@ -17,7 +17,7 @@ import pandas as pd
 from equirgz.records import ROW_COLUMNS
 
 ALWAYS = ("backbone", "group")
-NOT_AXES = {"grid", "run_key", "cell_key", "seed", "split_seed", "replicate"}
+NOT_AXES = {"grid", "run_key", "cell_key", "seed", "split_seed", "replicate", "fold"}
 AUGMENTATIONS = ("none", "flips", "rotation", "rotation_flips", "full", "weak", "strong")
 PAIR = ["seed", "split_seed"]
 ANGLE = "angle_deg"

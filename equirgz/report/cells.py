@@ -13,6 +13,7 @@ from equirgz.errors import ResultsError, explain
 from equirgz.metrics.interval import student_interval
 from equirgz.metrics.paired import adjust_holm, paired_t_test
 from equirgz.report.axes import ANGLE, PAIR, Axes, sort_values
+from equirgz.report.folds import show_folds
 
 Place = tuple[tuple, float | None, str]
 LEVEL = 0.05  # two-sided, after Holm's correction over the table
@@ -213,6 +214,7 @@ def _facts(rows: pd.DataFrame) -> dict[str, Any]:
     counts = sorted({int(n) for n in rows["n"].dropna()})
     return {
         "n": "–".join(str(n) for n in dict.fromkeys([counts[0], counts[-1]])) if counts else "",
+        "folds": show_folds(rows),
         **{
             column: ", ".join(sorted(set(rows[column]) - {""}))
             for column in ("version", "data_checksum", "selection_rule")

@@ -12,11 +12,12 @@ from equirgz.metrics.paired import adjust_holm
 from equirgz.metrics.source_tests import required_sources
 from equirgz.report.axes import Axes, show_value, sort_values
 from equirgz.report.cells import LEVEL
+from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
 from equirgz.report.pool import Cell, pool_predictions
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import ALL_LABELS, Part, labels_text
-from equirgz.report.wording import MISSING, show_rule
+from equirgz.report.wording import MISSING, show_rule, show_sources
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "difference", "half_width_95", "p", "p_holm", "effect_size",
                "disagreement", "n_seeds", "n_sources", "sources_needed")  # fmt: skip
@@ -130,10 +131,11 @@ def _make_sheet(found: dict, reference: dict, columns: list[tuple[float, str]], 
     upper = [*[""] * (len(part.axes.names) + 1), *(_labels(n) for n, _ in columns)]
     disagreement = float(np.median([d.disagreement for (_, c), d in found.items() if c != MEAN]))
     needs = [str(required_sources(x, max(x, disagreement))) for x in (1, 2, 5)]
-    some = next(iter(found.values())).test
+    some, folds = next(iter(found.values())).test, show_folds(part.rows)
     caption = [
         "Difference of the error (error/rate in %; below 0: the row errs less than the one named under minus)",
-        f"Data {part.data}, split {part.split} (n = {some.n_sources} sources), read-out {part.readout}",
+        f"Data {part.data}, split {part.split} ({show_sources(some.n_sources, folds)}), read-out {part.readout}",
+        "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         "Last column: the mean over the others, source by source" if MEAN in columns else "",
         "Mean ± half-width of the 95 % interval for other seeds and other test sources; p of no difference in "
         f"brackets, after Holm over the table; bold where p < {LEVEL:g}",

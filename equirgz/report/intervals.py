@@ -9,11 +9,12 @@ import numpy as np
 from equirgz.metrics.base import METRICS
 from equirgz.metrics.bootstrap import bootstrap_interval
 from equirgz.report.axes import show_value, sort_values
+from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
 from equirgz.report.pool import Cell, pool_predictions
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import ALL_LABELS, Part, labels_text
-from equirgz.report.wording import MISSING, show_rule
+from equirgz.report.wording import MISSING, show_rule, show_sources
 
 SHOWN = ("error/rate", "nll/mean", "calibration/brier", "calibration/ece", "calibration/ece_debiased")
 TITLES = ("error (%)", "NLL (nat)", "Brier", "ECE", "ECE debiased")
@@ -64,7 +65,8 @@ def make_intervals(results: Results, part: Part) -> tuple[list[list[str]], Sheet
     header = [*part.axes.names, "augmentation", *TITLES]
     caption = [
         "Error and calibration with 95 % intervals over test sources",
-        f"Data {part.data}, split {part.split} (n = {n_sources} sources), read-out {part.readout}, "
+        f"Data {part.data}, split {part.split} ({show_sources(n_sources, show_folds(part.rows))}), read-out "
+        f"{part.readout}, "
         f"{labels_text(n_labels)}",
         f"Mean over seeds; the intervals redraw the sources {N_DRAWS} times and say nothing of other seeds",
         show_rule(part.rows["selection_rule"]),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pandas as pd
 
 from equirgz.errors import ResultsError, explain
 from equirgz.records import ROW_COLUMNS, read_json
+from equirgz.report.folds import Folds, group_folds, pool_plan, pool_predictions, pool_rows, pool_timings
 
 NUMBERS = ("value", "n", "angle_deg", "n_labels", "seed", "split_seed")
 FR_DATA = ("mirabest", "frdeep", "synthetic_fr")  # class 0 is FRI and class 1 is FRII in all of them
@@ -80,11 +81,15 @@ def _to_numbers(column: pd.Series, file: Path) -> pd.Series:
 
 @dataclass(frozen=True)
 class Results:
-    """A results folder: ``rows`` and ``plan`` (grid.json, or {}) at once, the rest when asked for."""
+    """A results folder: ``rows`` and ``plan`` (grid.json, or {}) at once, the rest when asked for.
+
+    ``folds`` says which runs were joined to one, where the grid is a cross-validation.
+    """
 
     folder: Path
     rows: pd.DataFrame
     plan: dict[str, Any] = field(default_factory=dict)
+    folds: Folds | None = None
 
     @property
     def name(self) -> str:
@@ -117,7 +122,7 @@ class Results:
             return pd.DataFrame(columns=["run_key", "metric", "value", "unit"])
         frame = _read_csv(file, "delete it and collect again")
         frame["value"] = _to_numbers(frame["value"], file)
-        return frame
+        return frame if self.folds is None else pool_timings(frame, self.folds)
 
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
@@ -128,11 +133,11 @@ class Results:
         frame = _read_csv(file, "collect again")
         for column in [c for c in frame.columns if c == "target" or (c[0] == "p" and c[1:].isdigit())]:
             frame[column] = _to_numbers(frame[column], file)
-        return frame
+        return frame if self.folds is None else pool_predictions(frame, self.folds)
 
 
 def open_results(folder: Path | str | Results) -> Results:
-    """Return the `Results` of a folder; see `load_results` for what is raised."""
+    """Return the `Results` of a folder, folds of a cross-validation joined; see `load_results` for what is raised."""
     if isinstance(folder, Results):
         return folder
     folder = Path(folder)
@@ -144,4 +149,9 @@ def open_results(folder: Path | str | Results) -> Results:
     plan = read_json(file) if file.exists() else {}
     if not isinstance(plan, dict):
         raise ResultsError(explain(str(file), expected="a mapping", got=type(plan).__name__))
-    return Results(folder, load_results(folder), plan)
+    results = Results(folder, load_results(folder), plan)
+    folds = group_folds(results.rows, plan)
+    if folds is None:
+        return results
+    joined = Results(folder, results.rows, pool_plan(plan, results.failed, folds), folds)
+    return replace(joined, rows=pool_rows(results.rows, joined.predictions, folds))

@@ -123,7 +123,7 @@ def caption(table: Table) -> list[str]:
     better = "" if table.direction == "none" else f"; {table.direction} is better"
     sentences = [
         f"{title(table)} ({key.metric}{unit}{better})",
-        f"Data {key.data}, split {key.split} (n = {facts['n']} sources), read-out {key.readout}",
+        f"Data {key.data}, split {key.split} ({show_sources(facts['n'], facts['folds'])}), read-out {key.readout}",
     ]
     if _common_seeds(table) == "1":
         sentences.append("One seed: no interval")
@@ -154,6 +154,11 @@ def caption(table: Table) -> list[str]:
     sentences.append(show_rule(facts["selection_rule"].split(", ")))
     sentences.append(f"equirgz {facts['version'] or '?'}, data {facts['data_checksum'] or '?'}")
     return sentences
+
+
+def show_sources(n: object, folds: str) -> str:
+    """Return "n = 104 sources"; with ``folds`` (their number, "" for none) how each source was tested."""
+    return f"n = {n} sources" + (f", each tested once per seed by {folds}-fold cross-validation" if folds else "")
 
 
 def show_rule(rules: Iterable[str]) -> str:

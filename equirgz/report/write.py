@@ -114,6 +114,8 @@ def format_table(
 
     Raises: ResultsError where there is no such table, or its rows mix versions or data.
     """
+    if isinstance(folder, pd.DataFrame) and "fold" in folder and (folder["fold"] != "").any():
+        raise ResultsError("rows of folds: expected their results folder, got a table; give the path of the folder")
     results = (
         Results(Path("."), folder, {"name": "rows"})
         if isinstance(folder, pd.DataFrame)
