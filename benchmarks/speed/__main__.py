@@ -43,17 +43,22 @@ def run_cell(
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def run_augmentation(options: argparse.Namespace) -> dict:
-    """Return the row of two-view augmentation against Pillow, in this environment."""
-    command = [sys.executable, "-m", "benchmarks.speed.augment", "--threads", "1", "--device", options.device]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout.splitlines()[-1])
-    return {
-        "image_size_px": found["size_px"], "batch": found["batch"], "threads": 1, "device": options.device,
-        "engine": "pillow", "quantity": "two_views", "value": found["pillow_seconds"], "unit": "s",
-        "rounds": found["rounds"], "ratio": found["ratio"], "ratio_q25": found["ratio_q25"],
-        "ratio_q75": found["ratio_q75"],
-    }  # fmt: skip
+def run_augmentation(options: argparse.Namespace) -> list[dict]:
+    """Return the rows of augmentation against Pillow, in this environment: threads of equirgz, workers of Pillow."""
+    rows = []
+    for threads, workers in ((1, 0), (options.threads, 0), (options.threads, options.threads)):
+        command = [sys.executable, "-m", "benchmarks.speed.augment", "--device", options.device]
+        command += ["--threads", str(threads), "--workers", str(workers)]
+        done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+        found = json.loads(done.stdout.splitlines()[-1])
+        rows.append({
+            "image_size_px": found["size_px"], "batch": found["batch"], "threads": threads,
+            "device": options.device, "engine": f"pillow, {workers} workers" if workers else "pillow",
+            "quantity": "two_views", "value": found["equirgz_images_per_s"], "unit": "images / s",
+            "rounds": found["rounds"], "ratio": found["ratio"], "ratio_q25": found["ratio_q25"],
+            "ratio_q75": found["ratio_q75"],
+        })  # fmt: skip
+    return rows
 
 
 def versions_of(python: str) -> dict:
@@ -105,7 +110,7 @@ def measure_all(options: argparse.Namespace) -> None:
                 engines = ["native", "dense", "plain"]
             sys.stderr.write(f"{time.perf_counter() - start:6.0f} s  {group} at {size} px\n")
             rows += run_cell(python, group, size, engines, options)
-    rows.append(run_augmentation(options))
+    rows += run_augmentation(options)
     options.out.mkdir(parents=True, exist_ok=True)
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     table.to_csv(options.out / "rows.csv", index=False, float_format="%.6g", lineterminator="\n")

@@ -1,13 +1,16 @@
-"""Two-view augmentation: equirgz's batched views against a per-sample Pillow pipeline.
+"""Loading, two augmented views, normalising: equirgz's batched views against a per-sample Pillow pipeline.
 
-Both make the two views of the radio BYOL recipe (turn by any angle, central cut, resized crop,
-flips, brightness and contrast jitter, blur with chance 0.1) of the same images, and both end in one
-float tensor (views, B, 1, H, W). Pillow works sample by sample from uint8 images, as a data loader's worker does.
-The two alternate, and the ratio is taken inside each round, so that a busy machine slows both.
+Both take the same uint8 images in a random order and end in two normalised float batches
+(B, 1, H, W) of the radio BYOL recipe: turn by any angle, central cut, resized crop, flips, brightness
+and contrast jitter, blur with chance 0.1. Pillow works as a data set of the field does: each sample
+is made an image, augmented twice, made a tensor, normalised, and stacked with the others of its batch,
+in one process or (``--workers 2``) in a data loader's. Equirgz gathers a batch and augments it whole.
+The two alternate, and the ratio is taken inside each round.
 
-    python benchmarks/speed/augment.py [--size 150] [--cut 70] [--batch 256] [--rounds 9] [--threads 1] [--device cpu]
+    python -m benchmarks.speed.augment [--images 1024] [--size 150] [--cut 70] [--batch 128] [--rounds 9]
+                                       [--threads 2] [--workers 0] [--device cpu]
 
-Prints one JSON line: median seconds of each, and median, 25 % and 75 % quantile of the ratio.
+Prints one JSON line: images per second of each, and median, 25 % and 75 % quantile of the ratio.
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from PIL import Image, ImageEnhance, ImageFilter
+from torch.utils.data import DataLoader, Dataset
 
 from equirgz.augment import create_augmentation
 from equirgz.train.memory import keep_freed_memory
+
+MEAN, DEVIATION = 0.1, 0.2
 
 
 def pillow_view(image: Image.Image, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -48,36 +54,61 @@ def pillow_view(image: Image.Image, size: int, rng: np.random.Generator) -> np.n
     return np.asarray(view, np.float32) / 255.0
 
 
-def measure(size: int, cut: int, batch: int, rounds: int, threads: int, device: str) -> dict[str, object]:
+class PillowSet(Dataset):
+    """Sample by sample: two normalised views of one uint8 image."""
+
+    def __init__(self, grey_NHW: np.ndarray, cut: int) -> None:
+        self.grey_NHW, self.cut = grey_NHW, cut
+
+    def __len__(self) -> int:
+        return len(self.grey_NHW)
+
+    def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image, rng = Image.fromarray(self.grey_NHW[index]), np.random.default_rng(index)
+        first, second = (torch.from_numpy(pillow_view(image, self.cut, rng))[None] for _ in range(2))
+        return (first - MEAN) * (1 / DEVIATION), (second - MEAN) * (1 / DEVIATION)
+
+
+def measure(
+    images: int, size: int, cut: int, batch: int, rounds: int, threads: int, workers: int, device: str
+) -> dict[str, object]:
     """Return the medians of both and the quantiles of their ratio."""
     keep_freed_memory()
     torch.set_num_threads(threads)
-    rng = np.random.default_rng(0)
-    grey = rng.integers(0, 256, (batch, size, size), dtype=np.uint8)
-    images = [Image.fromarray(g) for g in grey]
-    x = torch.as_tensor(grey, dtype=torch.float32, device=device)[:, None] / 255.0
+    grey = np.random.default_rng(0).integers(0, 256, (images, size, size), dtype=np.uint8)
+    loader = DataLoader(
+        PillowSet(grey, cut), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
+    )
+    x_N1HW = torch.as_tensor(grey, device=device)[:, None]
     augmentation, generator = create_augmentation("byol_radio", size_px=cut), torch.Generator().manual_seed(0)
 
-    def with_pillow() -> torch.Tensor:
-        views = np.stack([[pillow_view(image, cut, rng) for image in images] for _ in range(2)])
-        return torch.from_numpy(views)[:, :, None].to(device)
+    margin = max(0, (size - math.ceil(cut * math.sqrt(2)) - 2) // 2)  # no turn of the cut reads further out
+    window = slice(margin, size - margin)
 
-    def with_equirgz() -> torch.Tensor:
-        return torch.stack([augmentation(x, generator) for _ in range(2)])
+    def with_pillow() -> list[torch.Size]:
+        return [second.to(device).shape for first, second in loader if first.to(device) is not None]
 
-    assert with_pillow().shape == with_equirgz().shape
+    def with_equirgz() -> list[torch.Size]:
+        shapes = []
+        for index_B in torch.randperm(images, device=device).split(batch):
+            x_B1HW = x_N1HW.index_select(0, index_B)[..., window, window].float().mul_(1 / 255)
+            first, second = (augmentation(x_B1HW, generator).sub_(MEAN).mul_(1 / DEVIATION) for _ in range(2))
+            shapes.append(second.shape)
+        return shapes
+
+    assert with_pillow() == with_equirgz()
     seconds = np.array([[_time(with_pillow, device), _time(with_equirgz, device)] for _ in range(rounds)])
     low, middle, high = np.quantile(seconds[:, 0] / seconds[:, 1], (0.25, 0.5, 0.75))
-    pillow, equirgz = np.median(seconds, 0)
+    pillow, equirgz = images / np.median(seconds, 0)
     return {
-        "task": "two views", "size_px": size, "cut_px": cut, "batch": batch, "threads": threads,
-        "device": device, "rounds": rounds,
-        "pillow_seconds": round(float(pillow), 5), "equirgz_seconds": round(float(equirgz), 5),
+        "task": "load, two views, normalise", "size_px": size, "cut_px": cut, "batch": batch, "threads": threads,
+        "pillow_workers": workers, "device": device, "rounds": rounds,
+        "pillow_images_per_s": round(float(pillow)), "equirgz_images_per_s": round(float(equirgz)),
         "ratio": round(float(middle), 2), "ratio_q25": round(float(low), 2), "ratio_q75": round(float(high), 2),
     }  # fmt: skip
 
 
-def _time(call: Callable[[], torch.Tensor], device: str) -> float:
+def _time(call: Callable[[], object], device: str) -> float:
     start = time.perf_counter()
     call()
     if device.startswith("cuda"):
@@ -88,11 +119,16 @@ def _time(call: Callable[[], torch.Tensor], device: str) -> float:
 def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--size", type=int, default=150)
-    parser.add_argument("--cut", type=int, default=70)
-    parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--threads", type=int, default=1)
+    for name, default in {
+        "images": 1024,
+        "size": 150,
+        "cut": 70,
+        "batch": 128,
+        "rounds": 9,
+        "threads": 2,
+    }.items():
+        parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     print(json.dumps(measure(**vars(options))))

@@ -136,8 +136,12 @@ def check_images(what: str, x_BCHW: Tensor) -> None:
     """Raise InputError unless ``x_BCHW`` is a float tensor (B, C, H, H)."""
     shape = tuple(x_BCHW.shape)
     if not x_BCHW.is_floating_point():
-        raise InputError(explain(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first"))
+        raise InputError(
+            explain(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first")
+        )
     if len(shape) != 4 or shape[-1] != shape[-2]:
         raise InputError(
-            explain(what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first")
+            explain(
+                what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first"
+            )
         )

@@ -7,7 +7,6 @@ fresh memory costs more than the arithmetic. Legend: B batch, C channel, H W pix
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from equirgz.augment.base import Photometry
@@ -50,30 +49,42 @@ def make_jitter(brightness: float, contrast: float, probability: float = 1.0) ->
 def make_blur(sigma_px: tuple[float, float], probability: float = 0.5, kernel_size: int = 7) -> Photometry:
     """Return a Gaussian blur of standard deviation uniform in ``sigma_px`` (pixels), one per sample.
 
-    The kernel has ``kernel_size`` taps (odd), sums to 1, and is separable: two depthwise passes over
-    the chosen samples alone. Outside the image counts as 0.
+    The kernel has ``kernel_size`` taps (odd), sums to 1, and is separable: two passes over the chosen
+    samples alone. Outside the image counts as 0.
     """
     low, high = (check_range("sigma_px", part, 1e-3, 100.0) for part in sigma_px)
     check_range("probability", probability, 0.0, 1.0)
     half = kernel_size // 2
 
     def change(x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-        batch, channels, height, width = x_BCHW.shape
-        chosen_B = draw_chance(batch, probability, generator)
-        sigma_B = draw_uniform(batch, low, high, generator)
+        chosen_B = draw_chance(len(x_BCHW), probability, generator)
+        sigma_B = draw_uniform(len(x_BCHW), low, high, generator)
         index_b = torch.nonzero(chosen_B)[:, 0]
         if index_b.numel() == 0:
             return x_BCHW
         tap_T = torch.arange(-half, half + 1, device=sigma_B.device, dtype=sigma_B.dtype)
         kernel_bT = torch.exp(-0.5 * (tap_T / sigma_B[index_b][:, None]) ** 2)
         kernel_bT = kernel_bT / kernel_bT.sum(1, keepdim=True)
-        kernel_bT = kernel_bT.to(device=x_BCHW.device, dtype=x_BCHW.dtype).repeat_interleave(channels, 0)
+        kernel_bT = kernel_bT.to(device=x_BCHW.device, dtype=x_BCHW.dtype)
         index_b = index_b.to(x_BCHW.device)
-        planes = kernel_bT.shape[0]
-        z = x_BCHW[index_b].reshape(1, planes, height, width)
-        z = F.conv2d(z, kernel_bT[:, None, None, :], padding=(0, half), groups=planes)
-        z = F.conv2d(z, kernel_bT[:, None, :, None], padding=(half, 0), groups=planes)
-        x_BCHW[index_b] = z.reshape(-1, channels, height, width)
+        z_bCHW = x_BCHW.index_select(0, index_b)
+        x_BCHW[index_b] = _smooth(_smooth(z_bCHW, kernel_bT, -1), kernel_bT, -2)
         return x_BCHW
 
     return change
+
+
+def _smooth(x_bCHW: Tensor, kernel_bT: Tensor, dim: int) -> Tensor:
+    """Return each sample smoothed along ``dim`` by its own symmetric kernel, one shifted copy per tap.
+
+    With a kernel per sample a grouped convolution would be set up anew for every number of samples,
+    which costs more than the sums.
+    """
+    half, size = kernel_bT.shape[1] // 2, x_bCHW.shape[dim]
+    tap_Tb111 = kernel_bT.T[:, :, None, None, None]
+    y_bCHW = x_bCHW * tap_Tb111[half]
+    for k in range(1, min(half, size - 1) + 1):
+        head, tail = x_bCHW.narrow(dim, 0, size - k), x_bCHW.narrow(dim, k, size - k)
+        y_bCHW.narrow(dim, 0, size - k).add_(tail * tap_Tb111[half + k])
+        y_bCHW.narrow(dim, k, size - k).add_(head * tap_Tb111[half - k])
+    return y_bCHW

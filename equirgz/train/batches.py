@@ -95,11 +95,11 @@ class BatchMaker:
     def next(self) -> Batch:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
-        view = {}
-        for role, spec in self.views.items():
-            source_NCHW = self.images.pool(spec.pool)
-            x_BCHW = source_NCHW[index[spec.pool].to(source_NCHW.device)]
-            view[role] = self.augmentations[role](x_BCHW, self.generators[role])
+        drawn = {pool: _take(self.images.pool(pool), index_B) for pool, index_B in index.items()}
+        view = {
+            role: self.augmentations[role](drawn[spec.pool], self.generators[role])
+            for role, spec in self.views.items()
+        }
         return Batch(
             view=view,
             label_B=_take(self.images.y_N, index.get("labelled")),
@@ -131,7 +131,7 @@ def _augmentation(strength: str, config: TrainConfig) -> Callable[[Tensor, torch
 def _take(value_N: Tensor | None, index_B: Tensor | None) -> Tensor | None:
     if value_N is None or index_B is None:
         return None
-    return value_N[index_B.to(value_N.device)]
+    return value_N.index_select(0, index_B.to(value_N.device))
 
 
 def split_batch(batch: Batch, part: int, parts: int) -> Batch:
