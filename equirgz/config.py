@@ -131,7 +131,7 @@ class PretrainConfig(Section):
 class EvaluationConfig(Section):
     """What is measured once a run is trained."""
 
-    readouts: tuple[str, ...] = Field(("network",), description="network, linear_probe, knn")
+    readouts: tuple[str, ...] = Field(("network",), description="network, temperature, linear_probe, knn")
     rotation_angles: int = Field(24, ge=1, description="angles of the rotation curve over 360 degrees")
     views: int = Field(1, ge=1, description="test-time views averaged in probability")
 

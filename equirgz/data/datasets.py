@@ -24,6 +24,7 @@ DATASETS: Registry[Callable[..., Data]] = Registry(
         "equirgz.data.optical",
         "equirgz.data.radio_galaxy_dataset",
         "equirgz.data.rgz",
+        "equirgz.data.shift_tasks",
         "equirgz.data.synthetic",
     ),
 )

@@ -18,10 +18,12 @@ from lightning_fabric import Fabric
 from equirgz.backbones import Backbone, create_backbone, measure_cost
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
+from equirgz.data.hidden import find_hidden_labels
 from equirgz.errors import InputError
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
 from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.grid.memory import measure_peak_bytes, reset_peak
+from equirgz.grid.posthoc import check_temperature, scale_blocks
 from equirgz.grid.pretrained import PretrainedStore, pretrain_key
 from equirgz.metrics import compute_metrics
 from equirgz.objectives.base import Objective, create_objective
@@ -32,7 +34,8 @@ from equirgz.train.memory import keep_freed_memory
 from equirgz.train.trainer import train
 from equirgz.train.validation import make_validation
 
-READOUTS = ("network", "linear_probe", "knn")
+READOUTS = ("network", "temperature", "linear_probe", "knn")
+METERS = ("mask_rate", "impurity")  # logs of a training that become rows
 EQUIVARIANCE_ANGLES_DEG = (30.0, 45.0, 90.0)
 N_EQUIVARIANCE = 64  # test sources on which equivariance is measured
 CHECKPOINT_STEPS = 1000  # a longer training leaves checkpoints, so that a killed run goes on from them
@@ -87,7 +90,9 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
     if config.pretrain is None:
         frozen = run.read_out_features()
     blocks = [*frozen, *run.read_out_network(objective)]
-    rows = [row for block in blocks for row in score(block)]
+    scaled, rows = scale_blocks(blocks, Block) if "temperature" in config.evaluation.readouts else ([], [])
+    blocks += scaled
+    rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
     rows += run.measure_rotation(objective) + run.measure_equivariance() + run.measure_cost()
     clock.lap("evaluate/seconds")
     common = describe_run(config, run.data, run.split, grid)
@@ -175,6 +180,15 @@ def score(block: Block) -> list[dict[str, Any]]:
     return [{"readout": block.readout, "split": block.split, **row} for row in metrics]
 
 
+def meter_rows(log: dict[str, Any], n: int) -> list[dict[str, Any]]:
+    """Return a row ``train/NAME`` per meter that the training logged; ``n`` is the number of unlabelled sources."""
+    return [
+        {"readout": "network", "split": "train", "metric": f"train/{name}", "value": value, "unit": "1",
+         "direction": "none", "n": n}
+        for name, value in log["meters"].items()
+    ]
+
+
 class CellRun:
     """The parts of a run that share its data, split and network."""
 
@@ -184,6 +198,7 @@ class CellRun:
         unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
         if unknown:
             raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
+        check_temperature(config)
         self.config, self.data, self.split, self.device = config, data, split, device
         self.work_dir, self.clock, self.progress, self.accumulate = work_dir, clock, progress, accumulate
         self.store = None if store is None else PretrainedStore(store)
@@ -213,6 +228,13 @@ class CellRun:
             return self.data.unlabelled.x_NCHW
         return self.data.train.subset(self.split.unlabelled_index).x_NCHW
 
+    @property
+    def hidden_label_M(self) -> np.ndarray:
+        """Labels of the images of ``pool_NCHW`` where they are known, -1 elsewhere; a training only logs them."""
+        if self.data.unlabelled is not None:
+            return find_hidden_labels(self.data.unlabelled, self.data.train)
+        return self.data.train.label_N[self.split.unlabelled_index]
+
     def pretrain(self) -> dict[str, Any]:
         """Train the network without labels, in place; or take the weights from the store, if it has them."""
         key = pretrain_key(self.config)
@@ -239,8 +261,8 @@ class CellRun:
             init_seed=derive_seed(config.seed, "init", "objective"), **config.objective.params,
         )
         if objective.needs_labels:
-            pool = self.pool_NCHW if objective.uses_unlabelled else None
-            images = TrainImages(x_NCHW=self.labelled.x_NCHW, y_N=self.labelled.label_N, u_MCHW=pool)
+            pool, hidden = (self.pool_NCHW, self.hidden_label_M) if objective.uses_unlabelled else (None, None)
+            images = TrainImages(self.labelled.x_NCHW, self.labelled.label_N, pool, hidden)
         else:
             images = TrainImages(u_MCHW=self.pool_NCHW)
         return objective, self._fit("train", objective, images, config.train)
@@ -257,7 +279,12 @@ class CellRun:
             fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
             progress=self.progress, accumulate=self.accumulate,
         )
-        return {"stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step}
+        half = [row for row in log.rows if 2 * row["step"] > settings.steps]
+        found = {name: [row[name] for row in half if name in row] for name in METERS}
+        return {
+            "stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step,
+            "meters": {name: float(np.mean(values)) for name, values in found.items() if values},
+        }
 
     def read_out_features(self) -> list[Block]:
         """Return the blocks of the probes asked for, fitted on the labelled sources' features."""

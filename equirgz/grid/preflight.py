@@ -13,11 +13,15 @@ from typing import Any
 from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TrainConfig
 from equirgz.errors import EquirgzError, InputError, explain
 from equirgz.grid.plan import Grid
+from equirgz.grid.pretrained import pretrain_key
 
 
 @dataclass
 class Checked:
-    """What the check of a grid learnt on the way, by run_key: labelled sources and arithmetic."""
+    """What the check of a grid learnt on the way, by run_key: labelled sources and arithmetic.
+
+    A pre-training that several runs share is counted with the first of them.
+    """
 
     n_labels: dict[str, int] = field(default_factory=dict)
     multiply_adds: dict[str, float] = field(default_factory=dict)
@@ -58,15 +62,18 @@ class _Parts:
     def __init__(self) -> None:
         self._costs: dict[str, float] = {}
         self._seen: set[str] = set()
+        self._pretrained: set[str] = set()
 
     def check(self, config: RunConfig, n_classes: int, n_channels: int, has_pool: bool) -> float:
         """Return the multiply-adds of the run's trainings, having made each part of it once."""
         from equirgz.backbones import measure_cost
         from equirgz.grid.cell import READOUTS, build_backbone
+        from equirgz.grid.posthoc import check_temperature
 
         for readout in config.evaluation.readouts:
             if readout not in READOUTS:
                 raise InputError(explain("evaluation.readouts", expected=f"some of {', '.join(READOUTS)}", got=readout))
+        check_temperature(config)
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
         trainings = [(config.objective, config.train)]
         if config.pretrain is not None:
@@ -78,6 +85,10 @@ class _Parts:
             for objective, training in new:
                 check_training(backbone, objective, training, n_classes, config)
                 self._seen.add(f"{key} {objective.model_dump_json()} {training.model_dump_json()}")
+        if config.pretrain is not None:
+            shared = pretrain_key(config)
+            trainings = trainings[:1] if shared in self._pretrained else trainings
+            self._pretrained.add(shared)
         return sum(estimate_multiply_adds(self._costs[key], o, t) for o, t in trainings)
 
 

@@ -1,0 +1,91 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from equirgz.data.hidden import find_hidden_labels
+from equirgz.data.imageset import ImageSet
+from equirgz.errors import InputError
+from equirgz.grid.cell import run_cell
+from equirgz.grid.posthoc import fit_on_validation, scale_blocks, to_logits
+from equirgz.grid.preflight import check_grid
+from tests.grid.test_cell import plan
+
+
+def block(split, probability_NK, label_N):
+    images = SimpleNamespace(label_N=np.array(label_N))
+    return SimpleNamespace(
+        readout="network", split=split, images=images, probability_NK=np.array(probability_NK)
+    )
+
+
+def make_block(readout, split, images, probability_NK):
+    return SimpleNamespace(readout=readout, split=split, images=images, probability_NK=probability_NK)
+
+
+def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
+    """All logits differ by 2 and 3 of 4 are right: sigmoid(2 / T) = 3/4, so T = 2 / ln 3."""
+    p = 1 / (1 + np.exp(-2))
+    val = block("val", [[p, 1 - p]] * 4, [0, 0, 0, 1])
+    test = block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])
+    scaled, (row,) = scale_blocks([val, test], make_block)
+    assert row["value"] == pytest.approx(2 / np.log(3), rel=1e-5) and row["n"] == 4 and row["split"] == "val"
+    assert [(b.readout, b.split) for b in scaled] == [("temperature", "test")]
+    odds = (scaled[0].probability_NK[:, 0] / scaled[0].probability_NK[:, 1]) ** (2 / np.log(3))
+    np.testing.assert_allclose(odds, [9, 0.25], rtol=1e-5)
+    again, _ = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])], make_block)
+    assert (again[0].probability_NK == scaled[0].probability_NK).all()  # test labels have no say
+
+
+def test_a_validation_set_that_does_not_fix_the_temperature_leaves_it_at_one():
+    assert (
+        fit_on_validation(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 0]))[0] == 1
+    )  # all right: T to 0
+    assert np.isfinite(to_logits(np.array([[1.0, 0.0]]))).all()
+
+
+def test_the_readout_needs_validation_sources_and_the_network():
+    with pytest.raises(InputError, match="temperature: expected validation sources.*set split.n_val"):
+        check_grid(plan("evaluation.readouts=[network, temperature]"), None)
+    with pytest.raises(InputError, match="temperature: expected network beside it"):
+        check_grid(plan("evaluation.readouts=[temperature]", "n_val=10"), None)
+
+
+def test_a_run_scales_its_test_predictions_by_the_temperature_it_reports():
+    torch.set_num_threads(1)
+    overrides = ("evaluation.readouts=[network, temperature]", "n_val=16")
+    result = run_cell(plan(*overrides).runs[0], None, None)
+    blocks = {(b["readout"], b["split"]): np.array(b["probability"]) for b in result["predictions"]}
+    (row,) = [r for r in result["rows"] if r["metric"] == "calibration/temperature"]
+    power = blocks["network", "test"] ** (1 / row["value"])
+    np.testing.assert_allclose(blocks["temperature", "test"], power / power.sum(1, keepdims=True), atol=1e-9)
+    assert ("temperature", "val") not in blocks and row["n"] == 16
+    found = {(r["readout"], r["split"]) for r in result["rows"] if r["metric"] == "error/rate"}
+    assert found == {("network", "test"), ("network", "val"), ("temperature", "test")}
+
+
+def images(ids, labels, position=None):
+    position = None if position is None else np.array(position)
+    pixels = np.zeros((len(ids), 4, 4), np.uint8)
+    return ImageSet("i", pixels, np.array(labels), np.array(ids), ("a", "b"), 1.8, position)
+
+
+def test_hidden_labels_are_those_of_the_nearest_training_source():
+    arcsec = 1 / 3600
+    train = images(["a", "b"], [0, 1], [[10.0, 0.0], [10.0, 40 * arcsec]])
+    pool = images(
+        ["p", "q", "r", "s"], [-1] * 4, [[10.0, 15 * arcsec], [10.0, 25 * arcsec], [11, 0], [np.nan, 0]]
+    )
+    assert find_hidden_labels(pool, train).tolist() == [0, 1, -1, -1]
+    assert find_hidden_labels(images(["b", "z"], [-1, -1]), images(["a", "b"], [0, 1])).tolist() == [1, -1]
+
+
+def test_fixmatch_leaves_its_mask_rate_and_impurity_in_the_rows():
+    fixmatch = {"name": "fixmatch", "params": {"threshold": 0.0, "ratio": 1}}
+    unlabelled = {"name": "synthetic_fr", "image_size": 17, "params": {"n_train": 40, "n_test": 20},
+                  "unlabelled": "synthetic_fr", "unlabelled_params": {"n_train": 40, "n_test": 0}}  # fmt: skip
+    result = run_cell(plan(objective=fixmatch, data=unlabelled).runs[0], None, None)
+    meters = {r["metric"]: r for r in result["rows"] if r["metric"].startswith("train/")}
+    assert meters["train/mask_rate"]["value"] == 1 and meters["train/mask_rate"]["n"] == 40
+    assert 0 <= meters["train/impurity"]["value"] <= 1 and meters["train/impurity"]["split"] == "train"
