@@ -136,3 +136,9 @@ def test_check_reports_label_counts_and_arithmetic():
     assert checked.samples["image_NHW"].shape[1:] == (17, 17)
     twice = check_grid(plan("n_labels=10", "steps=6"), None)
     assert max(twice.multiply_adds.values()) == 2 * max(checked.multiply_adds.values())
+
+
+def test_arithmetic_of_a_shared_pretraining_is_counted_once():
+    costs = check_grid(plan("n_labels=[10, 20]", pretrain=PRETRAIN), None).multiply_adds.values()
+    plain = set(check_grid(plan("n_labels=[10, 20]"), None).multiply_adds.values())
+    assert min(costs) in plain and max(costs) > min(costs) and len(costs) == 2
