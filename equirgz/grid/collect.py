@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError
+from equirgz.grid.ensemble import make_ensembles
 from equirgz.grid.folder import ResultsFolder
 from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
 
@@ -39,8 +40,11 @@ def collect(out: Path) -> Path:
              if folder.cell(run["run_key"]).exists()}
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
+    ensembles = make_ensembles(plan, cells)
+    cells |= {run["run_key"]: run["cell"] for run in ensembles}
+    folds |= {run["run_key"]: _folds(run["cell"]) for run in ensembles}
     rows, predictions, timings = [], [], []
-    for run in plan["runs"]:
+    for run in (*plan["runs"], *ensembles):
         if run["run_key"] not in cells:
             continue
         cell = cells[run["run_key"]]
@@ -78,7 +82,7 @@ def _has_failed(folder: ResultsFolder, run_key: str) -> bool:
 
 def _is_label(column: str, plan: dict[str, Any]) -> bool:
     """True for an axis whose entries are mappings under the name of a row column: its label replaces the value."""
-    entries = plan["document"]["axes"].get(column)
+    entries = plan["document"]["axes"].get(column) if column in ROW_COLUMNS else None
     return isinstance(entries, list) and any(isinstance(entry, dict) for entry in entries)
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_dotted
 from equirgz.errors import InputError, suggest
 from equirgz.grid.axes import Axis, parse_axis, resolve_key
+from equirgz.grid.ensemble import check_ensemble_labels
 
 KEYS = ("name", "question", "cost", "base", "axes", "exclude", "profiles", "report")
 PROFILE_KEYS = ("base", "axes", "exclude", "cost")
@@ -94,6 +95,7 @@ def make_grid(
     for override in overrides:
         _apply_override(document, override)
     axes = tuple(parse_axis(str(key), values, source) for key, values in document["axes"].items())
+    check_ensemble_labels(document["report"], [axis.column for axis in axes], source)
     points = tuple(_make_points(document, axes, source))
     return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
 
