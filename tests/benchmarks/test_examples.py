@@ -1,0 +1,103 @@
+"""The examples are run as they stand: what they return is what their README lines promise."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "benchmarks" / "examples"
+
+
+@pytest.fixture(autouse=True)
+def no_window():
+    matplotlib.use("Agg")
+
+
+def load(name: str):
+    return runpy.run_path(str(EXAMPLES / f"{name}.py"))["main"]
+
+
+def test_every_example_is_tested_and_linked():
+    names = {path.stem for path in EXAMPLES.glob("*.py")}
+    assert names == {"run_a_grid", "encoder_in_a_loop", "ablation_figure"}
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert all(f"(benchmarks/examples/{name}.py)" in readme for name in names)
+
+
+def test_a_grid_is_run_and_tabulated(tmp_path):
+    overrides = ("steps=3", "image_size=17", "replicate=[0]", "augmentation=none", "data.params.n_train=70",
+                 "evaluation.rotation_angles=2", "evaluation.readouts=[network]")  # fmt: skip
+    text = load("run_a_grid")(tmp_path / "out", overrides, engine="inline")
+    assert "C1" in text and "D4" in text and "n = 60 sources" in text
+    assert (tmp_path / "out" / "index.html").exists() and (
+        tmp_path / "out" / "tables" / "error_rate_test_network.tex"
+    ).exists()
+
+
+def test_an_encoder_learns_in_a_foreign_loop_and_keeps_its_symmetry():
+    run = load("encoder_in_a_loop")
+    steerable, plain = run("C4"), run("C1")
+    assert steerable["upright"] > 0.95 and steerable["turned"] == steerable["upright"]
+    assert plain["upright"] > plain["turned"] + 0.1
+
+
+def test_a_figure_is_drawn_without_torch(tmp_path):
+    """A fresh process in which torch cannot be imported."""
+    code = """
+import runpy, sys
+
+class NoTorch:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "torch":
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, NoTorch())
+sys.argv = sys.argv[1:]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+    picture = tmp_path / "ablation.pdf"
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        EXAMPLES / "ablation_figure.py",
+        ROOT / "tests/golden/frozen",
+        picture,
+    ]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert picture.read_bytes().startswith(b"%PDF")
+
+
+def test_the_figure_shows_the_means_of_the_rows(tmp_path):
+    import equirgz
+
+    frozen = ROOT / "tests" / "golden" / "frozen"
+    figure = load("ablation_figure")(frozen, tmp_path / "a.svg")
+    rows = equirgz.load_results(frozen).query(
+        "metric == 'error/rate' and split == 'test' and readout == 'network'"
+    )
+    means = rows.groupby(["n_labels", "augmentation", "group"])["value"].mean()
+    assert len(figure.axes) == rows["n_labels"].nunique()
+    drawn = {
+        round(float(y), 6)
+        for panel in figure.axes
+        for line in panel.lines
+        if len(line.get_ydata()) == rows["group"].nunique()
+        for y in line.get_ydata()
+    }
+    assert {round(float(mean), 6) for mean in means} <= drawn
