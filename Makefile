@@ -14,7 +14,7 @@ VENV := .venv
 REFERENCE := .venv-reference
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test lint test-native test-reference install install-reference clean
+.PHONY: demo test readme lint test-native test-reference install install-reference clean
 .DEFAULT_GOAL := test
 
 install: $(VENV)/.installed
@@ -22,6 +22,10 @@ install-reference: $(REFERENCE)/.installed
 
 demo: $(VENV)/.installed
 	MPLBACKEND=Agg $(VENV)/bin/equirgz bench run benchmarks/demo.yaml --out demo --jobs $(WORKERS)
+
+# The tables, figures and index in README.md and results/README.md, from the committed results.
+readme: $(VENV)/.installed
+	$(VENV)/bin/equirgz bench readme README.md results/README.md
 
 test: lint test-reference test-native
 

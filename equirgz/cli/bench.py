@@ -152,3 +152,17 @@ def page(folder: Folder) -> None:
     from equirgz.report.html import write_page
 
     typer.echo(str(write_page(folder)))
+
+
+@bench.command()
+def readme(
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Markdown files; default: README.md and results/README.md.")
+    ] = None,
+    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a text would change.")] = False,
+) -> None:
+    """Fill the generated blocks of Markdown files (tables, figures, the index) from the committed results."""
+    from equirgz.report.readme import fill_readme
+
+    for path in files or [Path("README.md"), Path("results/README.md")]:
+        typer.echo(f"{path}: {'filled' if fill_readme(path, check=check) else 'up to date'}")

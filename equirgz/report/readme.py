@@ -49,7 +49,7 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
                 f"{path}",
                 expected="blocks that equal the committed tables",
                 got="other text",
-                mend="fill them with equirgz.report.readme.fill_readme",
+                mend="fill them with `equirgz bench readme`",
             )
         )
     write_bytes_atomic(path, new.encode())

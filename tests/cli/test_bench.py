@@ -112,3 +112,14 @@ def test_audit_of_a_flattening_head_exits_1_and_says_why():
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 1
     assert "FAILED: features change" in done.output and "head='invariant'" in done.output
+
+
+def test_readme_command_fills_and_checks(tmp_path):
+    (tmp_path / "grid").mkdir()
+    (tmp_path / "grid" / "grid.json").write_text('{"name": "g", "question": "Why?", "runs": [], "version": "1"}')
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- index: . -->\n<!-- end -->\n")
+    done = CliRunner().invoke(app, ["bench", "readme", str(readme), "--check"])
+    assert done.exit_code != 0 and "equirgz bench readme" in str(done.exception)
+    assert "filled" in call("bench", "readme", readme) and "| [g](grid) | Why? |" in readme.read_text()
+    assert "up to date" in call("bench", "readme", readme, "--check")
