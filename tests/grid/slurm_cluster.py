@@ -17,6 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.debian import unpack_packages
+
 PACKAGES = (
     "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "libmunge2", "libhwloc15",
     "libnuma1", "liblz4-1", "libgcrypt20", "libjson-c5", "libyaml-0-2", "libreadline8",
@@ -25,27 +27,8 @@ LIBRARIES = Path("usr/lib") / f"{platform.machine()}-linux-gnu"
 
 
 def unpack_slurm(folder: Path) -> Path:
-    """Download and unpack Debian's SLURM below ``folder``, once; return the root of its files.
-
-    Raises OSError or CalledProcessError where there is no apt-get or no package.
-    """
-    root = folder / "root"
-    if (root / "usr/sbin/slurmctld-wlm").exists():
-        return root
-    debs, state = folder / "debs", folder / "apt"
-    for path in (debs, state / "lists/partial", root):
-        path.mkdir(parents=True, exist_ok=True)
-    own_lists = ["-o", f"Dir::State::Lists={state / 'lists'}", "-o", f"Dir::Cache={state}"]
-    sandbox = ["-o", f"APT::Sandbox::User={getpass.getuser()}"]
-    run = {"cwd": debs, "check": True, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "timeout": 300}
-    try:
-        subprocess.run(["apt-get", *sandbox, "download", *PACKAGES], **run)
-    except subprocess.CalledProcessError:  # no package lists yet: fetch some of our own
-        subprocess.run(["apt-get", *sandbox, *own_lists, "update"], **run)
-        subprocess.run(["apt-get", *sandbox, *own_lists, "download", *PACKAGES], **run)
-    for deb in sorted(debs.glob("*.deb")):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(root)], **run)
-    return root
+    """Unpack Debian's SLURM below ``folder``, once; return the root of its files (see unpack_packages)."""
+    return unpack_packages(folder, PACKAGES)
 
 
 def free_port() -> int:

@@ -1,0 +1,57 @@
+"""Every committed .tex table compiles as it is under a stock LaTeX, with no package."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from latex import find_latex
+
+from equirgz.report.sheet import Sheet, sheet_to_latex
+
+ROOT = Path(__file__).parents[2]
+DOCUMENT = "\\documentclass{article}\n\\begin{document}\n%s\n\\end{document}\n"
+
+
+@pytest.fixture(scope="module")
+def latex():
+    try:
+        return find_latex(ROOT / ".latex")
+    except (OSError, subprocess.SubprocessError) as error:
+        if os.environ.get("CI"):
+            raise
+        pytest.skip(f"no LaTeX: install it, or let apt-get download Debian's ({error})")
+
+
+def test_committed_tables_compile(latex, tmp_path):
+    tables = [
+        *sorted(ROOT.glob("results/*/tables/*.tex")),
+        *sorted(ROOT.glob("tests/golden/frozen/tables/*.tex")),
+    ]
+    assert {"error_rate_test_network.tex", "comparison_test_network.tex"} <= {table.name for table in tables}
+    document = tmp_path / "paper.tex"
+    document.write_text(DOCUMENT % "\n".join(f"\\input{{{table}}}\\clearpage" for table in tables))
+    done = latex.compile(document)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert f"Output written on paper.pdf ({len(tables)} pages" in " ".join(done.stdout.split())
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_names_with_every_special_character_compile(latex, tmp_path):
+    words = r"a_b % & # $ { } ~ ^ \ ± – − <"
+    sheet = Sheet(
+        "t", 1, ["name", words], ["", "50 labels"], [[words, words]], [words], {(0, 1)}, [["f", words]], "x"
+    )
+    document = tmp_path / "paper.tex"
+    document.write_text(DOCUMENT % sheet_to_latex(sheet))
+    done = latex.compile(document, "-draftmode")  # a dollar in text is of a font that the smallest LaTeX lacks
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_a_broken_table_does_not_compile(latex, tmp_path):
+    document = tmp_path / "paper.tex"
+    document.write_text(DOCUMENT % "\\begin{tabular}{l} a_b \\end{tabular}")
+    done = latex.compile(document)
+    assert done.returncode != 0 and "Missing $ inserted" in done.stdout
