@@ -74,6 +74,7 @@ class _Parts:
             if readout not in READOUTS:
                 raise InputError(explain("evaluation.readouts", expected=f"some of {', '.join(READOUTS)}", got=readout))
         check_temperature(config)
+        check_strong_views(config)
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
         trainings = [(config.objective, config.train)]
         if config.pretrain is not None:
@@ -109,6 +110,18 @@ def check_training(backbone: Any, objective: ObjectiveConfig, training: TrainCon
         raise InputError(
             f"evaluation.readouts: objective {objective.name!r} has no classifier, so no read-out 'network'; "
             "use linear_probe or knn"
+        )
+
+
+def check_strong_views(config: RunConfig) -> None:
+    """Refuse strong views (equalise, posterise, autocontrast: for [0, 1]) of images in units of their rms."""
+    from equirgz.objectives.base import OBJECTIVES
+
+    views = getattr(OBJECTIVES.get(config.objective.name), "views", {})
+    if config.data.normalise and any(view.strength == "strong" for view in views.values()):
+        raise InputError(
+            f"data.normalise: expected false with objective {config.objective.name!r}, whose strong views are of "
+            "images in [0, 1], got true; set data.normalise: false"
         )
 
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from equirgz.config import load_yaml
+from equirgz.data import load_data
 from equirgz.grid.plan import load_grid
 from equirgz.grid.preflight import check_grid
+from equirgz.grid.pretrained import pretrain_key
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GRIDS = sorted(FOLDER.glob("*.yaml"))
@@ -42,3 +44,28 @@ def test_every_part_of_the_small_profiles_can_be_made(path):
     grid = load_grid(path, profile="smoke" if path in OF_THE_FIELD else None)
     checked = check_grid(grid, None)
     assert set(checked.n_labels) == {point.run_key for point in grid.points}
+
+
+def test_published_numbers_stand_beside_methods_that_the_grid_runs():
+    grid = load_grid(FOLDER / "objectives.yaml")
+    entries = grid.document["report"]["reported"]
+    methods = {point.labels["method"] for point in grid.points}
+    assert {entry["method"] for entry in entries} <= methods and all("arXiv" in e["source"] for e in entries)
+    values = {(entry["n_labels"], str(entry["value"]).split()[0]) for entry in entries}
+    assert values >= {(145, "7.79"), (584, "3.07"), (584, "3.94")}
+    seeds = {(p.config.cell_key(), p.config.split.split_seed, p.config.seed) for p in grid.points}
+    members = [sum(key[:2] == other[:2] for other in seeds) for key in seeds]
+    assert set(members) == {1, 3}  # ensembles of three, each on one label set
+    shared = {pretrain_key(p.config) for p in grid.points if p.labels["method"] == "byol"}
+    assert len(shared) == 10  # one pre-training per group and seed, for three label counts
+
+
+def test_shift_tasks_never_train_on_target_labels_and_name_both_domains():
+    grid = load_grid(FOLDER / "shift.yaml", ["replicate=[0]", "group=[D4]"])
+    for config in {p.labels["data"]: p.config for p in grid.points}.values():
+        if config.data.name == "frdeep_first_to_nvss":
+            continue  # real archives: tests/data/test_shift_tasks.py
+        few = {key: min(value, 20) for key, value in config.data.params.items() if key.startswith("n_")}
+        data = load_data(config.data, params={**config.data.params, **few})
+        assert set(data.tests) == {"test", "test_shift"} and (data.unlabelled.label_N == -1).all()
+        assert not set(data.train.source_id_N) & set(data.unlabelled.source_id_N)

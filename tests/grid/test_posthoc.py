@@ -81,11 +81,25 @@ def test_hidden_labels_are_those_of_the_nearest_training_source():
     assert find_hidden_labels(images(["b", "z"], [-1, -1]), images(["a", "b"], [0, 1])).tolist() == [1, -1]
 
 
+FIXMATCH = {"name": "fixmatch", "params": {"threshold": 0.0, "ratio": 1}}
+UNLABELLED = {
+    "name": "synthetic_fr",
+    "image_size": 17,
+    "normalise": False,
+    "params": {"n_train": 40, "n_test": 20},
+    "unlabelled": "synthetic_fr",
+    "unlabelled_params": {"n_train": 40, "n_test": 0},
+}
+
+
 def test_fixmatch_leaves_its_mask_rate_and_impurity_in_the_rows():
-    fixmatch = {"name": "fixmatch", "params": {"threshold": 0.0, "ratio": 1}}
-    unlabelled = {"name": "synthetic_fr", "image_size": 17, "params": {"n_train": 40, "n_test": 20},
-                  "unlabelled": "synthetic_fr", "unlabelled_params": {"n_train": 40, "n_test": 0}}  # fmt: skip
-    result = run_cell(plan(objective=fixmatch, data=unlabelled).runs[0], None, None)
-    meters = {r["metric"]: r for r in result["rows"] if r["metric"].startswith("train/")}
+    grid = plan(objective=FIXMATCH, data=UNLABELLED)
+    check_grid(grid, None)
+    meters = {r["metric"]: r for r in run_cell(grid.runs[0], None, None)["rows"] if r["metric"].startswith("train/")}
     assert meters["train/mask_rate"]["value"] == 1 and meters["train/mask_rate"]["n"] == 40
     assert 0 <= meters["train/impurity"]["value"] <= 1 and meters["train/impurity"]["split"] == "train"
+
+
+def test_strong_views_of_images_beyond_0_to_1_are_refused():
+    with pytest.raises(InputError, match="data.normalise: expected false with objective 'fixmatch'"):
+        check_grid(plan("data.normalise=true", objective=FIXMATCH, data=UNLABELLED), None)
