@@ -13,6 +13,7 @@ def unpack_packages(folder: Path, packages: tuple[str, ...]) -> Path:
     Nothing is installed and no root is needed. Raises OSError or CalledProcessError where there is no apt-get or
     no such package.
     """
+    folder = folder.absolute()
     root, stamp = folder / "root", folder / "unpacked"
     if stamp.exists() and stamp.read_text().split() == list(packages):
         return root
