@@ -26,6 +26,7 @@ DATASETS: Registry[Callable[..., Data]] = Registry(
         "equirgz.data.rgz",
         "equirgz.data.shift_tasks",
         "equirgz.data.synthetic",
+        "equirgz.data.votes",
     ),
 )
 

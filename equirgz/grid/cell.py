@@ -19,6 +19,7 @@ from equirgz.backbones import Backbone, create_backbone, measure_cost
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
 from equirgz.data.hidden import find_hidden_labels
+from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
 from equirgz.evaluate.rotation import make_angles, rotation_rows
@@ -262,7 +263,9 @@ class CellRun:
         )
         if objective.needs_labels:
             pool, hidden = (self.pool_NCHW, self.hidden_label_M) if objective.uses_unlabelled else (None, None)
-            images = TrainImages(self.labelled.x_NCHW, self.labelled.label_N, pool, hidden)
+            questions = getattr(objective, "questions", None)
+            labels = self.labelled.label_N if questions is None else get_votes(self.labelled, questions)
+            images = TrainImages(self.labelled.x_NCHW, labels, pool, hidden)
         else:
             images = TrainImages(u_MCHW=self.pool_NCHW)
         return objective, self._fit("train", objective, images, config.train)
