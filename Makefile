@@ -14,7 +14,7 @@ VENV := .venv
 REFERENCE := .venv-reference
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test readme lint test-native test-reference install install-reference clean
+.PHONY: demo test readme screenshot lint test-native test-reference install install-reference clean
 .DEFAULT_GOAL := test
 
 install: $(VENV)/.installed
@@ -26,6 +26,10 @@ demo: $(VENV)/.installed
 # The tables, figures and index in README.md and results/README.md, from the committed results.
 readme: $(VENV)/.installed
 	$(VENV)/bin/equirgz bench readme README.md results/README.md
+
+# The picture of the page of results/mirabest_quick that README.md shows; needs Debian's package chromium.
+screenshot: $(VENV)/.installed
+	$(VENV)/bin/equirgz bench screenshot results/mirabest_quick -o results/screenshot.png
 
 test: lint test-reference test-native
 

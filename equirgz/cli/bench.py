@@ -166,3 +166,13 @@ def readme(
 
     for path in files or [Path("README.md"), Path("results/README.md")]:
         typer.echo(f"{path}: {'filled' if fill_readme(path, check=check) else 'up to date'}")
+
+
+@bench.command()
+def screenshot(
+    folder: Folder, output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write.")] = Path("page.png")
+) -> None:
+    """Take a picture of the page of a results folder with a headless Chromium."""
+    from equirgz.report.screenshot import write_screenshot
+
+    typer.echo(str(write_screenshot(folder, output)))

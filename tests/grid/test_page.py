@@ -10,14 +10,15 @@ import shutil
 import subprocess
 
 import pytest
+from PIL import Image
 
+from equirgz.errors import ResultsError
 from equirgz.grid.collect import collect
 from equirgz.grid.engine_config import make_engine_config
 from equirgz.grid.plan import make_grid
 from equirgz.grid.runner import run_grid
 from equirgz.report.html import write_page
-
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+from equirgz.report.screenshot import BROWSERS, FLAGS, write_screenshot
 
 
 @pytest.fixture
@@ -71,11 +72,19 @@ def test_a_browser_draws_the_figure_and_sorts_the_tables(page, tmp_path):
     probed.write_text(page.read_text().replace("</body>", probe))
     shot = tmp_path / "page.png"
     profile = f"--user-data-dir={tmp_path / 'user'}"
-    command = [browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", profile]
+    command = [browser, *FLAGS, profile]
     settings = {"capture_output": True, "text": True, "timeout": 120, "check": True}
     done = subprocess.run([*command, "--dump-dom", probed.as_uri()], **settings)
     result = json.loads(html.unescape(re.search(r"<pre id=\"probe\">(.*?)</pre>", done.stdout)[1]))
     assert len(result["up"]) == 2 and result["up"] == sorted(result["up"]) and result["down"] == result["up"][::-1]
     assert result["open"] and result["circles"] == 4 and result["titles"] == result["fewer"] == 2
-    subprocess.run([*command, "--window-size=1200,900", f"--screenshot={shot}", page.as_uri()], **settings)
-    assert shot.stat().st_size > 20_000
+    write_screenshot(page.parent, shot, width_px=1200, height_px=900)
+    with Image.open(shot) as picture:
+        assert picture.size == (1200, 900) and len(picture.getcolors(2**20)) > 50
+
+
+def test_no_browser_is_one_clear_line(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(ResultsError, match="expected one of chromium, .*install Debian's package chromium"):
+        write_screenshot(page.parent, tmp_path / "page.png")
+    assert not (tmp_path / "page.png").exists()
