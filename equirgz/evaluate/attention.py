@@ -30,8 +30,9 @@ def compute_attention(backbone: nn.Module, x_BCHW: Tensor) -> list[Tensor]:
         with evaluating(backbone):
             maps = backbone.attention_maps(x_BCHW)
     if not maps:
-        mend = "use attention_lenet or steerable_attention"
-        raise InputError(explain("attention", expected="a network with gates", got=type(backbone).__name__, mend=mend))
+        mend = "use attention_lenet, steerable_attention or steerable_transformer"
+        got = type(backbone).__name__
+        raise InputError(explain("attention", expected="a network with attention maps", got=got, mend=mend))
     return maps
 
 

@@ -84,7 +84,8 @@ def plot_source_rotation(
             for k, class_name in enumerate(class_names):
                 angle_AS = np.repeat(np.asarray(angles_deg, float)[:, None], n_samples, 1)
                 panel.plot(
-                    angle_AS.ravel(), probability_ASK[:, :, k].ravel(), ".", color=colours[k], ms=1.5, alpha=0.25
+                    angle_AS.ravel(), probability_ASK[:, :, k].ravel(), ".", color=colours[k], ms=1.5, alpha=0.25,
+                    rasterized=True,
                 )
                 panel.plot(angles_deg, probability_ASK[:, :, k].mean(1), color=colours[k], label=class_name)
             panel.set_ylim(-0.04, 1.04)

@@ -155,7 +155,7 @@ def _frame(same: bool) -> tuple[float, str]:
 def _draw(axis: Any, image_HW: np.ndarray, title: str, colour: str, width: float, dash: str) -> None:
     peak = float(np.nanmax(image_HW)) if np.isfinite(image_HW).any() else 1.0
     axis.imshow(image_HW, cmap="magma", vmin=0.0, vmax=peak if peak > 0 else 1.0, interpolation="nearest")
-    axis.set_title(title, fontsize=6, pad=2)
+    axis.set_title(title, fontsize=7, pad=2)
     axis.set_xticks([])
     axis.set_yticks([])
     axis.grid(False)

@@ -28,13 +28,21 @@ class McDropout(Supervised):
     def sample_logits(
         self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Return logits_SBK, each sample with its own dropped features."""
-        modes = [(part, part.training) for part in self.modules() if "Dropout" in type(part).__name__]
+        """Return logits_SBK, each sample with its own dropped features.
+
+        A backbone without dropout answers the same each time, so it is asked once.
+        """
+        parts = [part for part in self.modules() if "Dropout" in type(part).__name__]
+        modes = [(part, part.training) for part in parts]
+        in_backbone = any("Dropout" in type(part).__name__ for part in self.backbone.modules())
+        fixed_BF = None if in_backbone else self.backbone(x_BCHW)
         try:
-            for part, _ in modes:
+            for part in parts:
                 part.training = True
             with seeded(generator):
-                return torch.stack([self.logits(x_BCHW) for _ in range(n_samples)])
+                return torch.stack([
+                    self.logits(x_BCHW) if fixed_BF is None else self.classifier(fixed_BF) for _ in range(n_samples)
+                ])
         finally:
             for part, training in modes:
                 part.training = training

@@ -1,0 +1,1 @@
+"""The evaluation of MiraBest F that is committed under results/evaluation."""
