@@ -28,9 +28,9 @@ TIMING_COLUMNS = ("run_key", "metric", "value", "unit", "device", "version")
 def collect(out: Path) -> Path:
     """Write the three tables of the results folder ``out``; return the path of rows.csv.
 
-    Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones are
-    written to grid.json, so that tables show them where cells/ is not kept. Raises ResultsError when the
-    folder holds no plan, a damaged run, or no finished run at all.
+    Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
+    and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
+    Raises ResultsError when the folder holds no plan, a damaged run, or no finished run at all.
     """
     folder = ResultsFolder(Path(out))
     plan = folder.read_plan()
@@ -55,8 +55,9 @@ def collect(out: Path) -> Path:
         predictions += _prediction_lines(cell, labels, extra)
         timings += [{"run_key": run["run_key"], "version": cell["version"], "device": _device(cell), **timing}
                     for timing in cell["timings"]]
-    failed = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
-    if failed != plan.get("failed", []):
+    keys = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
+    failed = {key: str(folder.read_failed(key).get("error", "")) for key in keys}
+    if failed != plan.get("failed", {}):
         write_json_atomic(folder.grid, {**plan, "failed": failed})
     if not rows:
         raise ResultsError(f"{out}: expected at least one finished run, got none; see `equirgz bench status {out}`")

@@ -21,7 +21,9 @@ def describe_status(out: Path) -> list[str]:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; check the path")
     labels = {run["run_key"]: run["labels"] for run in plan["runs"]}
     if not (folder.path / "cells").is_dir():
-        return [f"{plan['name']}: {len(labels)} runs by equirgz {plan['version']}; no cells/ here, see rows.csv"]
+        failed = dict(plan["failed"]) if isinstance(plan.get("failed"), dict) else {}
+        first = f"{plan['name']}: {len(labels)} runs by equirgz {plan['version']}; no cells/ here, see rows.csv"
+        return [first, *(f"failed {key} {_show(labels.get(key, {}))}: {error}" for key, error in failed.items())]
     state = folder.scan(list(labels))
     running = list_running(folder)
     lines = [

@@ -152,10 +152,11 @@ def pool_timings(timings: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     return frame.groupby(["run_key", "metric"], as_index=False, sort=True).agg({"value": "mean", **others})
 
 
-def pool_plan(plan: dict[str, Any], failed: set[str], folds: Folds) -> dict[str, Any]:
-    """Return the plan with one run for the folds of each seed; failed where one of them is."""
+def pool_plan(plan: dict[str, Any], failed: dict[str, str], folds: Folds) -> dict[str, Any]:
+    """Return the plan with one run for the folds of each seed; failed, with its error, where one of them is."""
     runs = {run["run_key"]: run for run in _joined_runs(plan, folds)}
-    marked = sorted({folds.whole.get(run_key, run_key) for run_key in failed} - folds.complete)
+    marked = {folds.whole.get(run_key, run_key): error for run_key, error in sorted(failed.items())}
+    marked = {run_key: error for run_key, error in marked.items() if run_key not in folds.complete}
     return {**plan, "runs": list(runs.values()), "failed": marked}
 
 

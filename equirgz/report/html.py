@@ -58,6 +58,7 @@ def make_page(results: Results) -> str:
         more=more,
         figures=_figures(results.folder),
         cells=cells.views(),
+        absent=cells.absent(),
         provenance=json.dumps(plan.get("provenance", {}), indent=1, sort_keys=True),
         document=yaml.safe_dump(plan.get("document", {}), sort_keys=False, allow_unicode=True),
         charts=[chart for chart in map(_chart, tables) if chart],
@@ -133,6 +134,19 @@ class _Cells:
                 ],
             }
             for cell_key, run_keys in members.items()
+        ]
+
+    def absent(self) -> list[dict[str, str]]:
+        """Return every run of the plan that gave no numbers: its labels, failed or missing, and its error."""
+        return [
+            {
+                "key": key,
+                "name": ", ".join(f"{c} {show_value(v)}" for c, v in (run.get("labels") or {}).items()),
+                "status": self.status.get(key, "missing"),
+                "error": self.results.failed.get(key, ""),
+            }
+            for key, run in self.runs.items()
+            if self.status.get(key, "missing") != "done"
         ]
 
     def _describe(self, run_key: str, known: pd.DataFrame) -> str:

@@ -108,11 +108,13 @@ class Results:
         known = all(data.startswith(FR_DATA) for data in self.rows["data"].unique())
         return tuple(named) if named else (("FRI", "FRII") if known else ())
 
-    @property
-    def failed(self) -> set[str]:
-        """Keys of the runs that failed: recorded in the plan, or in cells/ while that folder is there."""
+    @cached_property
+    def failed(self) -> dict[str, str]:
+        """Error by key of each run that failed: recorded in the plan, or in cells/ while that folder is there."""
         files = (self.folder / "cells").glob("*.failed.json")
-        return {*self.plan.get("failed", ()), *(file.name.removesuffix(".failed.json") for file in files)}
+        found = {file.name.removesuffix(".failed.json"): _read_error(file) for file in sorted(files)}
+        recorded = self.plan.get("failed") or {}
+        return found | (recorded if isinstance(recorded, dict) else dict.fromkeys(recorded, ""))
 
     @cached_property
     def timings(self) -> pd.DataFrame:
@@ -134,6 +136,15 @@ class Results:
         for column in [c for c in frame.columns if c == "target" or (c[0] == "p" and c[1:].isdigit())]:
             frame[column] = _to_numbers(frame[column], file)
         return frame if self.folds is None else pool_predictions(frame, self.folds)
+
+
+def _read_error(file: Path) -> str:
+    """Return what a failed run says of itself; "" where the record cannot be read."""
+    try:
+        record = read_json(file)
+    except ResultsError:
+        return ""
+    return str(record.get("error", "")) if isinstance(record, dict) else ""
 
 
 def open_results(folder: Path | str | Results) -> Results:

@@ -17,6 +17,7 @@ from equirgz.grid.collect import collect
 from equirgz.grid.engine_config import make_engine_config
 from equirgz.grid.plan import make_grid
 from equirgz.grid.runner import run_grid
+from equirgz.grid.status import describe_status
 from equirgz.report.html import write_page
 from equirgz.report.screenshot import BROWSERS, FLAGS, write_screenshot
 
@@ -47,6 +48,18 @@ def test_every_number_leads_to_its_runs_and_their_configuration(page):
     assert text.count('<td class="failed">failed</td>') == 4 and text.count('<td class="done">done</td>') == 8
     assert "8 done, 4 failed" in text
     assert "group: D4" in html.unescape(text) and "steps: 5" in text
+
+
+def test_failed_runs_stay_listed_with_their_errors_where_cells_are_not_kept(page):
+    folder = page.parent
+    shutil.rmtree(folder / "cells")
+    plan = json.loads((folder / "grid.json").read_text())
+    assert len(plan["failed"]) == 4 and set(plan["failed"].values()) == {"seed: expected an even one, got an odd one"}
+    text = write_page(folder).read_text()
+    assert text.count('<td class="status failed">failed</td><td>seed: expected an even one') == 4
+    assert "8 done, 4 failed" in text
+    lines = describe_status(folder)
+    assert len(lines) == 5 and "seed=1: seed: expected an even one" in lines[1]
 
 
 def test_a_browser_draws_the_figure_and_sorts_the_tables(page, tmp_path):
