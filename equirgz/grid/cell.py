@@ -17,16 +17,16 @@ from lightning_fabric import Fabric
 
 from equirgz.backbones import Backbone, create_backbone, measure_cost
 from equirgz.config import RunConfig, TrainConfig
-from equirgz.data import Data, ImageSet, Split, load_data, split_data
+from equirgz.data import Data, Split, load_data, split_data
 from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
 from equirgz.evaluate.rotation import make_angles, rotation_rows
+from equirgz.grid.blocks import Block, meter_rows, score
 from equirgz.grid.memory import measure_peak_bytes, reset_peak
 from equirgz.grid.posthoc import check_temperature, scale_blocks
 from equirgz.grid.pretrained import PretrainedStore, pretrain_key
-from equirgz.metrics import compute_metrics
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.provenance import code_version
 from equirgz.seeding import derive_seed
@@ -153,41 +153,6 @@ class Clock:
         now = time.perf_counter()
         self.timings.append({"metric": metric, "value": now - self._last, "unit": "s"})
         self._last = now
-
-
-class Block:
-    """Probabilities of one read-out on one split."""
-
-    def __init__(self, readout: str, split: str, images: ImageSet, probability_NK: np.ndarray) -> None:
-        self.readout, self.split, self.images, self.probability_NK = readout, split, images, probability_NK
-
-    def dump(self) -> dict[str, Any]:
-        """Return plain lists: source ids, targets (-1: no label) and probabilities."""
-        return {
-            "readout": self.readout,
-            "split": self.split,
-            "source_id": [str(source) for source in self.images.source_id_N],
-            "target": self.images.label_N.tolist(),
-            "probability": self.probability_NK.tolist(),
-        }
-
-
-def score(block: Block) -> list[dict[str, Any]]:
-    """Return one row per metric over the labelled sources of a block (none where there are none)."""
-    known_N = block.images.label_N >= 0
-    if not known_N.any():
-        return []
-    metrics = compute_metrics(block.probability_NK[known_N], block.images.label_N[known_N])
-    return [{"readout": block.readout, "split": block.split, **row} for row in metrics]
-
-
-def meter_rows(log: dict[str, Any], n: int) -> list[dict[str, Any]]:
-    """Return a row ``train/NAME`` per meter that the training logged; ``n`` is the number of unlabelled sources."""
-    return [
-        {"readout": "network", "split": "train", "metric": f"train/{name}", "value": value, "unit": "1",
-         "direction": "none", "n": n}
-        for name, value in log["meters"].items()
-    ]
 
 
 class CellRun:

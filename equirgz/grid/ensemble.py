@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from equirgz.errors import InputError, ResultsError, explain, suggest
-from equirgz.metrics import compute_metrics
+from equirgz.grid.blocks import score_dump
 from equirgz.records import ROW_COLUMNS, content_hash
 
 SUMMED_COSTS = ("cost/parameters", "cost/multiply_adds")  # all members are kept and computed
@@ -61,7 +61,7 @@ def _make_ensemble(members: list[dict[str, Any]], labels: dict[str, Any]) -> dic
     blocks = [_average(blocks) for blocks in _by_place(cells)]
     shared = {column: cells[0]["rows"][0].get(column) for column in ROW_COLUMNS}
     shared |= {"run_key": run_key, "cell_key": content_hash({"ensemble": first["cell_key"]}), "angle_deg": None}
-    rows = [{**shared, **row} for block in blocks for row in _score(block)] + _costs(cells, run_key)
+    rows = [{**shared, **row} for block in blocks for row in score_dump(block)] + _costs(cells, run_key)
     cell = {**cells[0], "run_key": run_key, "rows": rows, "predictions": blocks, "timings": _add_seconds(cells)}
     return {"run_key": run_key, "cell_key": shared["cell_key"], "labels": {**first["labels"], **labels}, "cell": cell}
 
@@ -84,15 +84,6 @@ def _average(blocks: list[dict[str, Any]]) -> dict[str, Any]:
             )
     p_MNK = np.array([block["probability"] for block in blocks], dtype=np.float64)
     return {**first, "probability": p_MNK.mean(0).tolist()}
-
-
-def _score(block: dict[str, Any]) -> list[dict[str, Any]]:
-    target_N = np.array(block["target"])
-    known_N = target_N >= 0
-    if not known_N.any():
-        return []
-    metrics = compute_metrics(np.array(block["probability"])[known_N], target_N[known_N])
-    return [{"readout": block["readout"], "split": block["split"], **row} for row in metrics]
 
 
 def _costs(cells: list[dict[str, Any]], run_key: str) -> list[dict[str, Any]]:
