@@ -27,7 +27,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=ROOT / "results" / "evaluation")
     parser.add_argument("--work", type=Path, default=ROOT / "out" / "evaluation")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides")
-    parser.add_argument("--draws", type=int, default=300, help="bootstrap draws of the calibration table")
+    parser.add_argument("--draws", type=int, default=300, help="bootstrap draws; five times as many for the shift")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--report", action="store_true", help="tables and figures of finished runs only")
     options = parser.parse_args()

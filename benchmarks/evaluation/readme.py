@@ -16,7 +16,7 @@ FIGURES = {
     "after temperature scaling (open); grey: where the predictions lie.",
     "risk_coverage": "Error of the sources kept when the least confident are set aside.",
     "rotation": "Error, confidence, entropy and overlap index of the confident test sources as they turn; lines: means "
-    "over runs, bands: 95 % Student t intervals.",
+    "over runs, bands: from the lowest to the highest run.",
     "rotation_source": "Dropout samples of the confident test source whose answer turns most in the first network.",
     "feature_map": "Principal components of the features of all MiraBest sources in the second network, by class and "
     "by angular size; grey: hybrids.",

@@ -29,7 +29,7 @@ from equirgz.report.sheet import Sheet
 from equirgz.report.shift import write_shift_table
 
 RUNS = "Means over {runs} runs; brackets: 95 % intervals over test sources (bootstrap, all runs of a source together)"
-SEEDS = "Means over {runs} runs; brackets: 95 % Student t intervals over runs"
+SEEDS = "Means over {runs} runs; brackets: 95 % Student t intervals over runs, none where all agree"
 CALIBRATION = {
     "error/rate": ("error (%)", 1), "calibration/ece": ("ECE", 3), "calibration/ece_perfect": ("perfect ECE", 3),
     "calibration/ece_debiased": ("debiased ECE", 3), "calibration/mce": ("MCE", 2),
@@ -128,7 +128,7 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
     put("equivariance", equivariance_sheet(rows, over_seeds), rows, say_equivariance(rows))
 
     network = evaluation.names[1]
-    distances, shares = shift_rows(evaluation.by_network[network][0])
+    distances, shares = shift_rows(evaluation.by_network[network][0], 5 * evaluation.n_draws)
     write_shift_table(distances, out / "shift")
     title = f"Distance between data sets in the features of the {network}"
     written.append(Written("shift", title, say_shift(distances)))

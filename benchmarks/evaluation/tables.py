@@ -79,11 +79,12 @@ class Evaluation:
 
 
 def over_runs(rows_of_run: list[Rows], **names: Any) -> Rows:
-    """Return one row per metric: mean over the runs with its 95 % Student t interval."""
+    """Return one row per metric: mean over the runs with its 95 % Student t interval (none where all agree)."""
     found = []
     for rows in zip(*rows_of_run, strict=True):
         interval = student_interval([row["value"] for row in rows])
-        low, high = (None, None) if math.isnan(interval.half_width) else (interval.low, interval.high)
+        told = interval.half_width > 1e-12  # neither one run nor runs that all agree
+        low, high = (interval.low, interval.high) if told else (None, None)
         found.append({**names, **rows[0], "value": interval.mean, "low": low, "high": high, "n_runs": len(rows)})
     return found
 

@@ -13,7 +13,6 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from equirgz.errors import ResultsError, explain
-from equirgz.metrics.interval import student_interval
 from equirgz.metrics.over_runs import check_runs
 from equirgz.metrics.reliability import reliability_table
 from equirgz.metrics.selective import risk_coverage
@@ -114,7 +113,7 @@ def plot_network_rotation(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Return error, confidence, entropy and overlap index against the angle, all networks in each panel.
 
     Args: rows: network, run, metric, angle_deg, value (those of `equirgz.evaluate.overlap.overlap_rows` with the
-    network and the run beside them). Lines are means over runs, bands their 95 % Student t interval.
+    network and the run beside them). Lines are means over runs, bands reach from the lowest to the highest run.
     Raises: ResultsError without rows at two angles or more. Call it inside `figure_style`.
     """
     table = pd.DataFrame(list(rows))
@@ -131,19 +130,17 @@ def plot_network_rotation(rows: Sequence[Mapping[str, Any]]) -> Figure:
         for k, name in enumerate(names):
             chosen = table[(table["metric"] == metric) & (table["network"] == name)]
             runs = chosen.pivot_table(index="angle_deg", columns="run", values="value").sort_index()
-            found = [student_interval(line) for line in runs.to_numpy()]
-            angle = runs.index.to_numpy(float)
-            mean, half = np.array([f.mean for f in found]), np.array([f.half_width for f in found])
+            angle, value_AR = runs.index.to_numpy(float), runs.to_numpy()
             if angle[0] == 0 and angle[-1] < 360:  # a full turn ends where it began
-                angle, mean, half = np.r_[angle, 360.0], np.r_[mean, mean[0]], np.r_[half, half[0]]
+                angle, value_AR = np.r_[angle, 360.0], np.concatenate([value_AR, value_AR[:1]])
+            mean = value_AR.mean(1)
             every = max(1, len(angle) // 8)
             panel.plot(angle, mean, **looks[name], markersize=3, markevery=(k % every, every), label=name)
-            panel.fill_between(angle, mean - half, mean + half, color=looks[name]["color"], alpha=0.12, linewidth=0)
+            panel.fill_between(angle, value_AR.min(1), value_AR.max(1), color=looks[name]["color"], alpha=0.12, linewidth=0)
         panel.set_ylabel(ROTATION[metric])
         panel.set_xticks(range(0, 361, 90))
         panel.set_xlim(0, 360)
-        low, high = panel.get_ylim()
-        panel.set_ylim(max(0.0, low), min(high, 1.0) if metric in ("rotation/confidence", "rotation/overlap") else high)
+        panel.set_ylim(bottom=max(0.0, panel.get_ylim()[0]))
     for panel in flat[len(metrics) :]:
         panel.set_visible(False)
     for panel in panels[-1]:
