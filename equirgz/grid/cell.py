@@ -15,15 +15,20 @@ import numpy as np
 import torch
 from lightning_fabric import Fabric
 
-from equirgz.backbones import Backbone, create_backbone, measure_cost
+from equirgz.backbones import Backbone, create_backbone
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import Data, Split, load_data, split_data
 from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
-from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict, rotation_curve
-from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.grid.blocks import Block, meter_rows, score
+from equirgz.grid.measure import (
+    measure_equivariance,
+    measure_rotation,
+    measure_size,
+    read_out_features,
+    read_out_network,
+)
 from equirgz.grid.memory import measure_peak_bytes, reset_peak
 from equirgz.grid.posthoc import check_temperature, scale_blocks
 from equirgz.grid.pretrained import PretrainedStore, pretrain_key
@@ -37,8 +42,6 @@ from equirgz.train.validation import make_validation
 
 READOUTS = ("network", "temperature", "linear_probe", "knn")
 METERS = ("mask_rate", "impurity")  # logs of a training that become rows
-EQUIVARIANCE_ANGLES_DEG = (30.0, 45.0, 90.0)
-N_EQUIVARIANCE = 64  # test sources on which equivariance is measured
 CHECKPOINT_STEPS = 1000  # a longer training leaves checkpoints, so that a killed run goes on from them
 
 
@@ -84,17 +87,18 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
     if config.pretrain is not None:
         logs.append(run.pretrain())
         clock.lap("pretrain/seconds")
-        frozen = run.read_out_features()
+        frozen = read_out_features(run)
     objective, log = run.train()
     logs.append(log)
     clock.lap("train/seconds")
     if config.pretrain is None:
-        frozen = run.read_out_features()
-    blocks = [*frozen, *run.read_out_network(objective)]
+        frozen = read_out_features(run)
+    trained, uncertain = read_out_network(run, objective)
+    blocks = [*frozen, *trained]
     scaled, rows = scale_blocks(blocks, Block) if "temperature" in config.evaluation.readouts else ([], [])
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
-    rows += run.measure_rotation(objective) + run.measure_equivariance() + run.measure_cost()
+    rows += uncertain + measure_rotation(run, objective) + measure_equivariance(run) + measure_size(run)
     clock.lap("evaluate/seconds")
     common = describe_run(config, run.data, run.split, grid)
     timings = [
@@ -253,73 +257,6 @@ class CellRun:
             "stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step,
             "meters": {name: float(np.mean(values)) for name, values in found.items() if values},
         }
-
-    def read_out_features(self) -> list[Block]:
-        """Return the blocks of the probes asked for, fitted on the labelled sources' features."""
-        probes = {"linear_probe": linear_probe, "knn": knn}
-        wanted = [name for name in self.config.evaluation.readouts if name in probes]
-        if not wanted:
-            return []
-        sets = {"labelled": self.labelled, **self.eval_sets}
-        features = {name: embed(self.backbone, images.x_NCHW, self.batch_size) for name, images in sets.items()}
-        h_train_NF = features.pop("labelled")
-        return [
-            Block(name, split, images,
-                  probes[name](h_train_NF, self.labelled.label_N, features[split], n_classes=self.n_classes))
-            for name in wanted
-            for split, images in self.eval_sets.items()
-        ]
-
-    def read_out_network(self, objective: Objective) -> list[Block]:
-        """Return the blocks of the trained classifier."""
-        if "network" not in self.config.evaluation.readouts:
-            return []
-        return [
-            Block("network", split, images, self._predict(objective, images.x_NCHW))
-            for split, images in self.eval_sets.items()
-        ]
-
-    def _predict(self, objective: Objective, x_NCHW: Any) -> np.ndarray:
-        return predict(
-            objective, x_NCHW, self.batch_size, views=self.config.evaluation.views,
-            n_samples=objective.n_predictive_samples, seed=derive_seed(self.config.seed, "predict"),
-        )
-
-    def measure_rotation(self, objective: Objective) -> list[dict[str, Any]]:
-        """Return the classifier's numbers on the test set as it turns."""
-        test = self.eval_sets["test"]
-        known_N = test.label_N >= 0
-        if "network" not in self.config.evaluation.readouts or not known_N.any():
-            return []
-        angles_deg = make_angles(self.config.evaluation.rotation_angles)
-        mask = self.config.data.mask
-        probability_ANK = rotation_curve(
-            lambda x_NCHW: self._predict(objective, x_NCHW), test.x_NCHW[known_N], angles_deg, mask=mask
-        )
-        rows = rotation_rows(probability_ANK, test.label_N[known_N], angles_deg)
-        return [{"readout": "network", "split": "test", **row} for row in rows]
-
-    def measure_equivariance(self) -> list[dict[str, Any]]:
-        """Return how far features and maps of the trained network are from their symmetry on test sources."""
-        x_NCHW = torch.as_tensor(self.data.tests["test"].x_NCHW[:N_EQUIVARIANCE]).to(self.device)
-        found = equivariance_error(self.backbone, x_NCHW, EQUIVARIANCE_ANGLES_DEG, reflect=(False, True))
-        names = {"features": "equivariance/relative_l2", "maps": "equivariance/maps_relative_l2"}
-        return [
-            {"readout": "features", "split": "test", "metric": names[row["what"]] + ("_reflected" * row["reflect"]),
-             "angle_deg": row["angle_deg"], "value": row["relative_l2"], "unit": "1", "direction": "lower",
-             "n": len(x_NCHW)}
-            for row in found
-        ]
-
-    def measure_cost(self) -> list[dict[str, Any]]:
-        """Return the network's size: parameters, multiply-adds and activation bytes per image."""
-        units = {"parameters": "1", "multiply_adds": "1", "activation_bytes": "byte"}
-        found = measure_cost(self.backbone)
-        return [
-            {"readout": "", "split": "", "metric": f"cost/{key}", "value": float(found[key]), "unit": unit,
-             "direction": "lower", "n": 1}
-            for key, unit in units.items()
-        ]
 
 
 def make_fabric(device: str, precision: str) -> Fabric:

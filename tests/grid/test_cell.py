@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -8,6 +9,7 @@ from equirgz.grid.plan import make_grid
 from equirgz.grid.preflight import check_grid
 from equirgz.grid.pretrained import pretrain_key
 from equirgz.records import ROW_COLUMNS
+from equirgz.report import write_tables
 
 BASE = {
     "data": {"name": "synthetic_fr", "image_size": 17, "params": {"n_train": 40, "n_test": 20}},
@@ -142,3 +144,31 @@ def test_arithmetic_of_a_shared_pretraining_is_counted_once():
     costs = check_grid(plan("n_labels=[10, 20]", pretrain=PRETRAIN), None).multiply_adds.values()
     plain = set(check_grid(plan("n_labels=[10, 20]"), None).multiply_adds.values())
     assert min(costs) in plain and max(costs) > min(costs) and len(costs) == 2
+
+
+def test_predictive_samples_give_uncertainty_and_overlap_rows_and_their_tables(tmp_path):
+    params = {"n_train": 40, "n_test": 20, "shift": {"noise_mjy_per_beam": 0.5}}
+    data = {**BASE["data"], "params": params}
+    grid = plan("objective=mc_dropout", "evaluation.readouts=[network]", data=data)
+    result = compute(grid)
+    rows = {(r["split"], r["metric"]): r for r in result["rows"] if r["angle_deg"] is None}
+    for split in ("test", "test_shift"):
+        assert 0 <= rows[split, "uncertainty/mutual_information"]["value"] <= np.log(2)
+        assert 0 <= rows[split, "uncertainty/overlap"]["value"] <= 1
+        assert rows[split, "selective/aurc"]["n"] == 20
+    assert 0 <= rows["test_shift", "ood/auroc_entropy"]["value"] <= 1
+    assert ("test", "ood/auroc_entropy") not in rows
+    assert all(set(row) == set(ROW_COLUMNS) for row in result["rows"])
+    overlap = [r for r in result["rows"] if r["metric"] == "rotation/overlap"]
+    assert [r["angle_deg"] for r in overlap] == [0, 90, 180, 270]
+    assert np.ptp([r["value"] for r in overlap]) < 1e-5  # D4 at quarter turns, the same masks at each
+    pd.DataFrame(result["rows"]).to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "grid.json").write_text('{"name": "g", "runs": []}')
+    written = {path.name for path in write_tables(tmp_path)}
+    assert {"uncertainty_overlap_test_network.md", "selective_aurc_test_shift_network.md"} <= written
+    assert any(name.startswith("rotation_overlap_test") for name in written)
+
+
+def test_a_network_without_samples_has_no_rows_of_them():
+    metrics = {row["metric"] for row in compute(plan())["rows"]}
+    assert not [m for m in metrics if m.startswith(("uncertainty/", "selective/", "ood/")) or m == "rotation/overlap"]
