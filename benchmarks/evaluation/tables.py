@@ -47,10 +47,11 @@ class Evaluation:
         for answer in answers:
             self.by_network.setdefault(answer.network, []).append(answer)
         self.n_draws = n_draws
-        self.temperature = {
+        fits = {
             (a.network, a.run): fit_temperature(mean_log_probability(a, "val"), a.arrays["label/val"])
             for a in answers
         }
+        self.temperature = {key: 1.0 if fit.at_bound else fit.value for key, fit in fits.items()}  # at a bound: no fit
 
     @property
     def names(self) -> list[str]:
@@ -65,7 +66,7 @@ class Evaluation:
     def probability(self, name: str, part: str, *, scaled: bool = False) -> np.ndarray:
         """Return probability_RNK of a network; ``scaled``: after the temperature of its validation sources."""
         answers = self.by_network[name]
-        used = [self.temperature[a.network, a.run].value if scaled else 1.0 for a in answers]
+        used = [self.temperature[a.network, a.run] if scaled else 1.0 for a in answers]
         return np.stack([
             apply_temperature(mean_log_probability(a, part), t) for a, t in zip(answers, used, strict=True)
         ])  # fmt: skip
@@ -100,7 +101,7 @@ def calibration_rows(evaluation: Evaluation) -> Rows:
                 found = compute_run_metrics(p_RNK, evaluation.label(part), n_draws=evaluation.n_draws)
                 rows += [{**names, **row} for row in found]
                 if scaling == "temperature":
-                    values = [evaluation.temperature[a.network, a.run].value for a in answers]
+                    values = [evaluation.temperature[a.network, a.run] for a in answers]
                     common = {"metric": "temperature/value", "unit": "1", "direction": "none"}
                     rows += over_runs([[{**common, "value": v, "n": len(a.arrays["label/val"])}]
                                        for v, a in zip(values, answers, strict=True)], **names)  # fmt: skip

@@ -136,7 +136,8 @@ def plot_network_rotation(rows: Sequence[Mapping[str, Any]]) -> Figure:
             mean = value_AR.mean(1)
             every = max(1, len(angle) // 8)
             panel.plot(angle, mean, **looks[name], markersize=3, markevery=(k % every, every), label=name)
-            panel.fill_between(angle, value_AR.min(1), value_AR.max(1), color=looks[name]["color"], alpha=0.12, linewidth=0)
+            low, high, colour = value_AR.min(1), value_AR.max(1), looks[name]["color"]
+            panel.fill_between(angle, low, high, color=colour, alpha=0.12, linewidth=0)
         panel.set_ylabel(ROTATION[metric])
         panel.set_xticks(range(0, 361, 90))
         panel.set_xlim(0, 360)
