@@ -27,6 +27,7 @@ from torch.autograd.function import once_differentiable
 from equirgz.geometry.group import Group
 from equirgz.nn.basis import FilterBasis
 from equirgz.nn.fourier_plan import Band, make_plan
+from equirgz.nn.shares import run_shares
 
 # Size of the shifted copies of one slab: 3 to 6 MB measured best, with 2 MB of cache per core.
 _SLAB_BYTES = 4 * 2**20
@@ -215,6 +216,40 @@ class _Slabs:
             source = mixed[band.out : band.out + band.count]
             total.baddbmm_(source, self._pick(z, band).transpose(1, 2))
 
+    def convolve(self, x: Tensor, y: Tensor, images: slice, matrices: Sequence[Tensor]) -> None:
+        """Write the convolution of some images into ``y`` (B, O, N, H', W')."""
+        count = images.stop - images.start
+        flat = self.transform(x[images])
+        for start, rows in self.slabs():
+            mixed = self.mix(self.basis_maps(flat, count, start, rows), matrices).view(self.n, -1)
+            turned = self.buffer("turned", self.n, self.out_fields, count, rows, self.columns)
+            torch.mm(self.constants.inverse_NN, mixed, out=turned.view(self.n, -1))
+            inside = turned[..., : self.size[1]].permute(2, 1, 0, 3, 4)
+            y[images, :, :, start : start + rows].copy_(inside)
+
+    def differentiate(
+        self, x: Tensor, grad: Tensor, grad_x: Tensor | None, images: slice, matrices: Sequence[Tensor],
+        totals: Sequence[Tensor | None],
+    ) -> None:  # fmt: skip
+        """Write the gradient at some images into ``grad_x`` and add that of the matrices to ``totals``."""
+        count, learns = images.stop - images.start, totals[0] is not None
+        flat = self.transform(x[images]) if learns else None
+        if grad_x is not None:
+            grad_flat = x.new_zeros(count * x.shape[1] * math.prod(self.padded) + self.window.kernel)
+        for start, rows in self.slabs():
+            # The thrown-away columns stay zero: a buffer is zero at first, and only this line writes to it.
+            shape = (self.n, self.out_fields, count, rows, self.columns)
+            turned = self.buffer(f"turned {count} {rows}", *shape)
+            turned[..., : self.size[1]].copy_(grad[images, :, :, start : start + rows].permute(2, 1, 0, 3, 4))
+            mixed = self.buffer("mixed", self.slots, 2 * self.out_fields, count * rows * self.columns)
+            torch.mm(self.constants.inverse_NN.T, turned.view(self.n, -1), out=mixed.view(self.n, -1))
+            if learns:
+                self.add_weight_gradients(totals, mixed, self.basis_maps(flat, count, start, rows))
+            if grad_x is not None:
+                self.spread(grad_flat, self.mix_back(mixed, matrices), count, start, rows)
+        if grad_x is not None:
+            grad_x[images] = self.transform_back(grad_flat, count)
+
     def _pick(self, z: Tensor, band: Band) -> Tensor:
         slots = slice(band.source, band.source + band.count)
         return z[slots, band.first * self.fields : band.last * self.fields]
@@ -225,45 +260,36 @@ class _FourierConv(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, constants: _Constants, window: _Window, *matrices: Tensor) -> Tensor:
         ctx.save_for_backward(x, *matrices)
         ctx.constants, ctx.window = constants, window
-        call = _Slabs(x, matrices, constants, window)
-        y = x.new_empty(call.batch, call.out_fields, call.n, *call.size)
-        for images in call.chunks():
-            count = images.stop - images.start
-            flat = call.transform(x[images])
-            for start, rows in call.slabs():
-                mixed = call.mix(call.basis_maps(flat, count, start, rows), matrices).view(call.n, -1)
-                turned = call.buffer("turned", call.n, call.out_fields, count, rows, call.columns)
-                torch.mm(constants.inverse_NN, mixed, out=turned.view(call.n, -1))
-                inside = turned[..., : call.size[1]].permute(2, 1, 0, 3, 4)
-                y[images, :, :, start : start + rows].copy_(inside)
+        sizes = _Slabs(x, matrices, constants, window)
+        y = x.new_empty(sizes.batch, sizes.out_fields, sizes.n, *sizes.size)
+
+        def convolve(chunks: Sequence[slice]) -> None:
+            call = _Slabs(x, matrices, constants, window)
+            for images in chunks:
+                call.convolve(x, y, images, matrices)
+
+        run_shares(list(sizes.chunks()), convolve)
         return y.flatten(1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, *matrices = ctx.saved_tensors
-        call = _Slabs(x, matrices, ctx.constants, ctx.window)
-        grad = grad.reshape(call.batch, call.out_fields, call.n, *call.size)
+        sizes = _Slabs(x, matrices, ctx.constants, ctx.window)
+        grad = grad.reshape(sizes.batch, sizes.out_fields, sizes.n, *sizes.size)
         grad_x = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         learns = any(ctx.needs_input_grad[3:])
-        totals = [torch.zeros_like(matrix) if learns else None for matrix in matrices]
-        for images in call.chunks():
-            count = images.stop - images.start
-            flat = call.transform(x[images]) if learns else None
-            if grad_x is not None:
-                grad_flat = x.new_zeros(count * x.shape[1] * math.prod(call.padded) + ctx.window.kernel)
-            for start, rows in call.slabs():
-                # The thrown-away columns stay zero: a buffer is zero at first, and only this line writes to it.
-                shape = (call.n, call.out_fields, count, rows, call.columns)
-                turned = call.buffer(f"turned {count} {rows}", *shape)
-                inside = grad[images, :, :, start : start + rows].permute(2, 1, 0, 3, 4)
-                turned[..., : call.size[1]].copy_(inside)
-                mixed = call.buffer("mixed", call.slots, 2 * call.out_fields, count * rows * call.columns)
-                torch.mm(ctx.constants.inverse_NN.T, turned.view(call.n, -1), out=mixed.view(call.n, -1))
-                if learns:
-                    call.add_weight_gradients(totals, mixed, call.basis_maps(flat, count, start, rows))
-                if grad_x is not None:
-                    call.spread(grad_flat, call.mix_back(mixed, matrices), count, start, rows)
-            if grad_x is not None:
-                grad_x[images] = call.transform_back(grad_flat, count)
-        return grad_x, None, None, *totals
+
+        def differentiate(chunks: Sequence[slice]) -> list[Tensor | None]:
+            call = _Slabs(x, matrices, ctx.constants, ctx.window)
+            totals = [torch.zeros_like(matrix) if learns else None for matrix in matrices]
+            for images in chunks:
+                call.differentiate(x, grad, grad_x, images, matrices, totals)
+            return totals
+
+        first, *others = run_shares(list(sizes.chunks()), differentiate)
+        if learns:
+            for totals in others:
+                for total, part in zip(first, totals, strict=True):
+                    total.add_(part)
+        return grad_x, None, None, *first

@@ -9,12 +9,15 @@ Legend: M maps (batch times channels).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from equirgz.nn.shares import run_shares
 
 _CHUNK_BYTES = 2**19  # of the maps worked on together; a quarter to one MB measured alike
 
@@ -44,6 +47,11 @@ def _needs_ordinary(x: Tensor) -> bool:
 
 def _chunk(x_MHW: Tensor) -> int:
     return max(1, _CHUNK_BYTES // (x_MHW[0].numel() * x_MHW.element_size()))
+
+
+def _chunks(x_MHW: Tensor, *others: Tensor) -> list[tuple[Tensor, ...]]:
+    size = _chunk(x_MHW)
+    return list(zip(*(tensor.split(size) for tensor in (x_MHW, *others)), strict=True))
 
 
 def _flat(x_MHW: Tensor, padding: int) -> Tensor:
@@ -88,15 +96,19 @@ class _SlidingMax(torch.autograd.Function):
         x_MHW = x.flatten(0, 1)
         height, width = (size + 2 * padding for size in x.shape[-2:])
         y = x.new_empty(len(x_MHW), height - window + 1, width - window + 1)
-        rows = x.new_empty(_chunk(x_MHW) * height * width)
-        for some, target in zip(x_MHW.split(_chunk(x_MHW)), y.split(_chunk(x_MHW)), strict=True):
-            flat = _flat(some, padding)
-            _running_max(flat, window, 1, rows[: len(flat) - window + 1])
-            rows_MHW = rows[: len(flat)].view(-1, height, width)[..., : target.shape[2]]
-            length = target.shape[1]
-            torch.maximum(rows_MHW[:, :length], rows_MHW[:, 1 : 1 + length], out=target)
-            for shift in range(2, window):
-                torch.maximum(target, rows_MHW[:, shift : shift + length], out=target)
+
+        def pool(chunks: Sequence[tuple[Tensor, Tensor]]) -> None:
+            rows = x.new_empty(_chunk(x_MHW) * height * width)
+            for some, target in chunks:
+                flat = _flat(some, padding)
+                _running_max(flat, window, 1, rows[: len(flat) - window + 1])
+                rows_MHW = rows[: len(flat)].view(-1, height, width)[..., : target.shape[2]]
+                length = target.shape[1]
+                torch.maximum(rows_MHW[:, :length], rows_MHW[:, 1 : 1 + length], out=target)
+                for shift in range(2, window):
+                    torch.maximum(target, rows_MHW[:, shift : shift + length], out=target)
+
+        run_shares(_chunks(x_MHW, y), pool)
         return y.unflatten(0, x.shape[:2])
 
     @staticmethod
@@ -105,22 +117,26 @@ class _SlidingMax(torch.autograd.Function):
         (x,), window, padding = ctx.saved_tensors, ctx.window, ctx.padding
         x_MHW, grad_MHW = x.flatten(0, 1), grad.flatten(0, 1)
         height, width = (size + 2 * padding for size in x.shape[-2:])
+        inside = slice(padding, padding + x.shape[-2]), slice(padding, padding + x.shape[-1])
         grad_x = x.new_empty(x_MHW.shape)
-        size = _chunk(x_MHW)
-        wide, rows, back_rows = (x.new_zeros(size, height, width) for _ in range(3))
-        back = x.new_empty(size, height, width) if padding else None
-        splits = (tensor.split(size) for tensor in (x_MHW, grad_MHW, grad_x))
-        for some, some_grad, target in zip(*splits, strict=True):
-            count, flat = len(some), _flat(some, padding)
-            # The last rows and columns, where no window starts, stay zero in ``wide``: nothing comes back from them.
-            wide[:count, : grad_MHW.shape[1], : grad_MHW.shape[2]].copy_(some_grad)
-            rows_flat, back_flat = rows[:count].view(-1), back_rows[:count].view(-1)
-            _running_max(flat, window, 1, rows_flat[: len(flat) - window + 1])
-            _spread_back(rows_flat, wide[:count].view(-1), window, width, back_flat)
-            if back is None:
-                _spread_back(flat, back_flat, window, 1, target.view(-1))
-            else:
-                _spread_back(flat, back_flat, window, 1, back[:count].view(-1))
-                inside = slice(padding, padding + x.shape[-2]), slice(padding, padding + x.shape[-1])
-                target.copy_(back[:count, inside[0], inside[1]])
+
+        def give_back(chunks: Sequence[tuple[Tensor, Tensor, Tensor]]) -> None:
+            size = _chunk(x_MHW)
+            wide, rows, back_rows = (x.new_zeros(size, height, width) for _ in range(3))
+            back = x.new_empty(size, height, width) if padding else None
+            for some, some_grad, target in chunks:
+                count, flat = len(some), _flat(some, padding)
+                # The last rows and columns, where no window starts, stay zero in ``wide``: nothing comes back
+                # from them.
+                wide[:count, : grad_MHW.shape[1], : grad_MHW.shape[2]].copy_(some_grad)
+                rows_flat, back_flat = rows[:count].view(-1), back_rows[:count].view(-1)
+                _running_max(flat, window, 1, rows_flat[: len(flat) - window + 1])
+                _spread_back(rows_flat, wide[:count].view(-1), window, width, back_flat)
+                if back is None:
+                    _spread_back(flat, back_flat, window, 1, target.view(-1))
+                else:
+                    _spread_back(flat, back_flat, window, 1, back[:count].view(-1))
+                    target.copy_(back[:count, inside[0], inside[1]])
+
+        run_shares(_chunks(x_MHW, grad_MHW, grad_x), give_back)
         return grad_x.view(x.shape), None, None

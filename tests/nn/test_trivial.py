@@ -19,7 +19,9 @@ def test_output_only_turns(group, from_regular, basis):
     """y(g x) = g y(x) for every element that keeps the lattice."""
     torch.manual_seed(0)
     symmetry = get_group(group)
-    conv = TrivialConv2d(symmetry, 2, 3, 5, from_regular=from_regular, stride=2, bias=True, basis=basis).double()
+    conv = TrivialConv2d(
+        symmetry, 2, 3, 5, from_regular=from_regular, stride=2, bias=True, basis=basis
+    ).double()
     conv.bias.data.normal_()
     order = symmetry.order if from_regular else 1
     x_BFGHW = torch.randn(2, 2, order, 9, 9, dtype=torch.float64)
@@ -31,7 +33,9 @@ def test_output_only_turns(group, from_regular, basis):
     torch.testing.assert_close(conv.to_conv2d()(x_BFGHW.flatten(1, 2)), y_BOHW)
 
 
-@pytest.mark.parametrize(("group", "count"), [("C1", 11), ("C2", 7), ("D1", 7), ("D2", 5), ("C4", 3), ("D8", 3)])
+@pytest.mark.parametrize(
+    ("group", "count"), [("C1", 11), ("C2", 7), ("D1", 7), ("D2", 5), ("C4", 3), ("D8", 3)]
+)
 def test_number_of_invariant_functions(group, count):
     """5x5 harmonics up to order 2 that a group keeps: one per ring for N > 2, and the aliased ones below."""
     functions_KP = invariant_functions_KP(FilterBasis(5), get_group(group))
