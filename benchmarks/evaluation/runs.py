@@ -26,6 +26,7 @@ from equirgz.evaluate.overlap import rotation_samples
 from equirgz.evaluate.predict import evaluating, iterate_batches
 from equirgz.evaluate.rotation import make_angles
 from equirgz.grid.cell import CellRun, prepare_run
+from equirgz.grid.embedding import preprocessing_facts
 from equirgz.grid.plan import Grid
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
@@ -110,7 +111,7 @@ def answer_all(
 
 def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[str, ImageSet]) -> None:
     run = prepare_run(config, data_dir, folder / "training", progress=True)
-    objective = load_objective(run, folder)
+    objective = load_objective(run, folder, data_dir)
     seed = derive_seed(config.seed, "predict")
     arrays: dict[str, np.ndarray] = {}
     for part, images in {"train": run.labelled, **run.eval_sets, **other}.items():
@@ -133,7 +134,7 @@ def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[
     write_bytes_atomic(folder / "answers.npz", buffer.getvalue())
 
 
-def load_objective(run: CellRun, folder: Path) -> Objective:
+def load_objective(run: CellRun, folder: Path, data_dir: Path | None = None) -> Objective:
     """Return the trained objective of ``run``: from ``folder``, or trained now and saved there."""
     config, file = run.config, folder / "objective.safetensors"
     if file.exists():
@@ -149,7 +150,8 @@ def load_objective(run: CellRun, folder: Path) -> Objective:
     state = {key: value.detach().cpu().contiguous().clone() for key, value in objective.state_dict().items()}
     partial = folder / "partial.safetensors"
     save_file(state, partial)
-    save_encoder(run.backbone, folder / "encoder", run_key=config.run_key(), data=run.data.checksum)
+    facts = {"run_key": config.run_key(), "preprocessing": preprocessing_facts(config.data, data_dir)}
+    save_encoder(run.backbone, folder / "encoder", **facts)
     partial.replace(file)
     return objective.eval()
 

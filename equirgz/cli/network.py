@@ -51,16 +51,28 @@ def train(
 
 def embed(
     encoder: Annotated[Path, typer.Argument(help="Folder or file of a saved encoder.")],
-    images: Annotated[str, typer.Argument(metavar="INPUT", help="A registered dataset, or an .npz of images.")],
+    images: Annotated[
+        str,
+        typer.Argument(metavar="INPUT", help="A folder of FITS or pictures, an .npz, .h5 or .parquet, or a dataset."),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV (or .npz) of source ids and features.")],
     data_dir: DataDir = None,
     device: Device = "auto",
 ) -> None:
-    """Write the features that a saved encoder gives for every image of a dataset."""
+    """Write the features that a saved encoder gives for every image; files it cannot read are named and listed."""
     from equirgz.grid.single import embed_images
 
-    n, features = embed_images(encoder, images, output, data_dir, device=choose_device(device))
+    n, features, bad = embed_images(encoder, images, output, data_dir, device=choose_device(device))
     typer.echo(f"{n} sources x {features} features -> {output}")
+    report_bad_files(bad, output.with_name(f"{output.stem}_bad.txt"))
+
+
+def report_bad_files(bad: dict[str, str], listed: Path | None = None, shown: int = 5) -> None:
+    """Name the first unusable files on stderr, and say where all of them are listed."""
+    for file, reason in list(bad.items())[:shown]:
+        typer.echo(f"left out {file}: {reason}", err=True)
+    if bad:
+        typer.echo(f"{len(bad)} files left out{f', listed in {listed}' if listed else ''}", err=True)
 
 
 def audit(

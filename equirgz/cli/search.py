@@ -1,25 +1,48 @@
-"""``equirgz search``: sources like a given one, in an embedding table."""
+"""``equirgz search``: sources like a given one, in an embedding table or a folder of images."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from equirgz.cli.options import DataDir, Device, choose_device
+
 
 def search(
-    table: Annotated[Path, typer.Argument(help="CSV or .npz written by `equirgz embed`.")],
-    source: Annotated[str, typer.Argument(help="Id of the source to start from.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="CSV or .npz of `equirgz embed`; with --encoder, what that reads.")
+    ],
+    source: Annotated[str, typer.Argument(help="Id of the source to start from: a file's name without its ending.")],
     k: Annotated[int, typer.Option("-k", help="How many similar sources.")] = 8,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write them as CSV.")] = None,
+    encoder: Annotated[
+        Path | None, typer.Option("--encoder", help="A saved encoder: INPUT is then a folder of images, or the like.")
+    ] = None,
+    data_dir: DataDir = None,
+    device: Device = "auto",
 ) -> None:
     """List the sources whose features are most like those of SOURCE (cosine similarity, exact)."""
     from equirgz.evaluate.similarity import find_similar
     from equirgz.evaluate.table import EmbeddingTable
     from equirgz.records import write_bytes_atomic
 
-    found = find_similar(EmbeddingTable.load(table), source, k)
+    embedding = EmbeddingTable.load(table) if encoder is None else _embed(encoder, table, data_dir, device)
+    found = find_similar(embedding, source, k)
     typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     if output is not None:
         write_bytes_atomic(output, found.to_csv(index=False).encode())
+
+
+def _embed(encoder: Path, images: Path, data_dir: Path | None, device: str) -> Any:
+    import tempfile
+
+    from equirgz.cli.network import report_bad_files
+    from equirgz.grid.embedding import embed_input
+
+    with tempfile.TemporaryDirectory() as folder:
+        bad_list = Path(folder) / "bad.txt"
+        found = embed_input(encoder, str(images), data_dir, device=choose_device(device), bad_list=bad_list)
+    report_bad_files(found.bad_files)
+    return found.table

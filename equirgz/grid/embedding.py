@@ -1,0 +1,107 @@
+"""Features of any images from a saved encoder: a folder of FITS or pictures, a container, or a registered dataset.
+
+Legend: N sources, F features.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from equirgz.config import DataConfig
+from equirgz.data import ImageSet, load_data
+from equirgz.errors import DataError, explain
+
+CONTAINERS = (".npz", ".h5", ".hdf5", ".parquet")
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """An EmbeddingTable (extras: ``split``) and the files that could not be used, with their reasons."""
+
+    table: Any
+    bad_files: dict[str, str]
+
+
+def preprocessing_facts(config: DataConfig, data_dir: Path | None = None) -> dict[str, Any]:
+    """Return what an encoder must know of its training images: crop, stretch, mask and their root mean square.
+
+    Kept beside the weights (``save_encoder(..., preprocessing=...)``), it brings other images to the same scale.
+    """
+    images = load_data(config, data_dir, normalise=False, unlabelled=None, extra_tests={}).train
+    rms = float(np.sqrt(np.mean(np.square(images.image_NHW, dtype=np.float64)))) if config.normalise else 1.0
+    return {"crop": config.crop, "stretch": config.stretch, "mask": config.mask, "rms": rms}
+
+
+def embed_input(
+    encoder: Path | str,
+    images: str,
+    data_dir: Path | None = None,
+    *,
+    device: str = "cpu",
+    bad_list: Path | None = None,
+) -> Embedding:
+    """Return the features of ``images``: a folder, an .npz, .h5 or .parquet file, or a registered dataset.
+
+    Images are cropped, resampled to the encoder's size, stretched and masked as its training images were, and divided
+    by their root mean square; an encoder saved without these facts gets the defaults of ``DataConfig`` and images in
+    units of their own root mean square. Files of a folder that cannot be used are listed in ``bad_list``, and the
+    others embedded. Raises DataError where none can be used, or nothing has that name; InputError for bad options.
+    """
+    from equirgz.backbones import load_encoder
+    from equirgz.evaluate import embed
+    from equirgz.evaluate.table import EmbeddingTable
+    from equirgz.records import read_json
+
+    backbone = load_encoder(encoder).to(device)
+    described = read_json(Path(encoder).with_suffix(".json"))
+    facts = (described.get("facts") or {}).get("preprocessing")
+    options = {key: facts[key] for key in ("crop", "stretch", "mask")} if facts else {}
+    parts, bad_files = _load(images, data_dir, {"image_size": backbone.image_size, **options}, bad_list)
+    if facts:
+        rms = facts["rms"]
+    else:
+        first = next(iter(parts.values())).image_NHW
+        rms = float(np.sqrt(np.mean(np.square(first, dtype=np.float64))))
+    if not rms > 0:
+        raise DataError(explain(images, expected="images with signal", got=f"root mean square {rms}"))
+    feature_NF = np.concatenate([embed(backbone, part.x_NCHW / np.float32(rms)) for part in parts.values()])
+    table = EmbeddingTable(
+        feature_NF,
+        np.concatenate([part.source_id_N for part in parts.values()]),
+        np.concatenate([part.label_N for part in parts.values()]),
+        pd.DataFrame({"split": np.concatenate([[name] * len(part) for name, part in parts.items()])}),
+    )
+    return Embedding(table, bad_files)
+
+
+def _load(
+    images: str, data_dir: Path | None, options: dict[str, Any], bad_list: Path | None
+) -> tuple[dict[str, ImageSet], dict[str, str]]:
+    """Return the preprocessed parts (in [0, 1], not normalised) and the bad files of a folder."""
+    from equirgz.data.generic import load_images
+    from equirgz.data.preprocess import Preprocessing
+
+    path = Path(images)
+    if not path.is_dir() and path.suffix.lower() not in CONTAINERS:
+        if path.name != images:  # it looks like a path, and no dataset is called so
+            raise DataError(f"cannot read {images}: expected a folder, or a file ending in {', '.join(CONTAINERS)}")
+        data = load_data(images, data_dir, normalise=False, **options)
+        parts = {"train": data.train, **data.tests, "unlabelled": data.unlabelled}
+        return {name: part for name, part in parts.items() if part is not None and len(part)}, {}
+    folder = path.is_dir() and not any(path.glob("*.parquet"))
+    if folder and bad_list is not None:
+        bad_list.unlink(missing_ok=True)
+    found = load_images(path, **({"bad_list": bad_list} if folder and bad_list is not None else {}))
+    if len(set(found.source_id_N)) < len(found) and "file" in found.table:  # one name with two endings
+        found = replace(found, source_id_N=found.table["file"].to_numpy(str))
+    bad_files = {}
+    if folder and bad_list is not None and bad_list.exists():
+        lines = bad_list.read_text().splitlines()
+        bad_files = dict(line.split("\t", 1) for line in lines)
+    size = options.pop("image_size")
+    return {"all": Preprocessing(size, **options)(found)}, bad_files
