@@ -1,0 +1,95 @@
+"""Means over runs with intervals over sources, and pairs of classifiers, against hand-made cases."""
+
+import numpy as np
+import pytest
+
+from equirgz.errors import InputError
+from equirgz.metrics.brier import brier_score
+from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.compare import compare_pairs, needed_sources
+from equirgz.metrics.crossed import crossed_test
+from equirgz.metrics.error import error_rate
+from equirgz.metrics.over_runs import compute_run_metrics, interval_over_sources
+from equirgz.metrics.paired import adjust_holm
+from equirgz.metrics.source_tests import required_sources
+
+RNG = np.random.default_rng(0)
+
+
+def classifier(target_N, right, n_runs=3, seed=0):
+    """Probabilities (R, N, 2) that are right for a share of the sources."""
+    generator = np.random.default_rng(seed)
+    shape = (n_runs, len(target_N))
+    correct_RN = generator.random(shape) < right
+    confidence_RN = generator.uniform(0.55, 0.95, shape)
+    p_true_RN = np.where(correct_RN, confidence_RN, 1 - confidence_RN)
+    return np.where(np.arange(2) == target_N[:, None], p_true_RN[..., None], 1 - p_true_RN[..., None])
+
+
+TARGET = RNG.integers(0, 2, 120)
+GOOD, POOR = classifier(TARGET, 0.95, seed=1), classifier(TARGET, 0.6, seed=2)
+
+
+def test_values_are_means_over_runs_and_percentile_intervals_hold_them():
+    rows = {row["metric"]: row for row in compute_run_metrics(GOOD, TARGET, n_draws=60)}
+    for name, function in (("error/rate", error_rate), ("calibration/brier", brier_score),
+                           ("calibration/ece", expected_calibration_error)):  # fmt: skip
+        assert rows[name]["value"] == pytest.approx(np.mean([function(p, TARGET) for p in GOOD]))
+    for name in ("error/rate", "calibration/brier", "nll/mean"):
+        assert rows[name]["low"] <= rows[name]["value"] <= rows[name]["high"]
+    assert rows["calibration/ece_perfect"]["low"] is None and rows["error/rate"]["n_runs"] == 3
+    for name, row in rows.items():
+        if name.startswith("calibration/") and row["low"] is not None and name != "calibration/ece_debiased":
+            assert 0 <= row["low"] <= row["high"], name
+    assert rows["calibration/mce"]["high"] <= 1
+
+
+def test_runs_of_a_source_are_redrawn_together():
+    """Copies of one run say nothing new: the interval is that of the run alone."""
+    one = interval_over_sources(error_rate, GOOD[:1], TARGET, n_draws=50)
+    copies = interval_over_sources(error_rate, np.repeat(GOOD[:1], 4, 0), TARGET, n_draws=50)
+    assert (one.low, one.high) == pytest.approx((copies.low, copies.high))
+
+
+def test_too_few_sources_for_the_bins_is_no_number_and_bad_input_an_error():
+    rows = {row["metric"]: row for row in compute_run_metrics(GOOD[:, :6], TARGET[:6], n_draws=20)}
+    assert rows["calibration/ece_adaptive"]["value"] is None and rows["error/rate"]["value"] is not None
+    with pytest.raises(InputError, match="shape"):
+        compute_run_metrics(GOOD[0], TARGET)
+    with pytest.raises(InputError):
+        compute_run_metrics(np.where(GOOD > 0.9, np.nan, GOOD), TARGET)
+
+
+def test_pairs_are_told_apart_where_they_differ_and_only_there():
+    twin = classifier(TARGET, 0.95, seed=3)
+    rows = compare_pairs({"good": GOOD, "twin": twin, "poor": POOR}, TARGET, n_draws=50)
+    assert [(row["first"], row["second"]) for row in rows] == [("good", "twin"), ("good", "poor"), ("twin", "poor")]
+    assert [row["distinct"] for row in rows] == [False, True, True]
+    wrong = [(p.argmax(2) != TARGET).astype(float) for p in (GOOD, POOR)]
+    assert rows[1]["difference"] == pytest.approx(100 * (wrong[0].mean() - wrong[1].mean()))
+    assert rows[1]["p"] == pytest.approx(crossed_test(100 * (wrong[0] - wrong[1])).p_value)
+    assert rows[1]["disagreement"] == pytest.approx(100 * (wrong[0] != wrong[1]).mean())
+    assert rows[1]["brier_high"] < 0
+    np.testing.assert_allclose([row["p_holm"] for row in rows], adjust_holm([row["p"] for row in rows]))
+    swapped = compare_pairs({"poor": POOR, "good": GOOD}, TARGET, n_draws=50)[0]
+    assert swapped["difference"] == pytest.approx(-rows[1]["difference"])
+
+
+def test_a_classifier_against_itself_differs_nowhere():
+    row = compare_pairs({"a": GOOD, "b": GOOD.copy()}, TARGET, n_draws=50)[0]
+    assert row["difference"] == 0 and row["mcnemar_p"] == 1 and not row["distinct"] and np.isnan(row["p"])
+    assert np.isnan(needed_sources([row])[0]["needed_measured"])
+
+
+def test_needed_sources_are_those_of_mcnemar():
+    row = needed_sources(compare_pairs({"a": GOOD, "b": POOR}, TARGET, n_draws=50), (2.0, 90.0))[0]
+    assert row["needed_2"] == required_sources(2.0, row["disagreement"])
+    assert row["needed_90"] == required_sources(90.0, 90.0)
+    assert row["needed_measured"] == required_sources(abs(row["difference"]), row["disagreement"])
+
+
+def test_pairs_refuse_shapes_that_disagree():
+    with pytest.raises(InputError, match="one shape"):
+        compare_pairs({"a": GOOD, "b": POOR[:2]}, TARGET)
+    with pytest.raises(InputError, match="two or more"):
+        compare_pairs({"a": GOOD}, TARGET)

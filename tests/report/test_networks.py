@@ -1,0 +1,93 @@
+"""Figures and printed tables that compare a few networks, from arrays and rows."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from equirgz.errors import ResultsError
+from equirgz.report.networks import plot_network_reliability, plot_network_rotation, plot_risk_coverage
+from equirgz.report.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
+from equirgz.report.style import figure_style
+
+NAMES = ("plain", "D8", "gated")
+
+
+@pytest.fixture(scope="module")
+def answers():
+    generator = np.random.default_rng(0)
+    found = {}
+    for test, n in (("confident", 40), ("uncertain", 12)):
+        p = generator.uniform(0.02, 0.98, (2, n))
+        found[test] = ({name: np.stack([p, 1 - p], -1) for name in NAMES}, generator.integers(0, 2, n))
+    return found
+
+
+def rotation_rows():
+    return [
+        {"network": name, "run": run, "metric": metric, "angle_deg": float(angle), "value": 0.3 + 0.1 * run}
+        for name in NAMES
+        for run in (0, 1)
+        for metric in ("rotation/error", "rotation/confidence", "rotation/entropy", "rotation/overlap")
+        for angle in range(0, 360, 45)
+    ]
+
+
+def test_all_networks_share_each_rotation_panel_and_the_turn_is_closed():
+    with figure_style():
+        figure = plot_network_rotation(rotation_rows())
+    panels = [panel for panel in figure.axes if panel.get_visible()]
+    assert len(panels) == 4
+    for panel in panels:
+        assert [line.get_label() for line in panel.lines] == list(NAMES)
+        x, y = panel.lines[0].get_data()
+        assert x[-1] == 360 and y[-1] == y[0] == pytest.approx(0.35)
+    assert len({line.get_color() for line in panels[0].lines}) == 3
+    assert len({line.get_marker() for line in panels[0].lines}) == 3
+
+
+def test_rotation_needs_several_angles():
+    with pytest.raises(ResultsError, match="several angles"), figure_style():
+        plot_network_rotation([row for row in rotation_rows() if row["angle_deg"] == 0])
+
+
+def test_reliability_and_risk_have_a_panel_per_test_set(answers):
+    with figure_style():
+        reliability = plot_network_reliability(answers, scaled=answers, class_name="FRII")
+        risk = plot_risk_coverage(answers)
+    assert len(reliability.axes) == 6 and len(risk.axes) == 2
+    line = risk.axes[0].lines[0]
+    p_RNK, target_N = answers["confident"][0]["plain"], answers["confident"][1]
+    assert line.get_ydata()[-1] == pytest.approx(100 * (p_RNK.argmax(2) != target_N).mean())
+    assert line.get_xdata()[0] == pytest.approx(100 * 5 / 40)
+
+
+ROWS = [
+    {"network": "plain", "metric": "a", "value": 0.1234, "low": 0.1, "high": 0.2, "n": 9},
+    {"network": "plain", "metric": "b", "value": -1.0, "low": None, "high": None, "n": 9},
+    {"network": "D8", "metric": "a", "value": None, "low": None, "high": None, "n": 9},
+]
+
+
+def test_pivot_puts_networks_in_lines_and_metrics_in_columns(tmp_path):
+    sheet = make_pivot(ROWS, ["network"], {"a": ("A", 2), "b": ("B", 1), "c": ("C", 1)}, ["Title", "More"], label="x")
+    assert sheet.header == ["network", "A", "B"]
+    assert sheet.lines == [["plain", "0.12 [0.10, 0.20]", "−1.0"], ["D8", "–", "–"]]
+    paths = write_sheet(tmp_path / "x", sheet, ROWS)
+    assert [path.suffix for path in paths] == [".csv", ".md", ".tex"]
+    with open(paths[0]) as file:
+        lines = list(csv.DictReader(file))
+    assert lines[0]["value"] == "0.1234" and lines[2]["value"] == ""
+
+
+def test_pivot_refuses_two_values_in_one_place_and_rows_of_other_metrics():
+    with pytest.raises(ResultsError, match="got two"):
+        make_pivot([ROWS[0], ROWS[0]], ["network"], {"a": ("A", 2)}, ["T"], label="x")
+    with pytest.raises(ResultsError, match="got none"):
+        make_pivot(ROWS, ["network"], {"z": ("Z", 2)}, ["T"], label="x")
+
+
+def test_numbers_as_words():
+    assert show_number(-0.0004) == "0.000" and show_number(float("nan")) == "–" and show_number(None) == "–"
+    assert show_p(0.0004) == "<0.001" and show_p(0.04) == "0.04" and show_p(float("nan")) == "–"
+    assert show_interval({"value": 1.0}, 1) == "1.0"
