@@ -46,14 +46,17 @@ def run_cell(
 def run_augmentation(options: argparse.Namespace) -> list[dict]:
     """Return the rows of augmentation against Pillow, in this environment: threads of equirgz, workers of Pillow."""
     rows = []
-    for threads, workers in ((1, 0), (options.threads, 0), (options.threads, options.threads)):
+    n = options.threads
+    for threads, workers, turn in (
+        (1, 0, "nearest"), (n, 0, "nearest"), (n, n, "nearest"), (1, 0, "bilinear"), (n, 0, "bilinear"),
+    ):  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.speed.augment", "--device", options.device]
-        command += ["--threads", str(threads), "--workers", str(workers)]
+        command += ["--threads", str(threads), "--workers", str(workers), "--turn", turn]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
         rows.append({
             "image_size_px": found["size_px"], "batch": found["batch"], "threads": threads,
-            "device": options.device, "engine": f"pillow, {workers} workers" if workers else "pillow",
+            "device": options.device, "engine": f"pillow, {turn}" + (f", {workers} workers" if workers else ""),
             "quantity": "two_views", "value": found["equirgz_images_per_s"], "unit": "images / s",
             "rounds": found["rounds"], "ratio": found["ratio"], "ratio_q25": found["ratio_q25"],
             "ratio_q75": found["ratio_q75"],

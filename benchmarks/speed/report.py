@@ -74,7 +74,7 @@ def _ratio_sheet(rows: pd.DataFrame, quantity: str, words: str, run: dict) -> Sh
         caption += [
             f"Loading, two augmented views of {v.image_size_px} px and normalising on {v.threads} thread"
             f"{'s' * (v.threads > 1)}: {v.ratio:.1f} ({v.ratio_q25:.1f}–{v.ratio_q75:.1f}) times as many images per "
-            f"second as {v.engine.replace('pillow', 'Pillow')} sample by sample"
+            f"second as Pillow sample by sample ({v.engine.removeprefix('pillow, ')})"
             for v in views.itertuples()
         ]
     header = ["group", "image", "batch", "native, ms per image", *RATIO_ENGINES]
