@@ -77,14 +77,14 @@ def test_runs_that_die_hang_or_eat_memory_are_dealt_with_and_the_rest_goes_on(do
     monkeypatch.setenv("FAKE_MARKER", str(tmp_path / "marker"))
     document["axes"] = {"seed": [0, 1, 2, 3, 4]}
     grid, events = make_grid(document), []
-    summary = run(grid, tmp_path / "out", "troubled", engine="local", jobs=2, time_limit_s=8.0, memory_limit_gb=2.0,
+    summary = run(grid, tmp_path / "out", "troubled", engine="local", jobs=2, time_limit_s=20.0, memory_limit_gb=2.0,
                   attempts=2, report=lambda event, facts: events.append((event, facts)))
     folder = ResultsFolder(tmp_path / "out")
     state = folder.scan([config.run_key() for config in grid.runs])
     status = {config.seed: config.run_key() in state.done for config in grid.runs}
     assert status == {0: True, 1: True, 2: False, 3: False, 4: True}
     key = {config.seed: config.run_key() for config in grid.runs}
-    assert folder.read_failed(key[2])["error"] == "time limit of 8 s exceeded"
+    assert folder.read_failed(key[2])["error"] == "time limit of 20 s exceeded"
     assert "troubled" in folder.read_failed(key[2])["traceback"]  # where it hung
     assert folder.read_failed(key[3])["error"].startswith("MemoryError")
     assert folder.read_cell(key[4])["rows"][0]["n"] == 2 and (summary.finished, summary.failed) == (3, 2)
