@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 _LATEX = {
     "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "–": "--", "−": "$-$", "<": "$<$", ">": "$>$",
+    "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "°": r"$^\circ$", "²": "$^2$",
+    "–": "--", "−": "$-$", "<": "$<$", ">": "$>$",
 }  # fmt: skip
 
 

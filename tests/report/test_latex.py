@@ -40,7 +40,7 @@ def test_committed_tables_compile(latex, tmp_path):
 
 
 def test_names_with_every_special_character_compile(latex, tmp_path):
-    words = r"a_b % & # $ { } ~ ^ \ ± – − <"
+    words = r"a_b % & # $ { } ~ ^ \ ± ° ² – − <"
     sheet = Sheet(
         "t", 1, ["name", words], ["", "50 labels"], [[words, words]], [words], {(0, 1)}, [["f", words]], "x"
     )
