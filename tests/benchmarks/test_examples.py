@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import runpy
-import subprocess
-import sys
 from pathlib import Path
 
 import matplotlib
 import pytest
+
+from tests.without_torch import run_without_torch
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "benchmarks" / "examples"
@@ -51,33 +51,19 @@ def test_an_encoder_learns_in_a_foreign_loop_and_keeps_its_symmetry():
 def test_a_figure_is_drawn_without_torch(tmp_path):
     """A fresh process in which torch cannot be imported."""
     code = """
-import runpy, sys
+import runpy
 
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, NoTorch())
 sys.argv = sys.argv[1:]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
     picture = tmp_path / "ablation.pdf"
-    command = [
-        sys.executable,
-        "-c",
+    done = run_without_torch(
         code,
         EXAMPLES / "ablation_figure.py",
         ROOT / "tests/golden/frozen",
         picture,
-    ]
-    done = subprocess.run(
-        command,
         cwd=ROOT,
         env={**os.environ, "MPLBACKEND": "Agg"},
-        capture_output=True,
-        text=True,
-        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert picture.read_bytes().startswith(b"%PDF")

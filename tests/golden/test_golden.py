@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pandas as pd
 import pytest
 
 from equirgz.report import write_tables
+from tests.without_torch import run_without_torch
 
 HERE = Path(__file__).parent
 FROZEN = HERE / "frozen"
@@ -34,20 +34,11 @@ def test_tables_need_no_torch(tmp_path):
     shutil.copytree(FROZEN, tmp_path / "results")
     shutil.rmtree(tmp_path / "results" / "tables")
     code = """
-import sys
-
-class NoTorch:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] == "torch":
-            raise ModuleNotFoundError(name)
-
-sys.meta_path.insert(0, NoTorch())
 sys.argv[1:1] = ["bench", "tables"]
 from equirgz.cli import main
 main()
 """
-    command = [sys.executable, "-c", code, str(tmp_path / "results")]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=HERE.parents[1], check=False)
+    done = run_without_torch(code, tmp_path / "results", cwd=HERE.parents[1])
     assert done.returncode == 0, done.stderr
     assert files_below(tmp_path / "results" / "tables") == files_below(FROZEN / "tables")
 

@@ -18,6 +18,14 @@ N_DRAWS = 20  # bootstrap draws of the interval tables in tests, few for speed
 ANGLES = np.arange(24) * 15.0
 GROUPS = ("C1", "C4", "D4", "D8")
 SKILL = {"C1": 0.0, "C4": 0.5, "D4": 0.9, "D8": 1.0}
+SMALL = {
+    "groups": ("C1", "D4"),
+    "labels": (50,),
+    "augmentations": ("none",),
+    "missing": (),
+    "failed": (),
+    "n_sources": 20,
+}
 
 
 def make_results(

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pandas as pd
 import pytest
-from fake_results import N_DRAWS, make_results
+from fake_results import N_DRAWS, SMALL, make_results
 
 from equirgz.metrics.bootstrap import bootstrap_interval
 from equirgz.metrics.calibration import expected_calibration_error
@@ -19,15 +19,6 @@ from equirgz.report.pool import pool_predictions
 from equirgz.report.scaling import fit_part, make_scaling_table
 from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_text
 from equirgz.report.summary import make_parts
-
-SMALL = {
-    "groups": ("C1", "D4"),
-    "labels": (50,),
-    "augmentations": ("none",),
-    "missing": (),
-    "failed": (),
-    "n_sources": 60,
-}
 
 
 @pytest.fixture

@@ -5,12 +5,10 @@ import io
 import json
 import math
 import random
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
-from fake_results import make_results
+from fake_results import SMALL, make_results
 from scipy import stats
 
 from equirgz.errors import ResultsError
@@ -19,15 +17,7 @@ from equirgz.report.formats import to_csv, to_latex, to_markdown
 from equirgz.report.load import open_results
 from equirgz.report.sheet import escape_latex
 from equirgz.report.tables import find_table, make_tables
-
-SMALL = {
-    "groups": ("C1", "D4"),
-    "labels": (50,),
-    "augmentations": ("none",),
-    "missing": (),
-    "failed": (),
-    "n_sources": 20,
-}
+from tests.without_torch import run_without_torch
 
 
 def cells_of(folder, **chosen):
@@ -336,17 +326,11 @@ def test_plan_without_labels_of_a_column(folder):
 
 def test_no_torch_is_needed(folder):
     code = (
-        "import sys\n"
-        "class NoTorch:\n"
-        "    def find_spec(self, name, path=None, target=None):\n"
-        "        if name.split('.')[0] == 'torch':\n"
-        "            raise ModuleNotFoundError('torch is not installed', name=name)\n"
-        "sys.meta_path.insert(0, NoTorch())\n"
         "from equirgz.report import format_table, write_figures, write_tables\n"
         f"write_tables({str(folder)!r}); print(format_table({str(folder)!r}))\n"
         "import equirgz.report.figures, equirgz.report.readme, equirgz.metrics\n"
         "assert 'torch' not in sys.modules\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    done = run_without_torch(code, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "C1" in done.stdout
