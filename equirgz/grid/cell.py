@@ -21,7 +21,7 @@ from equirgz.data import Data, Split, load_data, split_data
 from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
-from equirgz.grid.blocks import Block, meter_rows, score
+from equirgz.grid.blocks import meter_rows, score
 from equirgz.grid.measure import (
     measure_equivariance,
     measure_rotation,
@@ -95,7 +95,7 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
         frozen = read_out_features(run)
     trained, uncertain = read_out_network(run, objective)
     blocks = [*frozen, *trained]
-    scaled, rows = scale_blocks(blocks, Block) if "temperature" in config.evaluation.readouts else ([], [])
+    scaled, rows = scale_blocks(blocks) if "temperature" in config.evaluation.readouts else ([], [])
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
     rows += uncertain + measure_rotation(run, objective) + measure_equivariance(run) + measure_size(run)

@@ -12,6 +12,7 @@ import numpy as np
 
 from equirgz.config import RunConfig
 from equirgz.errors import InputError
+from equirgz.grid.blocks import Block
 from equirgz.metrics.temperature import Temperature, apply_temperature, fit_temperature
 
 FLOOR = 1e-12  # smallest probability whose logarithm is taken
@@ -45,18 +46,17 @@ def fit_on_validation(probability_NK: np.ndarray, target_N: np.ndarray) -> tuple
     return (1.0 if fit.at_bound else fit.value), fit
 
 
-def scale_blocks(blocks: Iterable[Any], make_block: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, Any]]]:
     """Return the network's blocks scaled by the temperature of its validation block, and its row.
 
-    ``blocks`` have ``readout``, ``split``, ``images`` and ``probability_NK``; ``make_block(readout, split,
-    images, probability_NK)`` makes such a one. Test sources are scaled, never fitted on.
+    Test sources are scaled, never fitted on.
     """
     network = {block.split: block for block in blocks if block.readout == "network"}
     val = network.pop("val")
     known_N = val.images.label_N >= 0
     temperature, fit = fit_on_validation(val.probability_NK[known_N], val.images.label_N[known_N])
     scaled = [
-        make_block(
+        Block(
             "temperature",
             split,
             block.images,

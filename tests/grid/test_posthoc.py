@@ -7,6 +7,7 @@ import torch
 from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import InputError
+from equirgz.grid.blocks import Block
 from equirgz.grid.cell import run_cell
 from equirgz.grid.posthoc import fit_on_validation, scale_blocks, to_logits
 from equirgz.grid.preflight import check_grid
@@ -14,14 +15,7 @@ from tests.grid.test_cell import plan
 
 
 def block(split, probability_NK, label_N):
-    images = SimpleNamespace(label_N=np.array(label_N))
-    return SimpleNamespace(
-        readout="network", split=split, images=images, probability_NK=np.array(probability_NK)
-    )
-
-
-def make_block(readout, split, images, probability_NK):
-    return SimpleNamespace(readout=readout, split=split, images=images, probability_NK=probability_NK)
+    return Block("network", split, SimpleNamespace(label_N=np.array(label_N)), np.array(probability_NK))
 
 
 def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
@@ -29,12 +23,12 @@ def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
     p = 1 / (1 + np.exp(-2))
     val = block("val", [[p, 1 - p]] * 4, [0, 0, 0, 1])
     test = block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])
-    scaled, (row,) = scale_blocks([val, test], make_block)
+    scaled, (row,) = scale_blocks([val, test])
     assert row["value"] == pytest.approx(2 / np.log(3), rel=1e-5) and row["n"] == 4 and row["split"] == "val"
     assert [(b.readout, b.split) for b in scaled] == [("temperature", "test")]
     odds = (scaled[0].probability_NK[:, 0] / scaled[0].probability_NK[:, 1]) ** (2 / np.log(3))
     np.testing.assert_allclose(odds, [9, 0.25], rtol=1e-5)
-    again, _ = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])], make_block)
+    again, _ = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])])
     assert (again[0].probability_NK == scaled[0].probability_NK).all()  # test labels have no say
 
 
