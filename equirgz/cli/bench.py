@@ -36,6 +36,7 @@ def run(
     partition: Annotated[str | None, typer.Option("--partition", help="SLURM partition.")] = None,
     account: Annotated[str | None, typer.Option("--account", help="SLURM account.")] = None,
     walltime: Annotated[str | None, typer.Option("--walltime", help="Of one SLURM job, HH:MM:SS.")] = None,
+    address: Annotated[str | None, typer.Option("--address", help="Of this host, as SLURM nodes reach it.")] = None,
 ) -> None:
     """Run what is missing of a grid, then write and show its tables and figures."""
     from equirgz.grid.engine_config import make_engine_config
@@ -52,7 +53,7 @@ def run(
         engine, jobs=jobs or (None if engine.endswith((".yaml", ".yml")) else count_cores()), gpus=gpus,
         device=choose_device(device) if engine != "slurm" or device != "auto" else "cuda" if gpus else "cpu",
         cells_per_gpu=cells_per_gpu, time_limit_s=time_limit, memory_limit_gb=memory_limit, nodes=nodes,
-        partition=partition, account=account, walltime=walltime,
+        partition=partition, account=account, walltime=walltime, address=address,
     )
     out = Path("runs") / planned.name if out is None else out
     typer.echo(f"{planned.name}: {len(planned.points)} runs in {planned.n_cells} cells -> {out}")

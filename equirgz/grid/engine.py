@@ -68,15 +68,21 @@ class ParslEngine:
 
 def make_executor(config: EngineConfig) -> Any:
     """Return the Parsl executor; on this host its processes end with this one, even if that is killed."""
+    from functools import partial
+
     from parsl.executors import HighThroughputExecutor
     from parsl.executors.high_throughput.executor import DEFAULT_LAUNCH_CMD
     from parsl.jobs.error_handlers import windowed_error_handler
 
-    local = config.name == "local"
+    local, executor_type = config.name == "local", HighThroughputExecutor
+    if not local:
+        from equirgz.grid.slurm import CallbackExecutor
+
+        executor_type = partial(CallbackExecutor, silence_s=config.connect_timeout_s)
     follow = [sys.executable, "-m", "equirgz.grid.follow", str(os.getpid())]
     python = [sys.executable, "-m"]
     pool = shlex.join([*(follow if local else []), *python, "parsl.executors.high_throughput.process_worker_pool"])
-    return HighThroughputExecutor(
+    return executor_type(
         label="cells",
         address="127.0.0.1" if local else config.address,
         max_workers_per_node=config.workers,
@@ -101,7 +107,7 @@ def make_provider(config: EngineConfig) -> Any:
         return LocalProvider(init_blocks=1, min_blocks=1, max_blocks=1)
     if shutil.which("sbatch") is None:
         raise InputError("--engine slurm: expected the command sbatch on this host, got none; start on a login node")
-    from equirgz.grid.slurm_provider import ForgettingSlurmProvider
+    from equirgz.grid.slurm import ForgettingSlurmProvider
 
     threads = "export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
     return ForgettingSlurmProvider(
@@ -110,6 +116,7 @@ def make_provider(config: EngineConfig) -> Any:
         mem_per_node=config.node_memory_gb, nodes_per_block=1, init_blocks=config.nodes, min_blocks=0,
         max_blocks=config.nodes, walltime=config.walltime, exclusive=config.exclusive,
         worker_init=f"{threads}\n{config.worker_init}", scheduler_options=config.scheduler_options, cmd_timeout=60,
+        poll_s=config.poll_s,
     )
 
 

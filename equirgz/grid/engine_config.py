@@ -39,6 +39,10 @@ class EngineConfig(Section):
     exclusive: bool = False
     worker_init: str = Field("", description="shell lines before a worker starts, e.g. module load")
     scheduler_options: str = Field("", description="#SBATCH lines")
+    poll_s: float = Field(60.0, gt=0, description="seconds between two looks at the SLURM jobs")
+    connect_timeout_s: float = Field(
+        300.0, gt=0, description="a SLURM job that runs for so long while none of its workers is connected is replaced"
+    )
     address: str | None = Field(None, description="address under which nodes reach this host; default: probed")
 
     @property

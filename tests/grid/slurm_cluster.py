@@ -57,6 +57,7 @@ class Cluster:
             "SlurmdLogFile": here / "slurmd.log", "ProctrackType": "proctrack/pgid", "TaskPlugin": "task/none",
             "SelectType": "select/cons_tres", "SelectTypeParameters": "CR_Core", "SchedulerType": "sched/backfill",
             "ReturnToService": 2, "MailProg": "/bin/true", "SlurmdTimeout": 300, "KillWait": 1,
+            "MessageTimeout": 60, "TCPTimeout": 30, "UnkillableStepTimeout": 600,  # the machine may be busy
         }
         nodes = [
             f"NodeName={self.node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN",
@@ -108,13 +109,25 @@ class Cluster:
         self._await(lambda: "UP" in self.command("scontrol", "ping"))
 
     def stop_controller(self) -> None:
-        """Kill slurmctld with SIGKILL; jobs go on without it."""
+        """Kill slurmctld with SIGKILL, once it has written down its jobs; they go on without it.
+
+        SLURM writes its state at most 5 s after a change. Killed before, it comes back with a running
+        job as a pending one, starts it again and drains the node for the duplicate: then nothing but
+        an administrator helps.
+        """
+        jobs = self.run_dir / "state" / "job_state"
+        self._await(lambda: time.time() - jobs.stat().st_mtime > 6)
         self._processes["slurmctld"].kill()
         self._processes["slurmctld"].wait()
 
     def jobs(self, state: str = "RUNNING") -> list[str]:
         """Return the ids of the jobs in one state."""
         return self.command("squeue", "--noheader", "--format=%i", f"--states={state}").split()
+
+    def report(self) -> str:
+        """Return the state of jobs and node and the end of the logs, for the message of a failed test."""
+        logs = [f"{path.name}:\n{path.read_text()[-4000:]}" for path in sorted(self.run_dir.glob("slurm*.log"))]
+        return "\n".join([self.command("squeue", "--all"), self.command("sinfo", "--long", "--list-reasons"), *logs])
 
     def command(self, *words: str) -> str:
         """Return what a SLURM command prints, errors included."""

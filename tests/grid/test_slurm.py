@@ -47,22 +47,23 @@ def on_cluster(cluster, monkeypatch):
 
 
 def profile(path: Path, **options) -> str:
-    lines = {"name": "slurm", "address": "127.0.0.1", "partition": "debug", "walltime": "00:10:00", **options}
+    lines = {"name": "slurm", "address": "127.0.0.1", "partition": "debug", "walltime": "00:10:00", "poll_s": 5.0}
+    lines |= options
     path.write_text("".join(f"{key}: {value!r}\n" for key, value in lines.items()))
     return str(path)
 
 
-def await_(condition, seconds=150):
+def await_(condition, cluster, seconds=150):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "waited too long"
+        assert time.monotonic() < deadline, cluster.report()
         time.sleep(0.1)
 
 
 def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted_controller(
     on_cluster, document, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("FAKE_SECONDS", "1.0")
+    monkeypatch.setenv("FAKE_SECONDS", "2.0")  # the last runs must outlast the restart of the controller
     document["axes"] = {"seed": list(range(16))}
     grid, out, events = make_grid(document), tmp_path / "out", []
     engine = make_engine_config(profile(tmp_path / "slurm.yaml", jobs=2, attempts=5))
@@ -76,25 +77,51 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
     def done() -> int:
         return len(list((out / "cells").glob("*.json")))
 
+    def pid_at_work() -> int | None:
+        running = list_running(ResultsFolder(out)).items()
+        return next((record["pid"] for run, record in running if not (out / "cells" / f"{run}.json").exists()), None)
+
     harness = threading.Thread(target=work)
     harness.start()
-    await_(lambda: done() >= 2)
-    os.kill(next(iter(list_running(ResultsFolder(out)).values()))["pid"], signal.SIGKILL)
-    await_(lambda: done() >= 5)
+    await_(lambda: done() >= 2, on_cluster)
+    await_(pid_at_work, on_cluster)
+    os.kill(pid_at_work(), signal.SIGKILL)
+    await_(lambda: done() >= 5, on_cluster)
     (job,) = on_cluster.jobs()
     on_cluster.command("scancel", job)
-    await_(lambda: [other for other in on_cluster.jobs() if other != job])
+    await_(lambda: [other for other in on_cluster.jobs() if other != job], on_cluster)
     on_cluster.stop_controller()
     time.sleep(1)
     on_cluster.start_controller()
-    harness.join(300)
-    assert not harness.is_alive() and summaries[0].complete
+    assert done() < 16
+    await_(lambda: not harness.is_alive(), on_cluster, 300)
+    assert summaries[0].complete
     assert [event for event, _ in events].count("retry") >= 2
     rows = pd.read_csv(collect(out))
     assert sorted(rows.seed.unique()) == list(range(16))
     assert not rows.duplicated(["run_key", "metric", "angle_deg"]).any()
     assert len([event for event, _ in events if event == "done"]) == 16
-    await_(lambda: not on_cluster.jobs(), 60)  # nothing stays behind on the cluster
+    await_(lambda: not on_cluster.jobs(), on_cluster, 60)  # nothing stays behind on the cluster
+
+
+def test_a_job_whose_workers_do_not_call_back_is_replaced(on_cluster, document, tmp_path):
+    asleep = tmp_path / "asleep"
+    engine = make_engine_config(
+        profile(tmp_path / "slurm.yaml", worker_init=f"test -e {asleep} || {{ touch {asleep}; sleep 600; }}"),
+        connect_timeout_s=20.0, poll_s=2.0,
+    )
+    assert run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant").complete
+    assert asleep.exists()
+    await_(lambda: not on_cluster.jobs(), on_cluster, 60)
+
+
+def test_workers_that_never_call_back_end_in_one_clear_line(on_cluster, document, tmp_path):
+    engine = make_engine_config(
+        profile(tmp_path / "slurm.yaml", worker_init="sleep 600"), connect_timeout_s=1.0, poll_s=0.5
+    )
+    with pytest.raises(InputError, match=r"SLURM job \d+ ran for 1 s .* called back at 127.0.0.1; .*--address"):
+        run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant")
+    await_(lambda: not on_cluster.jobs(), on_cluster, 60)
 
 
 def test_a_job_that_the_controller_forgot_counts_as_ended(on_cluster, tmp_path):

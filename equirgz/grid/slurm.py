@@ -1,0 +1,69 @@
+"""Parsl's SLURM provider and executor, for clusters that forget a job or run one that does nothing."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from parsl.executors import HighThroughputExecutor
+from parsl.jobs.states import JobState, JobStatus
+from parsl.providers import SlurmProvider
+
+
+class ForgettingSlurmProvider(SlurmProvider):
+    """Counts a job that the controller does not know as ended, so that another one is submitted.
+
+    A controller that is killed before it saved its state comes back without its newest job, and
+    ``squeue`` then refuses the unknown id. Parsl takes that refusal for a passing fault and waits
+    for the job without end. ``poll_s`` is the time between two calls of ``squeue``.
+    """
+
+    def __init__(self, *, poll_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._poll_s = poll_s
+
+    @property
+    def status_polling_interval(self) -> float:
+        return self._poll_s
+
+    def execute_wait(self, cmd: str, timeout: int | None = None) -> tuple[int, str, str]:
+        code, out, error = super().execute_wait(cmd, timeout)
+        if code != 0 and "Invalid job id specified" in (error or ""):
+            return 0, out, error
+        return code, out, error
+
+
+class CallbackExecutor(HighThroughputExecutor):
+    """Cancels a job that SLURM counts as running while no worker of it is connected for ``silence_s``.
+
+    Such a job ran into an address that its node cannot reach, hangs in its set-up, or was lost by
+    its node while the controller was away. Parsl waits for it up to its walltime; here it counts as
+    failed, another is submitted, and too many in a row end the grid with a message.
+    """
+
+    def __init__(self, *, silence_s: float, **options: Any) -> None:
+        super().__init__(**options)
+        self._silence_s = silence_s
+        self._silent_since: dict[str, float] = {}
+        self._ended: dict[str, JobStatus] = {}
+
+    def status(self) -> dict[str, JobStatus]:
+        status = super().status()
+        connected = {manager["block_id"] for manager in self.connected_managers()}
+        for block, job_status in status.items():
+            if job_status.state != JobState.RUNNING or block in connected or block in self._ended:
+                self._silent_since.pop(block, None)
+            elif time.monotonic() - self._silent_since.setdefault(block, time.monotonic()) > self._silence_s:
+                self._end(block)
+        return {**status, **self._ended}
+
+    def _end(self, block: str) -> None:
+        """Cancel the job of ``block`` and keep why; where the cluster does not answer, try at the next poll."""
+        job = self.blocks_to_job_id[block]
+        if all(self.provider.cancel([job])):
+            reason = (
+                f"SLURM job {job} ran for {self._silence_s:g} s while no worker of it called back at "
+                f"{self.address or 'any address of this host'}; expected a call: give an address of this host that "
+                "the nodes reach (--address), mend worker_init, or raise connect_timeout_s"
+            )
+            self._ended[block] = JobStatus(JobState.MISSING, message=reason)
