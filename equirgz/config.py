@@ -53,8 +53,9 @@ class SplitConfig(Section):
     """Which training sources carry labels; depends on ``split_seed`` alone.
 
     With ``fold`` and ``n_folds`` training and test sources are pooled, and the run is tested on one of
-    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.take_fold`. Unset, the two
-    are no part of a run's identity.
+    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.take_fold`. With ``hold_out``
+    it is tested on training sources and the test set is not used, as a search for a recipe must: see
+    :func:`equirgz.data.folds.hold_out`. Unset, the three are no part of a run's identity.
     """
 
     n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")
@@ -62,6 +63,7 @@ class SplitConfig(Section):
     split_seed: int = Field(0, ge=0)
     fold: int | None = Field(None, ge=0, description="the part of the pooled sources that tests, from 0")
     n_folds: int | None = Field(None, ge=2, description="parts of a cross-validation over all sources")
+    hold_out: int | None = Field(None, ge=1, description="training sources tested on in place of the test set")
 
     @model_validator(mode="after")
     def _fold_of_how_many(self) -> SplitConfig:
@@ -69,12 +71,15 @@ class SplitConfig(Section):
             raise ValueError("expected both or neither of fold and n_folds")
         if self.fold is not None and self.fold >= self.n_folds:
             raise ValueError("expected fold below n_folds")
+        if self.fold is not None and self.hold_out is not None:
+            raise ValueError("expected fold or hold_out, not both")
         return self
 
     @model_serializer(mode="wrap")
-    def _leave_out_unset_folds(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = dump(self)
-        return {key: value for key, value in fields.items() if key not in ("fold", "n_folds") or value is not None}
+        optional = ("fold", "n_folds", "hold_out")
+        return {key: value for key, value in fields.items() if key not in optional or value is not None}
 
 
 class BackboneConfig(Section):
@@ -210,7 +215,8 @@ class _StrictLoader(yaml.SafeLoader):
     """Safe YAML in which a key that stands twice in a mapping is an error, not a silent choice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        merge = "tag:yaml.org,2002:merge"  # of "<<: *anchor", whose keys may be overridden
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
         twice = [key for i, key in enumerate(keys) if key in keys[:i]]
         if twice:
             raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)

@@ -1,4 +1,4 @@
-"""Cross-validation: training and test sources pooled, each tested once by a network that did not see it.
+"""Other test sets than the published one: folds of all sources, or a part of the training sources.
 
 Legend: N pooled sources, k folds.
 """
@@ -8,20 +8,22 @@ from __future__ import annotations
 import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
-from equirgz.data.imageset import Data
+from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.load import divide_by_rms, refuse_leaks
 from equirgz.data.splits import Split, make_split, stratified_order
 from equirgz.errors import InputError, explain
 
 
 def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
-    """Return the data that a run sees and its label split; both as they are where no fold is asked for."""
-    if split.fold is None:
-        return data, make_split(data.train.label_N, **split.model_dump())
-    folded = take_fold(data, data_config, fold=split.fold, n_folds=split.n_folds, split_seed=split.split_seed)
-    n_labels = count_labels(len(folded.train) + len(folded.tests["test"]), split)
-    made = make_split(folded.train.label_N, n_labels=n_labels, n_val=split.n_val, split_seed=split.split_seed)
-    return folded, made
+    """Return the data that a run sees and its label split; data as they are without a fold and held-out sources."""
+    n_labels = split.n_labels
+    if split.fold is not None:
+        data = take_fold(data, data_config, fold=split.fold, n_folds=split.n_folds, split_seed=split.split_seed)
+        n_labels = count_labels(len(data.train) + len(data.tests["test"]), split)
+    elif split.hold_out is not None:
+        data = hold_out(data, data_config, n=split.hold_out, split_seed=split.split_seed)
+    made = make_split(data.train.label_N, n_labels=n_labels, n_val=split.n_val, split_seed=split.split_seed)
+    return data, made
 
 
 def count_labels(n_pool: int, split: SplitConfig) -> int:
@@ -70,11 +72,29 @@ def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
     order_N = stratified_order(pool.label_N, split_seed, "folds")
     pieces = np.array_split(order_N, n_folds)
-    train_N = np.sort(np.concatenate([piece for i, piece in enumerate(pieces) if i != fold]))
-    test = pool.subset(np.sort(pieces[fold]), f"{pool.name}/fold {fold} of {n_folds}")
-    train = pool.subset(train_N, f"{pool.name}/without fold {fold} of {n_folds}")
+    return _test_on(data, config, pool, pieces[fold], f"fold {fold} of {n_folds}")
+
+
+def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data:
+    """Return ``data`` with ``n`` of its training sources as the test set and the others as the training set.
+
+    The sources are the first of a stratified permutation that depends on ``split_seed`` alone. The test sets
+    of ``data`` are left out, so that a recipe found on the result owes them nothing. Unlabelled sets,
+    scaling and checksum are as for :func:`take_fold`. Raises InputError where no training source is left.
+    """
+    if n >= len(data.train):
+        expected = f"fewer than the {len(data.train)} training sources"
+        raise InputError(explain("split.hold_out", expected=expected, got=f"{n} to hold out"))
+    order_N = stratified_order(data.train.label_N, split_seed, "hold out")
+    return _test_on(data, config, data.train, order_N[:n], f"held out {n}")
+
+
+def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray, name: str) -> Data:
+    """Return the sources ``test_N`` of ``pool`` as the test set, its others as training, scaled by these."""
+    test = pool.subset(np.sort(test_N), f"{pool.name}/{name}")
+    train = pool.subset(np.setdiff1d(np.arange(len(pool)), test_N), f"{pool.name}/without {name}")
     unlabelled = data.unlabelled
     if unlabelled is not None:
         unlabelled = refuse_leaks(unlabelled, {"test": test}, drop=config.drop_leaks)
-    folded = Data(train, {"test": test}, unlabelled, whole=data.checksum)
-    return divide_by_rms(folded) if config.normalise else folded
+    part = Data(train, {"test": test}, unlabelled, whole=data.checksum)
+    return divide_by_rms(part) if config.normalise else part

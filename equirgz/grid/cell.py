@@ -130,7 +130,7 @@ def describe_run(config: RunConfig, data: Data, split: Split, grid: str) -> dict
         "grid": grid,
         "run_key": config.run_key(),
         "cell_key": config.cell_key(),
-        "data": config.data.name,
+        "data": config.data.name + ("/held out" if config.split.hold_out else ""),
         "backbone": config.backbone.name,
         "group": config.backbone.group,
         "objective": config.objective.name,

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 def pretrain_key(config: RunConfig) -> str:
     """Return the identity of a run's pre-training."""
     fields = config.model_dump(mode="json")
-    folds = {key: fields["split"][key] for key in ("fold", "n_folds") if key in fields["split"]}
+    apart = {key: fields["split"][key] for key in ("fold", "n_folds", "hold_out") if key in fields["split"]}
     return content_hash(
         {
-            **folds,
+            **apart,
             "data": fields["data"],
             "n_val": fields["split"]["n_val"],
             "split_seed": fields["split"]["split_seed"],

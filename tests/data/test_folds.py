@@ -98,6 +98,27 @@ def test_an_unlabelled_set_must_not_hold_the_fold(data):
     assert not set(folded.unlabelled.source_id_N) & set(folded.tests["test"].source_id_N)
 
 
+def test_held_out_sources_are_training_sources_that_no_training_sees(data):
+    config = CONFIG.model_copy(update={"drop_leaks": True})
+    whole = Data(data.train, data.tests, data.train.without_labels())
+    part, split = split_data(whole, config, SplitConfig(hold_out=10, n_labels=20))
+    held = set(part.tests["test"].source_id_N)
+    assert set(part.tests) == {"test"} and len(held) == 10 and part.checksum == whole.checksum
+    assert held <= set(data.train.source_id_N) and not held & set(data.tests["test"].source_id_N)
+    assert not held & set(part.train.source_id_N) and not held & set(part.unlabelled.source_id_N)
+    assert len(split.train_index) == 20 and len(part.train) == len(part.unlabelled) == 33
+    assert abs(part.tests["test"].label_N.sum() - 10 * data.train.label_N.mean()) <= 1.5
+    again, other = (split_data(data, CONFIG, SplitConfig(hold_out=10, split_seed=seed))[0] for seed in (0, 1))
+    assert set(again.tests["test"].source_id_N) == held != set(other.tests["test"].source_id_N)
+
+
+def test_held_out_sources_must_leave_some_and_exclude_folds(data):
+    with pytest.raises(InputError, match="expected fewer than the 43 training sources, got 43 to hold out"):
+        split_data(data, CONFIG, SplitConfig(hold_out=43))
+    with pytest.raises(ValueError, match="expected fold or hold_out, not both"):
+        SplitConfig(fold=0, n_folds=5, hold_out=10)
+
+
 def test_all_confident_sources_of_mirabest(data_root):
     config = DataConfig(name="mirabest_confident", image_size=17, crop=81)
     real = load_data(config, data_root)

@@ -3,6 +3,7 @@ import itertools
 import pytest
 import yaml
 
+from equirgz.config import load_yaml
 from equirgz.errors import InputError
 from equirgz.grid.plan import load_grid, make_grid
 
@@ -127,6 +128,8 @@ def test_load_grid_reads_yaml(document, tmp_path):
     path.write_text("name: tiny\nbase: {seed: 1, seed: 2}\n")
     with pytest.raises(InputError, match="key 'seed' stands twice"):
         load_grid(path)
+    path.write_text("a: &a {name: tiny, base: {}}\nb: {<<: *a, name: other}\n")
+    assert load_yaml(path)["b"] == {"name": "other", "base": {}}  # merged keys may be overridden
     path.write_text("name: [")
     with pytest.raises(InputError, match="not valid YAML"):
         load_grid(path)
