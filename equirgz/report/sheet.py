@@ -9,6 +9,7 @@ _LATEX = {
     "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "±": r"$\pm$", "°": r"$^\circ$", "²": "$^2$",
     "–": "--", "−": "$-$", "<": "$<$", ">": "$>$",
 }  # fmt: skip
+LONG_WORDS = 40  # characters of a cell from which on its LaTeX column breaks lines
 
 
 @dataclass(frozen=True)
@@ -53,34 +54,55 @@ def _md_line(words: list[str]) -> str:
 
 
 def sheet_to_latex(sheet: Sheet) -> str:
-    """Return a table* environment that compiles with no package."""
-    body = []
-    for i, line in enumerate(sheet.lines):
-        words = [escape_latex(w) for w in line]
-        body.append(
-            " & ".join(rf"\textbf{{{w}}}" if (i, j) in sheet.bold else w for j, w in enumerate(words))
-        )
-    foot = [" & ".join(map(escape_latex, line)) for line in sheet.footer]
-    upper = [" & ".join(_spans(sheet.upper)) + r" \\"] if any(sheet.upper) else []
-    columns = "l" * sheet.n_names + "r" * (len(sheet.header) - sheet.n_names)
+    """Return a table* environment that compiles with no package; with graphicx a wide table shrinks to the page.
+
+    Naming columns that say the same on every line and the footer move to the caption.
+    """
+    same = _constant_columns(sheet)
+    shown = [j for j in range(len(sheet.header)) if j not in same]
+    lines = [
+        [rf"\textbf{{{escape_latex(w)}}}" if (i, j) in sheet.bold else escape_latex(w) for j, w in enumerate(line)]
+        for i, line in enumerate(sheet.lines)
+    ]
+    columns = ["l" if j < sheet.n_names else "r" for j in shown]
+    for k, j in enumerate(shown):
+        if max((len(line[j]) for line in sheet.lines), default=0) > LONG_WORDS:
+            columns[k] = r"p{40mm}"
+    upper = [sheet.upper[j] for j in shown]
     return "\n".join([
         r"\begin{table*}",
         r"\centering",
-        rf"\caption{{{escape_latex('. '.join(sheet.caption))}.}}",
+        rf"\caption{{{escape_latex('. '.join(_latex_caption(sheet, same)))}.}}",
         rf"\label{{tab:{sheet.label}}}",
-        rf"\begin{{tabular}}{{{columns}}}",
+        rf"\sbox0{{\begin{{tabular}}{{{''.join(columns)}}}",
         r"\hline",
-        *upper,
-        " & ".join(map(escape_latex, sheet.header)) + r" \\",
+        *([" & ".join(_spans(upper)) + r" \\"] if any(upper) else []),
+        " & ".join(escape_latex(sheet.header[j]) for j in shown) + r" \\",
         r"\hline",
-        *(line + r" \\" for line in body),
-        *([r"\hline"] if foot else []),
-        *(line + r" \\" for line in foot),
+        *(" & ".join(line[j] for j in shown) + r" \\" for line in lines),
         r"\hline",
-        r"\end{tabular}",
+        r"\end{tabular}}",
+        r"\ifdim\wd0>\textwidth\ifdefined\resizebox\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi\else\usebox0\fi",
         r"\end{table*}",
         "",
     ])  # fmt: skip
+
+
+def _latex_caption(sheet: Sheet, same: list[int]) -> list[str]:
+    """Return the caption with what the table itself does not show."""
+    said = ", ".join(f"{sheet.header[j]} {sheet.lines[0][j]}" for j in same)
+    notes = []
+    for line in sheet.footer:
+        words = zip(sheet.full_header[1:], line[1:], strict=True)
+        notes.append(f"Row '{line[0]}': " + "; ".join(f"{name}: {word}" for name, word in words if word))
+    caption = [sentence.replace("Last row:", "Here, not as a row:") for sentence in sheet.caption]
+    return [*caption, *notes, *([f"On every line: {said}"] if said else [])]
+
+
+def _constant_columns(sheet: Sheet) -> list[int]:
+    """Return the naming columns that say the same on every line; none where all of them do."""
+    same = [j for j in range(sheet.n_names) if len({line[j] for line in sheet.lines}) == 1]
+    return same if len(same) < sheet.n_names else []
 
 
 def _spans(upper: list[str]) -> list[str]:
@@ -109,8 +131,7 @@ def sheet_to_text(sheet: Sheet) -> str:
         [f"*{w}" if (i, j) in sheet.bold else w for j, w in enumerate(line)]
         for i, line in enumerate(sheet.lines)
     ]
-    same = [j for j in range(sheet.n_names) if len({line[j] for line in lines}) == 1]
-    same = same if len(same) < sheet.n_names else []
+    same = _constant_columns(sheet)
     shown = [j for j in range(len(sheet.header)) if j not in same]
     footer = [list(line) for line in sheet.footer]
     for line in footer:

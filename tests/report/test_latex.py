@@ -39,6 +39,22 @@ def test_committed_tables_compile(latex, tmp_path):
     assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
 
 
+def test_wide_tables_shrink_to_the_page_where_graphicx_is_loaded(latex, tmp_path):
+    wide = Sheet(
+        "t", 2, ["group", "data", *(f"column number {i}" for i in range(20))], [""] * 22,
+        [["C1", "same", *["1.234"] * 20], ["D4", "same", "word " * 30, *["5.678"] * 19]], ["Caption"],
+        footer=[["best", "", *["D4"] * 20]], label="wide",
+    )  # fmt: skip
+    text = sheet_to_latex(wide)
+    assert "On every line: data same." in text and "Row 'best': column number 0: D4;" in text
+    document = tmp_path / "paper.tex"
+    for package, fits in (("", False), ("\\usepackage{graphicx}\n", True)):
+        document.write_text(DOCUMENT.replace("\\begin", package + "\\begin", 1) % text)
+        done = latex.compile(document)
+        assert done.returncode == 0, done.stdout[-2000:]
+        assert ("Overfull \\hbox" not in done.stdout) == fits
+
+
 def test_names_with_every_special_character_compile(latex, tmp_path):
     words = r"a_b % & # $ { } ~ ^ \ ± ° ² – − <"
     sheet = Sheet(

@@ -266,7 +266,8 @@ def test_bytes_depend_on_rows_alone_and_not_on_their_order(folder, tmp_path):
 def test_latex_is_balanced_and_escaped(folder):
     text = to_latex(find_table(open_results(folder)))
     assert text.count("{") == text.count("}") and "rotation\\_flips" in text and "±" not in text
-    rows = [line for line in text.splitlines() if line.startswith("steerable")]
+    rows = [line for line in text.splitlines() if line.startswith(("C1", "D4"))]
+    assert "On every line: backbone steerable" in text and rows
     assert {line.count("&") for line in rows} == {len(text.split("begin{tabular}{")[1].split("}")[0]) - 1}
     assert escape_latex("50 % of a_b & $c") == r"50 \% of a\_b \& \$c"
 
