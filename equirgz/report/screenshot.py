@@ -31,7 +31,7 @@ def find_browser() -> str:
 
 
 def write_screenshot(
-    folder: Path | str | Results, path: Path | str, *, width_px: int = 1200, height_px: int = 1100
+    folder: Path | str | Results, path: Path | str, *, width_px: int = 1320, height_px: int = 1330
 ) -> Path:
     """Write the top of the page of a results folder as a PNG; return its path.
 
