@@ -94,21 +94,21 @@ def _index(path: Path, target: str) -> str:
         where = folder.relative_to(path.parent).as_posix()
         rows = folder / "rows.csv"
         done = len({line.split(",")[1] for line in rows.read_text().splitlines()[1:]}) if rows.exists() else 0
-        main = folder / "tables" / f"{MAIN_TABLE}.md"
-        tables = len(list((folder / "tables").glob("*.md")))
-        figures = [
-            f"[{f.stem}]({where}/figures/{f.name})" for f in sorted((folder / "figures").glob("*.png"))
-        ]
-        tables_text = (
-            f"[error]({where}/tables/{main.name}), {tables} in all" if main.exists() else str(tables)
-        )
         cells = [
             f"[{plan.get('name', folder.name)}]({where})",
             plan.get("question", ""),
             f"{done}/{len(plan.get('runs', ()))}",
             plan.get("version", ""),
-            tables_text,
-            ", ".join(figures),
+            _links(folder, where, "tables", ".md"),
+            _links(folder, where, "figures", ".png"),
         ]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _links(folder: Path, where: str, part: str, suffix: str) -> str:
+    """Return links to the shortest name of each kind of file (its first word), and to all of them."""
+    names = sorted((file.stem for file in (folder / part).glob(f"*{suffix}")), key=lambda name: (len(name), name))
+    first = {name.split("_")[0]: name for name in reversed(names)}
+    links = [f"[{kind}]({where}/{part}/{name}{suffix})" for kind, name in sorted(first.items())]
+    return ", ".join([*links, f"[all {len(names)}]({where}/{part})"]) if names else "none"
