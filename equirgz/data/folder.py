@@ -22,6 +22,7 @@ from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
 from equirgz.data.mosaic import resample_image
 from equirgz.data.position import match_positions
+from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
 from equirgz.errors import DataError, InputError, explain
 from equirgz.records import content_hash, write_bytes_atomic
@@ -194,21 +195,6 @@ def _square(image: FitsImage, options: FolderOptions, recipe: Recipe) -> tuple[n
         raw_HW = resample_image(raw_HW, options.pixel_scale_arcsec / scale)
         scale = options.pixel_scale_arcsec
     return fit_size(raw_HW, max(*raw_HW.shape, recipe.size or 0), fill=np.nan), scale
-
-
-def fit_size(image: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
-    """Return the central (size, size) part of (..., H, W), padded with ``fill`` where it is smaller."""
-    for axis in (-2, -1):
-        have = image.shape[axis]
-        if have > size:
-            start = have // 2 - size // 2
-            image = np.take(image, np.arange(start, start + size), axis)
-        elif have < size:
-            before = size // 2 - have // 2
-            width = [(0, 0)] * image.ndim
-            width[axis] = (before, size - have - before)
-            image = np.pad(image, width, constant_values=fill)
-    return image
 
 
 def _read_all(

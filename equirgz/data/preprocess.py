@@ -82,6 +82,21 @@ def crop_centre(image_NHW: np.ndarray, size: int) -> np.ndarray:
     return image_NHW[..., top : top + size, left : left + size]
 
 
+def fit_size(image: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
+    """Return the central (size, size) part of (..., H, W), padded with ``fill`` where it is smaller."""
+    for axis in (-2, -1):
+        have = image.shape[axis]
+        if have > size:
+            start = have // 2 - size // 2
+            image = np.take(image, np.arange(start, start + size), axis)
+        elif have < size:
+            before = size // 2 - have // 2
+            width = [(0, 0)] * image.ndim
+            width[axis] = (before, size - have - before)
+            image = np.pad(image, width, constant_values=fill)
+    return image
+
+
 def stretch(image: np.ndarray, kind: str, softening: float = 0.05) -> np.ndarray:
     """Stretch intensities of [0, 1]: 0 stays 0 and 1 stays 1.
 

@@ -5,7 +5,8 @@ from astropy.io import fits
 from PIL import Image
 
 from equirgz.data import load_data
-from equirgz.data.folder import FolderOptions, fit_size, load_folder
+from equirgz.data.folder import FolderOptions, load_folder
+from equirgz.data.preprocess import fit_size
 from equirgz.errors import DataError, InputError
 from tests.data.test_fits import make_header
 
