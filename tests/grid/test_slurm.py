@@ -108,7 +108,7 @@ def test_a_job_whose_workers_do_not_call_back_is_replaced(on_cluster, document, 
     asleep = tmp_path / "asleep"
     engine = make_engine_config(
         profile(tmp_path / "slurm.yaml", worker_init=f"test -e {asleep} || {{ touch {asleep}; sleep 600; }}"),
-        connect_timeout_s=20.0, poll_s=2.0,
+        connect_timeout_s=45.0, poll_s=2.0,
     )
     assert run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant").complete
     assert asleep.exists()
