@@ -57,7 +57,7 @@ def test_published_numbers_stand_beside_methods_that_the_grid_runs():
     members = [sum(key[:2] == other[:2] for other in seeds) for key in seeds]
     assert set(members) == {1, 3}  # ensembles of three, each on one label set
     shared = {pretrain_key(p.config) for p in grid.points if p.labels["method"] == "byol"}
-    assert len(shared) == 10  # one pre-training per group and seed, for three label counts
+    assert len(shared) == 15  # one pre-training per network and seed, for three label counts
 
 
 def test_shift_tasks_never_train_on_target_labels_and_name_both_domains():
