@@ -1,15 +1,21 @@
-"""``equirgz data``: which datasets there are, and whether their archives are whole."""
+"""``equirgz data``: which datasets there are, whether their archives are whole, and what they hold."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from equirgz.cli.options import DataDir, Overrides
+from equirgz.cli.cards import card
+from equirgz.cli.cutouts import cutouts
+from equirgz.cli.options import DataDir, Device, Overrides, choose_device
 
-data = typer.Typer(help="Datasets: list them, fetch their archives, check them.", no_args_is_help=True)
+data = typer.Typer(
+    help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True
+)
+data.command()(card)
+data.command()(cutouts)
 
 
 @data.command("list")
@@ -43,15 +49,26 @@ def check(
     ] = None,
     data_dir: DataDir = None,
     overrides: Overrides = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option("--encoder", help="With two names: a saved encoder, to compare features too."),
+    ] = None,
+    cosine: Annotated[
+        float, typer.Option("--cosine", help="With --encoder: features at least this alike are one source's.")
+    ] = 0.999,
+    device: Device = "auto",
 ) -> None:
     """Verify archives, counts, faults and leaks; exit 1 where an archive is damaged or a pool leaks.
 
     Without a name: every set in the data root. One name: the parts of that dataset (--set takes the
-    keys of a grid's `data` section). Two names: the sources that both hold.
+    keys of a grid's `data` section). Two names: the sources that both hold, by position, by image at any
+    orientation, and with --encoder by features.
     """
     from equirgz.errors import InputError
 
     names = names or []
+    if encoder is not None and len(names) != 2:
+        raise InputError(f"data check --encoder: expected two datasets to compare, got {len(names)}")
     if len(names) > 2:
         raise InputError(f"data check: expected at most two datasets, got {len(names)}")
     if len(names) == 1:
@@ -60,7 +77,11 @@ def check(
     from equirgz.data.check import check_data, check_pair
 
     if len(names) == 2:
-        for overlap in check_pair(*names, data_dir):
+        if encoder is None:
+            overlaps = check_pair(*names, data_dir)
+        else:
+            overlaps = _check_embedded(*names, data_dir, encoder, cosine, choose_device(device))
+        for overlap in overlaps:
             for line in overlap.lines():
                 typer.echo(line)
         return
@@ -69,6 +90,30 @@ def check(
         typer.echo(line)
     if not report.ok:
         raise typer.Exit(1)
+
+
+def _check_embedded(
+    name_a: str, name_b: str, data_dir: Path | None, encoder: Path, cosine: float, device: str
+) -> list[Any]:
+    """Return the overlaps of every part of A with every part of B, by the features of an encoder too."""
+    from equirgz.data import DATASETS
+    from equirgz.data.overlap import check_overlap
+    from equirgz.errors import InputError
+    from equirgz.grid.embedding import embed_parts
+
+    if not -1 <= cosine <= 1:
+        raise InputError(f"--cosine: expected a number from -1 to 1, got {cosine:g}")
+    sides = []
+    for name in (name_a, name_b):
+        published = DATASETS.create(name, data_dir)
+        _, features, _ = embed_parts(encoder, name, data_dir, device=device)
+        parts = {"train": published.train, **published.tests}
+        sides.append([(part, features[key]) for key, part in parts.items() if len(part)])
+    return [
+        check_overlap(part_a, part_b, embedding_a=feature_a, embedding_b=feature_b, cosine=cosine)
+        for part_a, feature_a in sides[0]
+        for part_b, feature_b in sides[1]
+    ]
 
 
 def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) -> None:

@@ -52,9 +52,24 @@ def embed_input(
     units of their own root mean square. Files of a folder that cannot be used are listed in ``bad_list``, and the
     others embedded. Raises DataError where none can be used, or nothing has that name; InputError for bad options.
     """
+    from equirgz.evaluate.table import EmbeddingTable
+
+    parts, features, bad_files = embed_parts(encoder, images, data_dir, device=device, bad_list=bad_list)
+    table = EmbeddingTable(
+        np.concatenate(list(features.values())),
+        np.concatenate([part.source_id_N for part in parts.values()]),
+        np.concatenate([part.label_N for part in parts.values()]),
+        pd.DataFrame({"split": np.concatenate([[name] * len(part) for name, part in parts.items()])}),
+    )
+    return Embedding(table, bad_files)
+
+
+def embed_parts(
+    encoder: Path | str, images: str, data_dir: Path | None = None, *, device: str = "cpu", bad_list: Path | None = None
+) -> tuple[dict[str, ImageSet], dict[str, np.ndarray], dict[str, str]]:
+    """Return the preprocessed images and the features (N, F) of every part, and the bad files: see `embed_input`."""
     from equirgz.backbones import load_encoder
     from equirgz.evaluate import embed
-    from equirgz.evaluate.table import EmbeddingTable
     from equirgz.records import read_json
 
     backbone = load_encoder(encoder).to(device)
@@ -69,14 +84,8 @@ def embed_input(
         rms = float(np.sqrt(np.mean(np.square(first, dtype=np.float64))))
     if not rms > 0:
         raise DataError(explain(images, expected="images with signal", got=f"root mean square {rms}"))
-    feature_NF = np.concatenate([embed(backbone, part.x_NCHW / np.float32(rms)) for part in parts.values()])
-    table = EmbeddingTable(
-        feature_NF,
-        np.concatenate([part.source_id_N for part in parts.values()]),
-        np.concatenate([part.label_N for part in parts.values()]),
-        pd.DataFrame({"split": np.concatenate([[name] * len(part) for name, part in parts.items()])}),
-    )
-    return Embedding(table, bad_files)
+    features = {name: embed(backbone, part.x_NCHW / np.float32(rms)) for name, part in parts.items()}
+    return parts, features, bad_files
 
 
 def _load(
