@@ -1,4 +1,4 @@
-"""From finished runs to ``rows.csv``, ``predictions.csv.gz`` and ``timings.csv``.
+"""From finished runs to ``rows.csv``, ``predictions.csv.gz``, ``timings.csv`` and ``provenance.csv``.
 
 The first two are functions of the finished runs alone: sorted, without times or hosts, so that a
 grid that was killed and resumed gives the same bytes as one that was not.
@@ -16,6 +16,7 @@ from typing import Any
 
 from equirgz.errors import ResultsError
 from equirgz.grid.ensemble import make_ensembles
+from equirgz.grid.environments import list_environments
 from equirgz.grid.folder import ResultsFolder
 from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
 
@@ -26,7 +27,7 @@ TIMING_COLUMNS = ("run_key", "metric", "value", "unit", "device", "version")
 
 
 def collect(out: Path) -> Path:
-    """Write the three tables of the results folder ``out``; return the path of rows.csv.
+    """Write the four tables of the results folder ``out``; return the path of rows.csv.
 
     Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
     and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
@@ -40,6 +41,7 @@ def collect(out: Path) -> Path:
              if folder.cell(run["run_key"]).exists()}
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
+    environments = list_environments(cells)
     ensembles = make_ensembles(plan, cells)
     cells |= {run["run_key"]: run["cell"] for run in ensembles}
     folds |= {run["run_key"]: _folds(run["cell"]) for run in ensembles}
@@ -68,6 +70,7 @@ def collect(out: Path) -> Path:
     write_bytes_atomic(folder.path / "predictions.csv.gz", _gzip(_prediction_csv(predictions, extra)))
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
+    write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
     return path
 
 
