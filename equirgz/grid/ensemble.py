@@ -3,7 +3,9 @@
 A YAML asks for them with ``report: {ensemble: {method: ensemble}}``; the mapping gives the axis labels
 under which they stand in the tables. Nothing is trained: the stored probabilities of runs with one
 configuration and one ``split_seed`` (so with the same labelled sources) are averaged, source by
-source, and measured as those of any run. Legend: M members, N sources, K classes.
+source, and measured as those of any run. The members' answers are predictive samples as well: the network's
+have the rows of uncertainty and selective prediction of :func:`equirgz.grid.samples.sample_rows`.
+Legend: M members, N sources, K classes.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import numpy as np
 
 from equirgz.errors import InputError, ResultsError, explain, suggest
 from equirgz.grid.blocks import score_dump
+from equirgz.grid.samples import sample_rows
 from equirgz.records import ROW_COLUMNS, content_hash
 
 SUMMED_COSTS = ("cost/parameters", "cost/multiply_adds")  # all members are kept and computed
@@ -58,10 +61,12 @@ def _make_ensemble(members: list[dict[str, Any]], labels: dict[str, Any]) -> dic
     members = sorted(members, key=lambda run: (run["cell"]["config"]["seed"], run["run_key"]))
     first, cells = members[0], [run["cell"] for run in members]
     run_key = content_hash({"ensemble": [run["run_key"] for run in members]})
-    blocks = [_average(blocks) for blocks in _by_place(cells)]
+    stacked = [_stack(blocks) for blocks in _by_place(cells)]
+    blocks = [{**block, "probability": p_MNK.mean(0).tolist()} for block, p_MNK in stacked]
     shared = {column: cells[0]["rows"][0].get(column) for column in ROW_COLUMNS}
     shared |= {"run_key": run_key, "cell_key": content_hash({"ensemble": first["cell_key"]}), "angle_deg": None}
-    rows = [{**shared, **row} for block in blocks for row in score_dump(block)] + _costs(cells, run_key)
+    found = [row for block in blocks for row in score_dump(block)] + _uncertainty(stacked)
+    rows = [{**shared, **row} for row in found] + _costs(cells, run_key)
     cell = {**cells[0], "run_key": run_key, "rows": rows, "predictions": blocks, "timings": _add_seconds(cells)}
     return {"run_key": run_key, "cell_key": shared["cell_key"], "labels": {**first["labels"], **labels}, "cell": cell}
 
@@ -73,8 +78,8 @@ def _by_place(cells: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return [[blocks[place] for blocks in found] for place in shared]
 
 
-def _average(blocks: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the block of mean probabilities, ``mean_M p_MNK``."""
+def _stack(blocks: list[dict[str, Any]]) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the first member's block and the probabilities p_MNK of all."""
     first = blocks[0]
     for block in blocks[1:]:
         if block["source_id"] != first["source_id"] or block["target"] != first["target"]:
@@ -82,8 +87,15 @@ def _average(blocks: list[dict[str, Any]]) -> dict[str, Any]:
             raise ResultsError(
                 explain(f"ensemble, {place}", expected="the same sources from every member", got="others")
             )
-    p_MNK = np.array([block["probability"] for block in blocks], dtype=np.float64)
-    return {**first, "probability": p_MNK.mean(0).tolist()}
+    return first, np.array([block["probability"] for block in blocks], dtype=np.float64)
+
+
+def _uncertainty(stacked: list[tuple[dict[str, Any], np.ndarray]]) -> list[dict[str, Any]]:
+    """Return the rows of the networks' answers, split by split, one member a sample; none without that read-out."""
+    networks = [(block, p_MNK) for block, p_MNK in stacked if block["readout"] == "network"]
+    samples = {block["split"]: p_MNK for block, p_MNK in networks}
+    targets = {block["split"]: np.asarray(block["target"]) for block, _ in networks}
+    return [{"readout": "network", **row} for row in sample_rows(samples, targets)]
 
 
 def _costs(cells: list[dict[str, Any]], run_key: str) -> list[dict[str, Any]]:

@@ -15,9 +15,7 @@ from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predi
 from equirgz.evaluate.overlap import overlap_rows, rotation_samples
 from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.grid.blocks import Block
-from equirgz.metrics.ood import auroc
-from equirgz.metrics.predictive import compute_selective_metrics, compute_uncertainty_metrics
-from equirgz.metrics.uncertainty import mutual_information, predictive_entropy
+from equirgz.grid.samples import sample_rows
 from equirgz.objectives.base import Objective
 from equirgz.seeding import derive_seed
 
@@ -60,27 +58,6 @@ def read_out_network(run: CellRun, objective: Objective) -> tuple[list[Block], R
         return blocks, []
     targets = {split: images.label_N for split, images in run.eval_sets.items()}
     return blocks, [{"readout": "network", **row} for row in sample_rows(samples, targets)]
-
-
-def sample_rows(samples: dict[str, np.ndarray], targets: dict[str, np.ndarray]) -> Rows:
-    """Return the rows of predictive samples (S, N, K) of every split, over its labelled sources.
-
-    Uncertainty and selective metrics per split; ``ood/auroc_entropy`` and ``ood/auroc_mutual_information`` of a
-    split: how well that score tells ALL its sources from those of ``test`` (0.5: not at all; n counts the split's).
-    """
-    rows = []
-    for split, p_SNK in samples.items():
-        known_N = targets[split] >= 0
-        if known_N.any():
-            found = compute_uncertainty_metrics(p_SNK[:, known_N], targets[split][known_N])
-            found += compute_selective_metrics(p_SNK.mean(0)[known_N], targets[split][known_N])
-            rows += [{"split": split, **row} for row in found]
-        if split.startswith("test") and split != "test" and "test" in samples:
-            for name, score in (("entropy", predictive_entropy), ("mutual_information", mutual_information)):
-                value = auroc(score(samples["test"]), score(p_SNK)).value
-                row = {"split": split, "metric": f"ood/auroc_{name}", "value": value, "unit": "1"}
-                rows.append({**row, "direction": "higher", "n": p_SNK.shape[1]})
-    return rows
 
 
 def _sample(run: CellRun, objective: Objective, x_NCHW: Any) -> np.ndarray:

@@ -1,5 +1,6 @@
 import csv
 import gzip
+import math
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,8 @@ from equirgz.grid.folder import ResultsFolder
 from equirgz.grid.plan import make_grid
 from equirgz.grid.runner import run_grid
 from equirgz.metrics import compute_metrics
-from equirgz.report import load_results
+from equirgz.metrics.uncertainty import posterior_error
+from equirgz.report import load_results, write_tables
 from equirgz.report.load import open_results
 from equirgz.report.tables import find_table
 
@@ -114,3 +116,67 @@ def test_members_of_other_sources_and_unknown_axes_are_refused(folder):
     for wrong, words in (({"methd": "x"}, "unknown axis 'methd'.*did you mean 'method'"), ("x", "expected a mapping")):
         with pytest.raises(InputError, match=words):
             make_grid({**DOCUMENT, "report": {"ensemble": wrong}})
+
+
+def hand_made(p_MNK, other_MNK):
+    """A plan of three finished runs of one cell and their answers on ``test`` and on ``test_hybrid`` (no labels)."""
+    plan = {"document": {"report": {"ensemble": {"method": "ensemble"}}}, "runs": [], "columns": ["method"]}
+    cells = {}
+    for m, (p_NK, other_NK) in enumerate(zip(p_MNK, other_MNK, strict=True)):
+        key = f"run{m}"
+        plan["runs"].append({"run_key": key, "cell_key": "cell", "labels": {"method": "alone"}})
+        places = (("network", "test", TARGET, p_NK), ("network", "test_hybrid", [-1] * len(other_NK), other_NK),
+                  ("linear_probe", "test", TARGET, p_NK))  # fmt: skip
+        blocks = [{"readout": readout, "split": split, "target": list(target), "probability": p.tolist(),
+                   "source_id": [str(i) for i in range(len(p))]} for readout, split, target, p in places]  # fmt: skip
+        row = {"run_key": key, "readout": "network", "split": "test", "metric": "error/rate", "n": len(p_NK)}
+        config = {"seed": m, "split": {"split_seed": 0}}
+        cells[key] = {"config": config, "rows": [row], "predictions": blocks, "timings": []}
+    return plan, cells
+
+
+TARGET = [0, 1] * 8
+
+
+def test_three_members_have_the_uncertainty_of_three_samples():
+    generator = np.random.default_rng(0)
+    p_MNK, other_MNK = generator.dirichlet([1, 1], (3, 16)), generator.dirichlet([3, 3], (3, 5))
+    (made,) = make_ensembles(*hand_made(p_MNK, other_MNK))
+    rows = {(row["readout"], row["split"], row["metric"]): row for row in made["cell"]["rows"]}
+
+    def entropy(p_K):
+        return -sum(p * math.log(p) for p in p_K)
+
+    def scores(p_MNK):
+        total = [entropy(p_MNK[:, i].mean(0)) for i in range(p_MNK.shape[1])]
+        return total, [total[i] - np.mean([entropy(p) for p in p_MNK[:, i]]) for i in range(p_MNK.shape[1])]
+
+    inside, outside = scores(p_MNK), scores(other_MNK)
+    for name, total_in, total_out in zip(("predictive_entropy", "mutual_information"), inside, outside, strict=True):
+        assert rows["network", "test", f"uncertainty/{name}"]["value"] == pytest.approx(np.mean(total_in))
+        beaten = np.mean([[out > into for into in total_in] for out in total_out])
+        row = rows["network", "test_hybrid", f"ood/auroc_{name.removeprefix('predictive_')}"]
+        assert row["value"] == pytest.approx(beaten) and row["n"] == 5 and row["run_key"] == made["run_key"]
+    wrong_N = [np.mean([p_MNK[m, i].argmax() != TARGET[i] for m in range(3)]) for i in range(16)]
+    assert posterior_error(p_MNK, TARGET) == pytest.approx(wrong_N)
+    gaps = {}
+    for u, e in zip(np.array(inside[0]) / math.log(2), wrong_N, strict=True):
+        gaps.setdefault(min(7, math.ceil(u * 8) - 1), []).append(u - 2 * e)
+    uce = 100 * sum(abs(sum(gap)) for gap in gaps.values()) / 16
+    assert rows["network", "test", "uncertainty/uce_entropy"]["value"] == pytest.approx(uce)
+    mean_NK = p_MNK.mean(0)
+    order = np.argsort(-mean_NK.max(1))
+    wrong = (mean_NK.argmax(1) != TARGET)[order]
+    aurc = np.mean([wrong[: k + 1].mean() for k in range(16)])
+    assert rows["network", "test", "selective/aurc"]["value"] == pytest.approx(aurc)
+    assert {place[0] for place in rows if place[2].startswith(("uncertainty/", "selective/"))} == {"network"}
+    assert ("linear_probe", "test", "error/rate") in rows and ("network", "test_hybrid", "error/rate") not in rows
+
+
+def test_the_uncertainty_of_an_ensemble_has_tables_of_its_own(folder):
+    rows = load_results(folder)
+    uncertain = rows[rows["metric"] == "uncertainty/predictive_entropy"]
+    assert set(uncertain["method"]) == {"ensemble"} and len(uncertain) == 4 and uncertain["value"].notna().all()
+    written = [path.read_text() for path in write_tables(folder) if path.suffix == ".md"]
+    about = [text for text in written if "uncertainty/predictive_entropy" in text]
+    assert about and all("ensemble" in text for text in about)
