@@ -15,6 +15,7 @@ from equirgz.evaluate.probe import knn, linear_probe
 from equirgz.evaluate.representation import correlate_with_size
 from equirgz.evaluate.similarity import retrieval_rows, search
 from equirgz.metrics.base import compute_metrics
+from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.conformal import fit_conformal, measure_sets, predict_sets
 from equirgz.metrics.interval import student_interval
 from equirgz.metrics.ood import auroc, energy_score
@@ -39,6 +40,14 @@ def mean_log_probability(answer: Answers, part: str) -> np.ndarray:
     return np.log(np.maximum(softmax(answer.arrays[f"logits/{part}"]).mean(0), 1e-300))
 
 
+def find_temperature(answer: Answers) -> float:
+    """Return the temperature of the validation sources, 1 where they do not fix it."""
+    try:
+        return fit_temperature(mean_log_probability(answer, "val"), answer.arrays["label/val"]).value
+    except UndefinedMetricError:
+        return 1.0
+
+
 class Evaluation:
     """All answers, by network; the tables ask it for stacked probabilities."""
 
@@ -47,11 +56,7 @@ class Evaluation:
         for answer in answers:
             self.by_network.setdefault(answer.network, []).append(answer)
         self.n_draws = n_draws
-        fits = {
-            (a.network, a.run): fit_temperature(mean_log_probability(a, "val"), a.arrays["label/val"])
-            for a in answers
-        }
-        self.temperature = {key: 1.0 if fit.at_bound else fit.value for key, fit in fits.items()}  # at a bound: no fit
+        self.temperature = {(a.network, a.run): find_temperature(a) for a in answers}
 
     @property
     def names(self) -> list[str]:

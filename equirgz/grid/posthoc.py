@@ -5,6 +5,7 @@ Legend: N sources, K classes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,8 +14,10 @@ import numpy as np
 from equirgz.config import RunConfig
 from equirgz.errors import InputError
 from equirgz.grid.blocks import Block
-from equirgz.metrics.temperature import Temperature, apply_temperature, fit_temperature
+from equirgz.metrics.check import UndefinedMetricError
+from equirgz.metrics.temperature import apply_temperature, fit_temperature
 
+logger = logging.getLogger("equirgz")
 FLOOR = 1e-12  # smallest probability whose logarithm is taken
 
 
@@ -37,33 +40,27 @@ def to_logits(probability_NK: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.asarray(probability_NK, dtype=np.float64), FLOOR))
 
 
-def fit_on_validation(probability_NK: np.ndarray, target_N: np.ndarray) -> tuple[float, Temperature]:
-    """Return the temperature to use, and the fit; 1 where the validation sources do not fix it.
-
-    They do not where every one is right (the fit runs to 0) or the network knows nothing (to infinity).
-    """
-    fit = fit_temperature(to_logits(probability_NK), target_N)
-    return (1.0 if fit.at_bound else fit.value), fit
-
-
 def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, Any]]]:
     """Return the network's blocks scaled by the temperature of its validation block, and its row.
 
-    Test sources are scaled, never fitted on.
+    Test sources are scaled, never fitted on. Where the validation sources do not fix a temperature (all right, all of
+    one class, none with a label) no block is scaled and the row has no value: the cells are missing, not invented.
     """
     network = {block.split: block for block in blocks if block.readout == "network"}
     val = network.pop("val")
     known_N = val.images.label_N >= 0
-    temperature, fit = fit_on_validation(val.probability_NK[known_N], val.images.label_N[known_N])
-    scaled = [
-        Block(
-            "temperature",
-            split,
-            block.images,
-            apply_temperature(to_logits(block.probability_NK), temperature),
-        )
-        for split, block in network.items()
-    ]
+    temperature, scaled = None, []
+    if known_N.any():
+        try:
+            logits_NK = to_logits(val.probability_NK[known_N])
+            temperature = fit_temperature(logits_NK, val.images.label_N[known_N]).value
+        except UndefinedMetricError as error:
+            logger.warning("read-out temperature: %s", error)
+    if temperature is not None:
+        scaled = [
+            Block("temperature", split, block.images, apply_temperature(to_logits(block.probability_NK), temperature))
+            for split, block in network.items()
+        ]
     row = {
         "readout": "temperature",
         "split": "val",
@@ -72,6 +69,6 @@ def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, A
         "value": temperature,
         "unit": "1",
         "direction": "none",
-        "n": fit.n,
+        "n": int(known_N.sum()),
     }
     return scaled, [row]

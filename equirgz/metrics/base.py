@@ -63,8 +63,8 @@ def compute_metrics(
 
     Args: probability_NK: (N, K) class probabilities, rows sum to 1. target_N: (N,) class indices.
     names: a shell-style pattern, or a list of metric names.
-    A number that does not exist for this input (infinite, or fewer sources than bins) has value
-    None. Raises: InputError for unusable input or an unknown name.
+    A number that does not exist for this input (infinite, fewer sources than bins, a class without
+    sources) has value None. Raises: InputError for unusable input or an unknown name.
 
     >>> [row["value"] for row in compute_metrics([[0.8, 0.2], [0.4, 0.6]], [0, 0], ["error/rate"])]
     [50.0]

@@ -18,7 +18,7 @@ import numpy as np
 from equirgz.errors import InputError, explain
 from equirgz.metrics.base import metric
 from equirgz.metrics.binning import N_BINS, Scheme, make_bins, top_label
-from equirgz.metrics.check import check_predictions, check_probability
+from equirgz.metrics.check import check_predictions, check_probability, check_several_classes
 from equirgz.seeding import derive_seed
 
 _DRAWN_AT_ONCE = 2_000_000  # Bernoulli draws held in memory together
@@ -72,8 +72,10 @@ def classwise_calibration_error(
     """Return the mean over all K classes of the ECE of p_k against "the class is k" (arXiv 1910.12656).
 
     A class without a source counts: its probabilities ought to be near zero.
+    Raises: InputError for unusable input; UndefinedMetricError where all sources are of one class.
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
+    check_several_classes("class-wise calibration error", target_N)
     per_class = [
         _weighted_gaps(p_N, (target_N == k).astype(np.float64), make_bins(p_N, n_bins, scheme)).sum()
         for k, p_N in enumerate(p_NK.T)

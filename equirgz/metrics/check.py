@@ -109,6 +109,14 @@ def check_predictions(probability_NK: np.ndarray, target_N: np.ndarray) -> tuple
     return p_NK, check_target(target_N, *p_NK.shape)
 
 
+def check_several_classes(what: str, target_N: np.ndarray) -> None:
+    """Raise UndefinedMetricError where all checked labels are of one class, so that ``what`` does not exist."""
+    if (target_N == target_N[0]).all():
+        raise UndefinedMetricError(
+            explain(what, expected="sources of at least two classes", got=f"class {target_N[0]} alone")
+        )
+
+
 def check_finite(what: str, values: np.ndarray, ndim: int, n_min: int = 1) -> np.ndarray:
     """Return ``values`` as a finite float64 array of ``ndim`` axes and at least ``n_min`` entries."""
     try:

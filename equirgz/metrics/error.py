@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from equirgz.errors import explain
 from equirgz.metrics.base import metric
-from equirgz.metrics.check import check_predictions
+from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
 
 @metric("error/rate", unit="%", direction="lower")
@@ -21,11 +22,21 @@ def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
 
 @metric("error/balanced", unit="%", direction="lower")
 def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
-    """Return the mean over the classes that occur in ``target_N`` of each class's error rate, in per cent.
+    """Return the mean over all K classes of the error rate of each class's sources, in per cent.
 
-    NaN: refused. Raises: InputError for unusable input.
+    NaN: refused. Raises: InputError for unusable input; UndefinedMetricError where a class has no source.
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
+    missing = np.flatnonzero(np.bincount(target_N, minlength=p_NK.shape[1]) == 0)
+    if len(missing):
+        raise UndefinedMetricError(
+            explain(
+                "class-balanced error",
+                expected=f"a source of each of {p_NK.shape[1]} classes",
+                got=f"none of class {missing[0]}",
+                mend="use the error rate",
+            )
+        )
     wrong_N = p_NK.argmax(axis=1) != target_N
     return float(100 * np.mean([wrong_N[target_N == k].mean() for k in np.unique(target_N)]))
 

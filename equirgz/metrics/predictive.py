@@ -6,13 +6,13 @@ Legend: S samples, N sources, M sources of another kind, K classes.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from equirgz.errors import InputError, explain
-from equirgz.metrics.check import check_predictions, check_target
+from equirgz.metrics.check import UndefinedMetricError, check_predictions, check_target
 from equirgz.metrics.ood import auroc, false_positive_rate
 from equirgz.metrics.overlap import overlap_index
 from equirgz.metrics.selective import risk_coverage
@@ -28,7 +28,8 @@ def compute_uncertainty_metrics(probability_SNK: np.ndarray, target_N: np.ndarra
     uncertainty/predictive_entropy, mutual_information (nat), overlap and overlap_published: means over
     sources. uncertainty/uce_entropy and uce_mutual_information (%): calibration of the quantity divided by ln K
     against the share of wrong samples, and _classwise: mean over classes; for two classes
-    uce_published: entropy against the error of the central 64 % of samples.
+    uce_published: entropy against the error of the central 64 % of samples. A calibration error that is not
+    defined (fewer sources than bins, one class only) has value None.
     NaN: refused. Raises: InputError for unusable samples or labels.
     """
     p_SNK = check_samples(probability_SNK)
@@ -44,12 +45,14 @@ def compute_uncertainty_metrics(probability_SNK: np.ndarray, target_N: np.ndarra
     }
     for name, u_N in (("entropy", entropy_N), ("mutual_information", information_N)):
         u_N = np.clip(u_N / math.log(k), 0, 1)
-        values[f"uncertainty/uce_{name}", "%", "lower"] = uncertainty_calibration_error(u_N, wrong_N, k)
-        classwise = classwise_uncertainty_calibration_error(u_N, wrong_N, target_N, k)
+        values[f"uncertainty/uce_{name}", "%", "lower"] = _defined(
+            uncertainty_calibration_error, u_N, wrong_N, k
+        )
+        classwise = _defined(classwise_uncertainty_calibration_error, u_N, wrong_N, target_N, k)
         values[f"uncertainty/uce_{name}_classwise", "%", "lower"] = classwise
     if k == 2:
         central_N = posterior_error(p_SNK, target_N, PUBLISHED_MASS)
-        published = uncertainty_calibration_error(np.clip(entropy_N / math.log(2), 0, 1), central_N)
+        published = _defined(uncertainty_calibration_error, np.clip(entropy_N / math.log(2), 0, 1), central_N)
         values["uncertainty/uce_published", "%", "lower"] = published
     return [_row(name, value, unit, direction, n) for (name, unit, direction), value in values.items()]
 
@@ -96,5 +99,14 @@ def compute_ood_metrics(
     return rows
 
 
-def _row(metric: str, value: float, unit: str, direction: str, n: int) -> dict[str, Any]:
-    return {"metric": metric, "value": float(value), "unit": unit, "direction": direction, "n": n}
+def _defined(function: Callable[..., float], *arguments: Any) -> float | None:
+    """Return ``function(*arguments)``, None where it is not defined."""
+    try:
+        return function(*arguments)
+    except UndefinedMetricError:
+        return None
+
+
+def _row(metric: str, value: float | None, unit: str, direction: str, n: int) -> dict[str, Any]:
+    number = None if value is None else float(value)
+    return {"metric": metric, "value": number, "unit": unit, "direction": direction, "n": n}

@@ -9,7 +9,7 @@ import numpy as np
 
 from equirgz.errors import InputError, explain
 from equirgz.metrics.binning import equal_width_bins
-from equirgz.metrics.check import check_finite, check_target
+from equirgz.metrics.check import UndefinedMetricError, check_finite, check_several_classes, check_target
 
 N_BINS = 8  # as published
 
@@ -23,9 +23,19 @@ def uncertainty_calibration_error(
     source is classified wrongly, or a share of wrong samples (`posterior_error`). The factor K/(K-1) maps
     the error of a guess, (K-1)/K, to the uncertainty of a guess, 1; for K = 2 it is the published 2.
     Bins have equal widths in uncertainty. NaN: refused.
-    Raises: InputError for values outside [0, 1], unequal lengths, or K < 2.
+    Raises: InputError for values outside [0, 1], unequal lengths, or K < 2; UndefinedMetricError for fewer
+    sources than bins, where the mean error of a bin is that of a single source.
     """
     u_N, e_N = _check(uncertainty_N, error_N, n_classes)
+    if len(u_N) < n_bins:
+        raise UndefinedMetricError(
+            explain(
+                "uncertainty calibration error",
+                expected=f"at least {n_bins} sources, one per bin",
+                got=len(u_N),
+                mend="use fewer bins",
+            )
+        )
     bin_N = equal_width_bins(u_N, n_bins)
     scale = n_classes / (n_classes - 1)
     return float(100 * np.abs(np.bincount(bin_N, weights=u_N - scale * e_N)).sum() / len(u_N))
@@ -38,9 +48,14 @@ def classwise_uncertainty_calibration_error(
     n_classes: int = 2,
     n_bins: int = N_BINS,
 ) -> float:
-    """Return cUCE, the mean over the classes that occur of the UCE of their sources, in per cent."""
+    """Return cUCE, the mean over the classes that occur of the UCE of their sources, in per cent.
+
+    Raises: InputError as the UCE does; UndefinedMetricError where all sources are of one class, or a class
+    that occurs has fewer sources than there are bins.
+    """
     u_N, e_N = _check(uncertainty_N, error_N, n_classes)
     target_N = check_target(target_N, len(u_N), n_classes)
+    check_several_classes("class-wise uncertainty calibration error", target_N)
     per_class = [
         uncertainty_calibration_error(u_N[target_N == k], e_N[target_N == k], n_classes, n_bins)
         for k in np.unique(target_N)

@@ -9,7 +9,7 @@ from equirgz.data.imageset import ImageSet
 from equirgz.errors import InputError
 from equirgz.grid.blocks import Block
 from equirgz.grid.cell import run_cell
-from equirgz.grid.posthoc import fit_on_validation, scale_blocks, to_logits
+from equirgz.grid.posthoc import scale_blocks, to_logits
 from equirgz.grid.preflight import check_grid
 from tests.grid.test_cell import plan
 
@@ -32,11 +32,14 @@ def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
     assert (again[0].probability_NK == scaled[0].probability_NK).all()  # test labels have no say
 
 
-def test_a_validation_set_that_does_not_fix_the_temperature_leaves_it_at_one():
-    assert (
-        fit_on_validation(np.array([[0.9, 0.1], [0.8, 0.2]]), np.array([0, 0]))[0] == 1
-    )  # all right: T to 0
-    assert np.isfinite(to_logits(np.array([[1.0, 0.0]]))).all()
+@pytest.mark.parametrize("label_N, n, words", [
+    ([0, 1], 2, "all of them right"), ([0, 0], 2, "class 0 alone"), ([-1, -1], 0, ""),
+])  # fmt: skip
+def test_a_validation_set_that_does_not_fix_the_temperature_leaves_the_cells_missing(label_N, n, words, caplog):
+    val = block("val", [[0.9, 0.1], [0.2, 0.8]], label_N)
+    scaled, (row,) = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])])
+    assert scaled == [] and row["value"] is None and row["n"] == n
+    assert words in caplog.text and np.isfinite(to_logits(np.array([[1.0, 0.0]]))).all()
 
 
 def test_the_readout_needs_validation_sources_and_the_network():

@@ -115,7 +115,9 @@ def test_one_source():
 
 def test_missing_class_counts_in_the_classwise_error():
     p_NK = [[0.6, 0.2, 0.2], [0.6, 0.2, 0.2]]
-    assert classwise_calibration_error(p_NK, [0, 0]) == pytest.approx((0.4 + 0.2 + 0.2) / 3)
+    assert classwise_calibration_error(p_NK, [0, 1]) == pytest.approx((0.1 + 0.3 + 0.2) / 3)
+    with pytest.raises(UndefinedMetricError, match="class 0 alone"):
+        classwise_calibration_error(p_NK, [0, 0])
 
 
 def test_equal_mass_bins_hold_equal_numbers():

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
+from equirgz.metrics import compute_metrics
+from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.error import balanced_error_rate, error_rate, mean_nll
 
 
@@ -33,6 +35,20 @@ def test_edges():
     assert error_rate([[1.0, 0.0]], [0]) == 0.0
     assert mean_nll([[1.0, 0.0]], [0]) == 0.0
     assert mean_nll([[1.0, 0.0], [1.0, 0.0]], [0, 1]) == math.inf
-    assert balanced_error_rate([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 0]) == 50.0, (
-        "absent classes do not count"
-    )
+
+
+@pytest.mark.parametrize("p_NK, target_N", [([[0.9, 0.1]], [0]), ([[0.9, 0.1, 0.0], [0.2, 0.8, 0.0]], [0, 1])])
+def test_the_balanced_error_needs_every_class(p_NK, target_N):
+    with pytest.raises(UndefinedMetricError, match=f"none of class {len(target_N)}"):
+        balanced_error_rate(p_NK, target_N)
+
+
+@pytest.mark.parametrize("n", [1, 3])
+def test_what_is_defined_for_few_sources_of_one_class_and_what_is_not(n):
+    """With n sources of class 0 at 0.7: each number by hand, or none."""
+    found = {row["metric"]: row["value"] for row in compute_metrics([[0.7, 0.3]] * n, [0] * n)}
+    defined = {"error/rate": 0, "nll/mean": -math.log(0.7), "calibration/brier": 0.18, "calibration/ece": 0.3,
+               "calibration/mce": 0.3, "calibration/ece_debiased": 0.3}  # fmt: skip
+    assert {name: found.pop(name) for name in defined} == pytest.approx(defined)
+    assert found.pop("calibration/ece_perfect") > 0
+    assert found == dict.fromkeys(("error/balanced", "calibration/ece_classwise", "calibration/ece_adaptive"))

@@ -32,13 +32,23 @@ def test_uncertainty_rows_for_two_and_more_classes():
 
 
 def test_a_sure_and_right_model_has_nothing_to_declare():
-    p_SNK = np.tile(np.eye(2)[[0, 1, 1]], (5, 1, 1))
-    for row in compute_uncertainty_metrics(p_SNK, [0, 1, 1]):
+    target_N = np.array([0, 1] * 8)
+    p_SNK = np.tile(np.eye(2)[target_N], (5, 1, 1))
+    for row in compute_uncertainty_metrics(p_SNK, target_N):
         assert row["value"] == pytest.approx(0, abs=1e-5), row["metric"]
-    wrong = {row["metric"]: row["value"] for row in compute_uncertainty_metrics(p_SNK, [1, 0, 0])}
+    wrong = {row["metric"]: row["value"] for row in compute_uncertainty_metrics(p_SNK, 1 - target_N)}
     assert wrong["uncertainty/uce_entropy"] == pytest.approx(200), (
         "sure and always wrong: twice the worst error"
     )
+
+
+def test_few_sources_of_one_class_have_no_uncertainty_calibration_and_all_else():
+    p_SNK, _ = samples(n=3)
+    rows = {row["metric"]: row["value"] for row in compute_uncertainty_metrics(p_SNK, [0, 0, 0])}
+    assert all((value is None) == ("uce" in name) for name, value in rows.items()) and len(rows) == 9
+    rows = {row["metric"]: row["value"] for row in compute_uncertainty_metrics(samples()[0], [1] * 40)}
+    assert [name for name, value in rows.items() if value is None] == [
+        "uncertainty/uce_entropy_classwise", "uncertainty/uce_mutual_information_classwise"]  # fmt: skip
 
 
 def test_selective_rows_by_hand():

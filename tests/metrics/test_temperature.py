@@ -6,6 +6,7 @@ from scipy.special import log_softmax
 
 from equirgz.errors import InputError
 from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.temperature import apply_temperature, fit_temperature
 
 
@@ -21,7 +22,7 @@ def draw(n, true_temperature, seed=0):
 @pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
 def test_finds_the_temperature_the_labels_were_drawn_at(true):
     found = fit_temperature(*draw(4000, true))
-    assert found.value == pytest.approx(true, rel=0.1) and not found.at_bound and found.n == 4000
+    assert found.value == pytest.approx(true, rel=0.1) and found.n == 4000
     assert found.nll_after <= found.nll_before
 
 
@@ -42,9 +43,19 @@ def test_calibrates_fresh_sources_and_keeps_every_class():
     assert (before.argmax(1) == after.argmax(1)).all()
 
 
-def test_says_where_the_data_fix_no_temperature():
-    assert fit_temperature([[3.0, 0.0], [0.0, 2.0]], [0, 1]).at_bound, "all right: T to 0"
-    assert fit_temperature([[3.0, 0.0], [0.0, 2.0]], [1, 0]).at_bound, "all wrong: T to infinity"
+def test_closed_form_with_all_logits_two_apart():
+    found = fit_temperature([[2.0, 0.0]] * 4, [0, 0, 0, 1])
+    assert found.value == pytest.approx(2 / np.log(3), rel=1e-6), "3 of 4 right: sigmoid(2 / T) = 3/4"
+
+
+@pytest.mark.parametrize("target_N, words", [
+    ([0, 1], r"all of them right \(T to 0\)"),
+    ([1, 0], r"tell nothing \(T to infinity\)"),
+    ([0, 0], "at least two classes, got class 0 alone"),
+])  # fmt: skip
+def test_there_is_none_where_the_data_fix_no_temperature(target_N, words):
+    with pytest.raises(UndefinedMetricError, match=words):
+        fit_temperature([[3.0, 0.0], [0.0, 2.0]], target_N)
 
 
 def test_large_logits_do_not_overflow():

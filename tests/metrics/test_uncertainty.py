@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from equirgz.errors import InputError
+from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.overlap import overlap_index
 from equirgz.metrics.uce import classwise_uncertainty_calibration_error, uncertainty_calibration_error
 from equirgz.metrics.uncertainty import (
@@ -104,22 +105,30 @@ def test_overlap_uses_the_two_most_probable_of_many_classes():
 
 def test_uce_by_hand_and_perfect():
     # bin of u = 0.9: mean error 0.5 -> stated 0.9 against 2 * 0.5; bin of u = 0.1: no error
-    assert uncertainty_calibration_error([0.9, 0.9, 0.1, 0.1], [1, 0, 0, 0]) == pytest.approx(
-        100 * (0.5 * 0.1 + 0.5 * 0.1)
-    )
-    assert uncertainty_calibration_error([1.0] * 4, [1, 0, 1, 0]) == 0, (
-        "full uncertainty of two classes errs by half"
-    )
-    assert uncertainty_calibration_error([1.0] * 3, [1, 1, 0], n_classes=3) == pytest.approx(0)
+    u, e = [0.9, 0.9, 0.1, 0.1] * 2, [1, 0, 0, 0] * 2
+    assert uncertainty_calibration_error(u, e) == pytest.approx(100 * (0.5 * 0.1 + 0.5 * 0.1))
+    half = uncertainty_calibration_error([1.0] * 8, [1, 0] * 4)
+    assert half == 0, "full uncertainty of two classes errs by half"
+    assert uncertainty_calibration_error([1.0] * 9, [1, 1, 0] * 3, n_classes=3) == pytest.approx(0)
 
 
 def test_classwise_uce_is_the_mean_over_classes_that_occur():
-    u, e, y = np.array([0.9, 0.1, 0.5]), np.array([1, 0, 0]), np.array([0, 0, 1])
-    expected = (uncertainty_calibration_error(u[:2], e[:2]) + uncertainty_calibration_error(u[2:], e[2:])) / 2
-    assert classwise_uncertainty_calibration_error(u, e, y) == pytest.approx(expected)
-    assert classwise_uncertainty_calibration_error(u, e, [0, 0, 0]) == pytest.approx(
-        uncertainty_calibration_error(u, e)
-    )
+    generator = np.random.default_rng(0)
+    u, e, y = generator.random(30), generator.integers(0, 2, 30), np.array([0] * 20 + [2] * 10)
+    parts = [uncertainty_calibration_error(u[y == k], e[y == k], 3) for k in (0, 2)]
+    assert classwise_uncertainty_calibration_error(u, e, y, 3) == pytest.approx(sum(parts) / 2)
+
+
+def test_neither_is_defined_for_fewer_sources_than_bins_nor_the_second_for_one_class():
+    u, e = np.full(16, 0.5), np.zeros(16)
+    assert uncertainty_calibration_error(u[:3], e[:3], n_bins=3) == 50
+    with pytest.raises(UndefinedMetricError, match="at least 8 sources, one per bin, got 7"):
+        uncertainty_calibration_error(u[:7], e[:7])
+    assert classwise_uncertainty_calibration_error(u, e, [0, 1] * 8) == 50
+    with pytest.raises(UndefinedMetricError, match="got 7"):
+        classwise_uncertainty_calibration_error(u, e, [0] * 9 + [1] * 7)
+    with pytest.raises(UndefinedMetricError, match="class 1 alone"):
+        classwise_uncertainty_calibration_error(u, e, [1] * 16)
 
 
 def test_refusals():
