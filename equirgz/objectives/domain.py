@@ -30,6 +30,11 @@ class DomainAdaptation(Objective):
     ----------
     latent : length of the latent.
     warmup_share : share of the updates before adaptation begins, in [0, 1).
+
+    The defaults suit trainings of some hundred updates. With the published early onset (0.1, and a
+    latent of 256) SIDDA did not learn in 150 updates: errors of 85 % on digits and 36 % on simulated
+    sources, against 52 % and 16 % with a latent of 64 and half of 200 updates as warm-up (D4, one
+    seed, validation sources of the source domain; benchmarks/shift.yaml goes on to 0.6).
     """
 
     views = {"labelled": View("labelled"), "target": View("unlabelled")}
@@ -84,7 +89,7 @@ class Sidda(DomainAdaptation):
     no_weight_decay = frozenset({"eta_supervised", "eta_alignment"})
 
     def __init__(
-        self, backbone: nn.Module, n_classes: int, latent: int = 256, warmup_share: float = 0.1
+        self, backbone: nn.Module, n_classes: int, latent: int = 64, warmup_share: float = 0.6
     ) -> None:
         super().__init__(backbone, n_classes, latent, warmup_share)
         self.eta_supervised = nn.Parameter(torch.ones(()))
@@ -114,8 +119,8 @@ class FixedWeight(DomainAdaptation):
         backbone: nn.Module,
         n_classes: int,
         weight: float = 1.0,
-        latent: int = 256,
-        warmup_share: float = 0.1,
+        latent: int = 64,
+        warmup_share: float = 0.6,
     ) -> None:
         super().__init__(backbone, n_classes, latent, warmup_share)
         self.weight = weight
@@ -170,8 +175,8 @@ class Dann(FixedWeight):
         backbone: nn.Module,
         n_classes: int,
         weight: float = 1.0,
-        latent: int = 256,
-        warmup_share: float = 0.1,
+        latent: int = 64,
+        warmup_share: float = 0.6,
         hidden: int = 128,
     ) -> None:
         super().__init__(backbone, n_classes, weight, latent, warmup_share)
