@@ -20,8 +20,7 @@ COSTS = {  # metric: title of its column
     "cost/parameters": "parameters",
     "cost/multiply_adds": "MACs",
     "cost/activation_bytes": "activations (B)",
-    "cost/train_seconds": "training (s)",
-    "train/seconds": "training (s)",
+    "train/step_ms": "step (ms)",
 }
 
 
@@ -30,7 +29,7 @@ def make_tables(results: Results) -> Iterator[Table]:
     for data, of_data in results.rows.groupby("data", sort=True):
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
-        costs = _row_costs(of_data, results.timings, axes)
+        costs = _row_costs(of_data, _step_times(results), axes)
         measured = of_data[
             ~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)
         ]
@@ -164,6 +163,18 @@ def _perfect(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
     wanted = key.metric == "calibration/ece" and np.isnan(key.angle_deg)
     chosen = (rows["metric"] == "calibration/ece_perfect") & (rows["split"] == key.split)
     return rows[chosen & (rows["readout"] == key.readout) & wanted]
+
+
+def _step_times(results: Results) -> pd.DataFrame:
+    """Return the measured wall time of one training step of each run, in ms (no row where the plan lacks its steps)."""
+    configs = results.plan.get("configs", {})
+    steps = {
+        run["run_key"]: configs.get(run.get("cell_key"), {}).get("train", {}).get("steps")
+        for run in results.plan.get("runs", [])
+    }
+    spent = results.timings[results.timings["metric"] == "train/seconds"]
+    value = 1000 * spent["value"] / spent["run_key"].map(steps).astype(float)
+    return spent.assign(metric="train/step_ms", value=value).dropna(subset="value")
 
 
 def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[str, dict[tuple, float]]:

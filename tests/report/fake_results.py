@@ -122,6 +122,7 @@ def make_results(
                 "columns": list(runs[0]["labels"]),
                 "document": {"report": report or {}},
                 "runs": runs,
+                "configs": {run["cell_key"]: {"train": {"steps": 500}} for run in runs},
             }
         )
     )

@@ -145,7 +145,9 @@ def test_costs_and_reported_columns(tmp_path):
     line = next(line for line in text.splitlines() if line.startswith("D4"))
     assert "4.2 ± 0.5 (50 labels, arXiv 2102.08252)" in line and "25.8k" in line and "27.2M" in line
     assert "4.2" not in next(line for line in text.splitlines() if line.startswith("C1"))
-    assert "training (s)" in text, "from timings.csv"
+    steps = find_table(open_results(folder)).costs["step (ms)"]  # 20 s and more by seed, of 500 steps
+    seconds = pd.read_csv(folder / "timings.csv").value
+    assert "step (ms)" in text and steps == pytest.approx([2 * seconds.mean()] * len(steps))
     assert "arXiv" not in format_table(folder, "nll/mean") and "reported" not in format_table(
         folder, "nll/mean"
     )
