@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, DiskMask, GroupPooling, make_conv, make_norm
 
@@ -33,8 +33,7 @@ class AttentionGateNet(Backbone):
         exact: bool = True,
     ) -> None:
         super().__init__(group, in_channels, image_size)
-        if exact:
-            check_image_size(name, group, image_size, 3, 17)
+        self.check_size(name, *((3, 17) if exact else (0, 8)))
         self.mask = DiskMask(image_size)
         self.stages = nn.ModuleList()
         previous = in_channels

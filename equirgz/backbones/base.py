@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from typing import Any
 
 import torch
@@ -24,14 +25,18 @@ BACKBONES: Registry = Registry(
 )
 
 
+LARGEST_LISTED_SIZE = 400
+
+
 class Backbone(nn.Module):
-    """Abstract backbone. A subclass sets ``num_features`` and ``n_stride2`` and defines :meth:`maps`,
-    :meth:`read_out` and :meth:`blocks`.
+    """Abstract backbone. A subclass sets ``num_features``, calls :meth:`check_size` and defines
+    :meth:`maps`, :meth:`read_out` and :meth:`blocks`.
 
     Attributes
     ----------
     group : symmetry group G of the maps.
     image_size : side of the square input in pixels; other sizes are refused.
+    image_sizes : sides with which the same architecture can be built.
     num_features : length of the feature vector.
     is_invariant : whether the features claim to be invariant under the lattice elements of G.
     config : keyword arguments with which ``create_backbone`` builds this network again.
@@ -39,13 +44,47 @@ class Backbone(nn.Module):
 
     num_features: int
     is_invariant: bool = True
+    smallest_size: int = 1
+    size_step: int = 1
 
     def __init__(self, group: Group, in_channels: int, image_size: int) -> None:
         super().__init__()
-        if in_channels < 1:
-            raise InputError(explain("in_channels", expected="at least 1", got=in_channels))
-        self.group, self.in_channels, self.image_size = group, in_channels, image_size
+        self.group = group
+        self.in_channels = check_whole("in_channels", in_channels)
+        self.image_size = check_whole("image_size", image_size)
         self.config: dict[str, Any] = {}
+
+    @property
+    def image_sizes(self) -> list[int]:
+        """Sides in pixels, ascending, with which this architecture and group can be built, up to
+        :data:`LARGEST_LISTED_SIZE` (larger ones of the same step are valid too).
+
+        An invariant steerable network is exact on the pixel lattice at every one of them.
+        """
+        return list(range(self.smallest_size, LARGEST_LISTED_SIZE + 1, self.size_step))
+
+    def check_size(self, name: str, n_stride2: int, minimum: int) -> None:
+        """Declare the valid sizes and raise InputError unless ``image_size`` is one of them.
+
+        With odd kernels, ``n_stride2`` stages of stride 2 keep quarter turns and flips exact where
+        size = 1 mod 2^n_stride2: every subsampled grid then keeps a central pixel. A group without
+        quarter turns and flips is held to ``minimum`` alone.
+        """
+        acts_on_lattice = any(self.group.is_lattice(g) for g in range(1, self.group.order))
+        step = 2**n_stride2 if acts_on_lattice else 1
+        smallest = math.ceil((minimum - 1) / step) * step + 1
+        self.size_step, self.smallest_size = step, smallest
+        size = self.image_size
+        if size >= smallest and (size - 1) % step == 0:
+            return
+        if size < smallest:
+            expected, nearest = f"at least {smallest}", [smallest]
+        else:
+            below = (size - 1) // step * step + 1
+            expected = f"1 mod {step} ({n_stride2} stages of stride 2 keep {self.group} exact only there)"
+            nearest = [below, below + step]
+        mend = f"use {' or '.join(map(str, nearest))}"
+        raise InputError(explain(f"{name} image_size", expected=expected, got=size, mend=mend))
 
     def maps(self, x_BCHW: Tensor) -> Tensor:
         """Return the last maps, (B, fields * |G|, H', W')."""
@@ -97,39 +136,44 @@ class Backbone(nn.Module):
             )
 
 
-def valid_image_sizes(n_stride2: int, minimum: int, maximum: int = 400) -> list[int]:
-    """Return the sizes that stay exact on the lattice through ``n_stride2`` stages of stride 2.
+def check_whole(what: str, value: object, minimum: int = 1) -> int:
+    """Return ``value`` as an int; raise InputError unless it is a whole number, at least ``minimum``.
 
-    With odd kernels the condition is size = 1 mod 2^k: every subsampled grid keeps a central pixel.
+    65.0, "65" and True are refused: a configuration that means a number should hold that number.
     """
-    return [size for size in range(minimum, maximum + 1) if (size - 1) % 2**n_stride2 == 0]
-
-
-def check_image_size(name: str, group: Group, image_size: int, n_stride2: int, minimum: int) -> None:
-    """Raise InputError for sizes on which quarter turns or flips could not be exact (or too small)."""
-    if image_size < minimum:
-        raise InputError(explain(f"{name} image_size", expected=f"at least {minimum}", got=image_size))
-    acts_on_lattice = any(group.is_lattice(g) for g in range(1, group.order))
-    step = 2**n_stride2
-    if not acts_on_lattice or (image_size - 1) % step == 0:
-        return
-    below = max(minimum, (image_size - 1) // step * step + 1)
-    below = below if (below - 1) % step == 0 else math.ceil((minimum - 1) / step) * step + 1
-    above = (image_size - 1) // step * step + step + 1
-    nearest = sorted({below, above})
-    raise InputError(
-        explain(
-            f"{name} image_size",
-            expected=f"1 mod {step} ({n_stride2} stages of stride 2 keep {group} exact only there)",
-            got=image_size,
-            mend=f"use {' or '.join(map(str, nearest))}",
+    expected = f"a whole number, at least {minimum}"
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        text = str(value)
+        whole = text.strip().removesuffix(".0")
+        mend = f"write {int(whole)}" if whole.isdecimal() and int(whole) >= minimum else f"such as {minimum}"
+        raise InputError(
+            explain(what, expected=expected, got=f"{value!r} ({type(value).__name__})", mend=mend)
         )
-    )
+    number = value.__index__()
+    if number < minimum:
+        raise InputError(explain(what, expected=expected, got=number, mend=f"use {minimum} or more"))
+    return number
+
+
+def check_width(width: object) -> float:
+    """Return ``width`` as a float; raise InputError unless it is a finite number above 0."""
+    if isinstance(width, bool) or not isinstance(width, Real) or not 0 < width < math.inf:
+        mend = "use 1 for the default field counts, 0.5 for half of them, or leave it out"
+        raise InputError(explain("width", expected="a finite number above 0", got=repr(width), mend=mend))
+    return float(width)
 
 
 def scaled_fields(fields: tuple[int, ...], width: float) -> tuple[int, ...]:
-    """Return field counts times ``width``, rounded, at least 1."""
-    return tuple(max(1, round(count * width)) for count in fields)
+    """Return field counts times ``width``, rounded, at least 1.
+
+    Raises InputError for a width that is not a number above 0, or counts that are not a sequence of
+    whole numbers, at least 1 each.
+    """
+    width = check_width(width)
+    if not isinstance(fields, tuple | list):
+        mend = "write one number per stage, such as (8, 16)"
+        raise InputError(explain("field counts", expected="a sequence", got=repr(fields), mend=mend))
+    return tuple(max(1, round(check_whole("a field count", count) * width)) for count in fields)
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.backbones.base import BACKBONES, Backbone, check_whole, check_width
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.group import get_group
 
@@ -41,12 +41,14 @@ def create_backbone(
     engine : "native", or "escnn" / "e2cnn" (extra ``reference``) for the same network in those libraries.
     params : options of the backbone; see its docstring.
 
-    Raises InputError for unknown names, groups, keywords or sizes, naming the nearest valid choice.
+    Raises InputError for unknown names, groups or keywords, for sizes outside ``image_sizes`` of the
+    network (naming the nearest valid choice), and for a width that is not a finite number above 0.
 
     >>> create_backbone("steerable_lenet", group="D8", image_size=65).num_features
     16
     """
     check_choice("engine", engine, ENGINES)
+    in_channels, image_size = check_whole("in_channels", in_channels), check_whole("image_size", image_size)
     accepts = inspect.signature(BACKBONES.get(name)).parameters
     symmetry = get_group(group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
@@ -63,7 +65,7 @@ def create_backbone(
         if width is not None:
             raise InputError("width and match: expected one of them, got both; drop one")
         width = matched_width(name, match, arguments)
-    arguments["width"] = 1.0 if width is None else float(width)
+    arguments["width"] = 1.0 if width is None else check_width(width)
     if engine != "native":
         from equirgz.backbones.reference import create_reference
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone, check_whole, scaled_fields
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import (
@@ -85,18 +87,39 @@ class SequentialBackbone(Backbone):
         check_choice(f"{name} pool", pool, _POOLS)
         check_choice(f"{name} head", head, ("invariant", "flatten"))
         n_stages = len(fields)
-        kernels = (kernel_sizes,) * n_stages if isinstance(kernel_sizes, int) else tuple(kernel_sizes)
-        if len(kernels) != n_stages:
+        if n_stages < 1:
             raise InputError(
-                explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels))
+                explain(f"{name} fields", expected="at least one stage", got="none", mend="use (6, 16)")
             )
-        n_stride2 = n_stages - (not pool_last) + (stem_stride == 2)
-        exact = head == "invariant" and padding is None and pool_window % 2 == 1
-        if exact:
-            check_image_size(name, group, image_size, n_stride2, 2**n_stride2 + 1)
+        kernels = kernel_sizes if isinstance(kernel_sizes, tuple | list) else (kernel_sizes,) * n_stages
+        kernels = tuple(check_whole(f"{name} kernel_sizes", kernel) for kernel in kernels)
+        if len(kernels) != n_stages:
+            mend = "give one odd number for all stages, or one per stage"
+            raise InputError(
+                explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels), mend=mend)
+            )
+        if stem_stride not in (1, 2):
+            raise InputError(explain(f"{name} stem_stride", expected="1 or 2", got=stem_stride, mend="use 2"))
+        n_pools = n_stages - (not pool_last)
+        n_stride2 = n_pools + (stem_stride == 2)
+
+        def map_size(size: int) -> int:
+            """Return the side of the last maps, 0 where nothing is left of an image of side ``size``."""
+            for stage, kernel in enumerate(kernels):
+                stride = stem_stride if stage == 0 else 1
+                size = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
+                size = _pooled_size(size, pool, pool_window) if stage < n_pools else size
+                if size < 1:
+                    return 0
+            return size
+
+        if head == "invariant" and padding is None and pool_window % 2 == 1:
+            self.check_size(name, n_stride2, 2**n_stride2 + 1)
+        else:
+            self.check_size(name, 0, next(size for size in itertools.count(1) if map_size(size)))
         self.is_invariant = head == "invariant"
         self.stages = nn.ModuleList()
-        previous, size = in_channels, image_size
+        previous = in_channels
         for stage, (count, kernel) in enumerate(zip(fields, kernels, strict=True)):
             stride = stem_stride if stage == 0 else 1
             layers: list[nn.Module] = [
@@ -114,18 +137,14 @@ class SequentialBackbone(Backbone):
             ]
             layers += [make_norm(group, count)] if norm else []
             layers.append(nn.ReLU())
-            size = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
-            if stage < n_stages - 1 or pool_last:
+            if stage < n_pools:
                 layers.append(_make_pool(pool, count * group.order, pool_window))
-                size = _pooled_size(size, pool, pool_window)
             if dropout:
                 layers.append(FieldDropout(group, dropout))
-            if size < 1:
-                raise InputError(explain(f"{name} image_size", expected="a larger image", got=image_size))
             self.stages.append(nn.Sequential(*layers))
             previous = count
         if head == "flatten":
-            self.head: nn.Module = FlattenHead(group, previous, size)
+            self.head: nn.Module = FlattenHead(group, previous, map_size(self.image_size))
             self.num_features = self.head.layers[-1].out_features
         else:
             self.head = InvariantReadout(group, readout)
@@ -169,7 +188,7 @@ def lenet(
         get_group("C1"),
         in_channels,
         image_size,
-        fields=scaled_fields(tuple(fields), width),
+        fields=scaled_fields(fields, width),
         padding=1,
         pool="max",
         pool_window=2,
@@ -201,7 +220,7 @@ def steerable_lenet(
         get_group(group),
         in_channels,
         image_size,
-        fields=scaled_fields(tuple(fields), width),
+        fields=scaled_fields(fields, width),
         kernel_sizes=kernel_sizes,
         head=head,
         readout=readout,
@@ -259,7 +278,7 @@ def steerable_cnn(
         get_group(group),
         in_channels,
         image_size,
-        fields=scaled_fields(tuple(fields), width),
+        fields=scaled_fields(fields, width),
         kernel_sizes=kernel_sizes,
         norm=True,
         pool=pool,

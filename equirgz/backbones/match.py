@@ -22,7 +22,7 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
 
     Raises InputError for an unknown quantity or target, or a target that no width comes within 25 % of.
     """
-    quantity, _, target = match.partition(":")
+    quantity, _, target = str(match).partition(":")
     if not target:
         mend = f"QUANTITY is one of {', '.join(_QUANTITIES)}, TARGET a backbone name or a number"
         raise InputError(explain("match", expected="QUANTITY:TARGET", got=repr(match), mend=mend))

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from equirgz.backbones.attention import AttentionGateNet
 from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
-from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, GroupConv2d, GroupPooling, make_norm
 from equirgz.nn.reproduction import SoftDiskMask
@@ -100,15 +99,8 @@ class PublishedCnn(Backbone):
         self, group: Group, in_channels: int, image_size: int, fields: tuple[int, ...], dropout: float
     ) -> None:
         super().__init__(group, in_channels, image_size)
-        side = image_size // 2 ** len(fields)
-        if side < 1:
-            raise InputError(
-                explain(
-                    "steerable_cnn_published image_size",
-                    expected=f"at least {2 ** len(fields)}",
-                    got=image_size,
-                )
-            )
+        self.check_size("steerable_cnn_published", 0, 2 ** len(fields))
+        side = self.image_size // 2 ** len(fields)
         self.stages = nn.ModuleList()
         previous = in_channels
         for stage, count in enumerate(fields):

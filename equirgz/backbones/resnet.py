@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone, check_width, scaled_fields
 from equirgz.backbones.lenet import FlattenHead
 from equirgz.errors import check_choice
 from equirgz.geometry.group import Group, get_group
@@ -57,7 +57,7 @@ class ResNet(Backbone):
     ) -> None:
         super().__init__(group, in_channels, image_size)
         check_choice(f"{name} head", head, ("invariant", "flatten"))
-        check_image_size(name, group, image_size, 4, 17)
+        self.check_size(name, 4, 17)
         self.is_invariant = head == "invariant"
         self.stem = nn.Sequential(
             make_conv(group, in_channels, fields[0], 3, lifting=True, basis=basis),
@@ -118,5 +118,5 @@ def steerable_resnet18(
     """ResNet-18 over regular fields of C_N or D_N; 64, 128, 256, 512 divided by sqrt |G|, so that the
     number of pairs (input field, output field, group element) is the plain network's."""
     symmetry = get_group(group)
-    fields = scaled_fields((64, 128, 256, 512), width / math.sqrt(symmetry.order))
+    fields = scaled_fields((64, 128, 256, 512), check_width(width) / math.sqrt(symmetry.order))
     return ResNet("steerable_resnet18", symmetry, in_channels, image_size, fields, head, readout, basis)

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_image_size, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group, get_group
-from equirgz.nn import AntialiasedAvgPool2d, DiskMask, InvariantReadout, make_conv, make_norm
+from equirgz.nn import (
+    AntialiasedAvgPool2d,
+    DiskMask,
+    InvariantReadout,
+    estimate_attention_bytes,
+    make_conv,
+    make_norm,
+)
 from equirgz.nn.norm import FieldLayerNorm2d
 from equirgz.nn.self_attention import GroupSelfAttention, make_pointwise
 
@@ -63,14 +72,17 @@ class SteerableTransformer(Backbone):
         mlp_ratio: float,
         readout: str,
         basis: str | None,
+        memory_budget_mib: float,
         **options: object,
     ) -> None:
         super().__init__(group, in_channels, image_size)
+        self.memory_budget_mib = memory_budget_mib
+        self._attention = (fields, heads, options.get("window"))
         if not stem_fields or depth < 1:
             expected = "at least one stem stage and one block"
             raise InputError(explain(name, expected=expected, got=f"{len(stem_fields)} and {depth}"))
         n_stride2 = len(stem_fields) + 1
-        check_image_size(name, group, image_size, n_stride2, 2**n_stride2 + 1)
+        self.check_size(name, n_stride2, 2**n_stride2 + 1)
         self.mask = DiskMask(image_size)
         self.stem = nn.ModuleList()
         previous, map_size = in_channels, (image_size - 1) // 2 + 1
@@ -85,12 +97,26 @@ class SteerableTransformer(Backbone):
             make_conv(group, previous, fields, 3, basis=basis), make_norm(group, fields)
         )
         self.transformer = nn.ModuleList(
-            TransformerBlock(group, map_size, fields, heads, mlp_ratio, **options) for _ in range(depth)
+            TransformerBlock(
+                group, map_size, fields, heads, mlp_ratio, memory_budget_mib=memory_budget_mib, **options
+            )
+            for _ in range(depth)
         )
         self.norm = FieldLayerNorm2d(group, fields)
         self.map_mask = DiskMask(map_size, margin_px=-0.5)
         self.readout = InvariantReadout(group, readout)
         self.num_features = fields * self.readout.features_per_field
+
+    @property
+    def image_sizes(self) -> list[int]:
+        """The exact sides (see :class:`Backbone`) whose attention stays within ``memory_budget_mib``."""
+
+        def fits(size: int) -> bool:
+            map_size = (size - 1) // 2 ** (len(self.stem) + 1) + 1
+            needed = estimate_attention_bytes(self.group, map_size, *self._attention)
+            return needed <= 2**20 * self.memory_budget_mib
+
+        return list(itertools.takewhile(fits, super().image_sizes))
 
     def _embedded(self, x_BCHW: Tensor) -> Tensor:
         x_BCHW = self.mask(x_BCHW)
@@ -154,7 +180,7 @@ def steerable_transformer(
         get_group(group),
         in_channels,
         image_size,
-        stem_fields=scaled_fields(tuple(stem_fields), width),
+        stem_fields=scaled_fields(stem_fields, width),
         fields=heads * scaled_fields((head_fields,), width)[0],
         heads=heads,
         depth=depth,

@@ -42,6 +42,11 @@ class FilterBasis:
     max_frequencies: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.kernel_size, int | np.integer):
+            mend = "write one whole number"
+            raise InputError(
+                explain("kernel_size", expected="an odd number", got=repr(self.kernel_size), mend=mend)
+            )
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise InputError(
                 explain(
