@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.create import create_backbone
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError, InputError, ResultsError, explain
 from equirgz.records import read_json, write_json_atomic
 
 FORMAT = "equirgz-encoder"
@@ -24,7 +24,7 @@ def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
 
     ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts".
     """
-    path = Path(path).with_suffix(".safetensors")
+    path = _weights_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}, path)
     write_json_atomic(
@@ -38,19 +38,18 @@ def load_encoder(path: Path | str) -> Backbone:
 
     Raises DataError when a file is missing, damaged or of another architecture.
     """
-    path = Path(path).with_suffix(".safetensors")
+    path = _weights_path(path)
     if not path.is_file():
         raise DataError(f"cannot read {path}: no such file; give the path that save_encoder returned")
-    described = read_json(path.with_suffix(".json"))
-    if not isinstance(described, dict) or described.get("format") != FORMAT:
-        raise DataError(
-            explain(str(path.with_suffix(".json")), expected=f"format {FORMAT!r}", got="another file")
-        )
+    arguments = _read_arguments(path.with_suffix(".json"))
     try:
         weights = load_file(path)
-    except SafetensorError as error:
+    except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); save or download it again") from error
-    backbone = create_backbone(**_arguments(described["backbone"]))
+    try:
+        backbone = create_backbone(**arguments)
+    except (InputError, TypeError) as error:
+        raise DataError(f"{path.with_suffix('.json')} describes no backbone of this version: {error}") from error
     load_weights(backbone, weights, source=str(path))
     return backbone.eval()
 
@@ -67,5 +66,27 @@ def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "sta
     backbone.load_state_dict(weights)
 
 
-def _arguments(config: dict[str, Any]) -> dict[str, Any]:
+def _weights_path(path: Path | str) -> Path:
+    """Return the .safetensors of either file or of their stem, which may hold dots of its own."""
+    path = Path(path)
+    if path.suffix in (".safetensors", ".json"):
+        return path.with_suffix(".safetensors")
+    return path.with_name(f"{path.name}.safetensors")
+
+
+def _read_arguments(path: Path) -> dict[str, Any]:
+    """Return the keyword arguments of ``create_backbone`` that the .json at ``path`` holds."""
+    mend = "give the path that save_encoder returned, with both of its files"
+    try:
+        described = read_json(path)
+    except ResultsError as error:
+        raise DataError(f"{str(error).partition('; ')[0]}; {mend}") from error
+    form = described.get("format") if isinstance(described, dict) else None
+    if form != FORMAT:
+        got = "another file" if form is None else f"format {form!r}"
+        raise DataError(explain(str(path), expected=f"format {FORMAT!r}", got=got, mend=mend))
+    config = described.get("backbone")
+    if not isinstance(config, dict) or "name" not in config:
+        got = f"entries {', '.join(sorted(described))}"
+        raise DataError(explain(str(path), expected="an entry 'backbone' with a name", got=got, mend=mend))
     return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
