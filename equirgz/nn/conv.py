@@ -27,6 +27,7 @@ from equirgz.nn.basis import FilterBasis
 from equirgz.nn.cost_model import prefers_fourier
 from equirgz.nn.fourier import fourier_conv2d
 from equirgz.nn.fourier_plan import can_factor
+from equirgz.nn.resolution import check_resolution
 
 
 class GroupConv2d(nn.Module):
@@ -51,6 +52,9 @@ class GroupConv2d(nn.Module):
     The attribute ``path`` is "auto" (a cost model decides from the layer and the map size), "dense"
     or "fourier". Always dense: lifting, on other devices than CPUs, in half precision or autocast,
     under tracing, export and compilation. Only the dense way can be differentiated twice.
+
+    Raises InputError for an even kernel, for pixel filters of a group that leaves the lattice, and for a
+    group too fine for the kernel (:mod:`equirgz.nn.resolution`; C64 with 3x3 filters).
     """
 
     path = "auto"
@@ -74,6 +78,7 @@ class GroupConv2d(nn.Module):
         self.kernel_size, self.stride, self.lifting = kernel_size, stride, lifting
         self.padding = kernel_size // 2 if padding is None else padding
         self.basis = FilterBasis(kernel_size, basis)
+        check_resolution(self.basis, group, lifting)
         relative = 1 if lifting else group.order
         self.weight = nn.Parameter(torch.empty(out_fields, in_fields, relative, len(self.basis)))
         self.bias = nn.Parameter(torch.zeros(out_fields)) if bias else None

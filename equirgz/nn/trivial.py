@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
 from equirgz.nn.basis import FilterBasis
+from equirgz.nn.resolution import check_resolution
 
 
 def invariant_functions_KP(basis: FilterBasis, group: Group) -> np.ndarray:
@@ -46,7 +47,8 @@ class TrivialConv2d(nn.Module):
     basis : "harmonic" (any N) or "pixel" (N = 1, 2, 4).
 
     Shapes: (B, in_fields * (|G| if from_regular else 1), H, W) -> (B, out_fields, H', W').
-    NaN in the input spreads to every output that sees it. Raises InputError for a wrong input shape.
+    NaN in the input spreads to every output that sees it. Raises InputError for a wrong input shape, and
+    from regular fields for a group too fine for the kernel (:mod:`equirgz.nn.resolution`).
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class TrivialConv2d(nn.Module):
         self.kernel_size, self.stride = kernel_size, stride
         self.padding = kernel_size // 2 if padding is None else padding
         self.basis = FilterBasis(kernel_size, basis)
+        if from_regular:
+            check_resolution(self.basis, group, lifting=False)
         exact_GKP = self._exact_basis()
         self.weight = nn.Parameter(torch.empty(out_fields, in_fields, exact_GKP.shape[1]))
         self.bias = nn.Parameter(torch.zeros(out_fields)) if bias else None
