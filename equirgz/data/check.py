@@ -11,6 +11,7 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.fetch import verify
 from equirgz.data.fits import find_faults, load_fits
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.likeness import SAME_IMAGE
 from equirgz.data.mirabest import load_mirabest, select
 from equirgz.data.overlap import Overlap, check_overlap, match_images
 from equirgz.data.position import match_positions
@@ -34,7 +35,8 @@ class SetReport:
     def lines(self) -> list[str]:
         """Return the report of this set, its counts and its faults."""
         if not self.found:
-            return [f"{self.info.name}: not in the data root ({self.info.filename})"]
+            where = self.info.filename or "not one file"
+            return [f"{self.info.name}: not in the data root ({where})"]
         if self.error:
             return [f"{self.info.name}: BAD: {self.error}"]
         checked = f"md5 {self.info.md5} ok" if self.info.md5 else "no published md5"
@@ -62,7 +64,7 @@ class CheckReport:
         for report in self.sets:
             if report.found:
                 out += report.lines()
-        missing = [report.info.name for report in self.sets if not report.found]
+        missing = [report.info.name for report in self.sets if not report.found and report.info.filename]
         if self.n_fits:
             out.append(f"fits: {self.n_fits} files, {len(self.fits)} with faults")
             out += [f"  {name}: {'; '.join(faults)}" for name, faults in self.fits.items()]
@@ -78,6 +80,8 @@ def list_data(data_dir: Path | str | None = None) -> list[str]:
     out = [f"data root: {root}"]
     for info in SETS.values():
         there = "found  " if (root / info.filename).is_file() else "absent "
+        if not info.filename:
+            there = "other  "  # comes with a package, or as files that the user names
         out.append(f"{there} {info.name}: {info.title}")
     out.append(f"datasets: {', '.join(DATASETS.names())}")
     return out
@@ -195,7 +199,7 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
     if "frdeep_first" in loaded:
         found_N = np.zeros(len(test), bool)
         for part in loaded["frdeep_first"].values():
-            found_N[match_images(test, part, correlation=0.995).sources_a] = True
+            found_N[match_images(test, part, correlation=SAME_IMAGE).sources_a] = True
         leak_N |= found_N
         out.append(
             f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)"

@@ -9,7 +9,8 @@ import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.load import divide_by_rms, refuse_leaks
+from equirgz.data.leaks import refuse_leaks
+from equirgz.data.load import divide_by_rms
 from equirgz.data.splits import Split, make_split, stratified_order
 from equirgz.errors import InputError, explain
 

@@ -20,6 +20,8 @@ from equirgz.data.preprocess import crop_centre, disk, resample
 _SIZE, _ANGLES, _BLOCK = 49, 96, 256
 _STEP_DEG = 360.0 / _ANGLES
 _MAX_SHIFT = 0.07  # of the side compared
+#: correlation from which two images are held to be of one source
+SAME_IMAGE = 0.995
 
 
 def match_images(

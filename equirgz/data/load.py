@@ -11,11 +11,9 @@ import numpy as np
 from equirgz.config import DataConfig
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.position import match_positions
+from equirgz.data.leaks import mark_shown, note_unchecked, refuse_leaks
 from equirgz.data.preprocess import Preprocessing
 from equirgz.errors import DataError, InputError
-
-LEAK_RADIUS_ARCSEC = 270.0
 
 
 def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
@@ -27,8 +25,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     data_dir : the data root; default: ``EQUIRGZ_DATA``, else the per-user cache.
     overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
 
-    An unlabelled set that holds test sources (within 270 arcsec of one) is refused, or cleaned when
-    ``drop_leaks`` is set; so is an extra test set that holds training sources. Labels of extra test
+    An unlabelled set that holds test sources (by position, id, pixels or image: :func:`refuse_leaks`) is
+    refused, or cleaned when ``drop_leaks`` is set; so is an extra test set that holds training sources.
+    Where neither positions nor images can tell, the logger ``equirgz`` says so. Labels of extra test
     sets are matched by class name, and test sources of other classes have none. Raises InputError
     for an unknown name or parameter, DataError for files.
     """
@@ -41,6 +40,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         other = DATASETS.create(name, root, **params)
         for part, images in (other.tests or {"all": other.train}).items():
             images = match_classes(images, data.train.class_names)
+            note_unchecked(images, {"train": data.train})
             tests[f"{name}_{part}"] = refuse_leaks(
                 images, {"train": data.train}, drop=config.drop_leaks, held="training"
             )
@@ -48,7 +48,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     if config.unlabelled is not None:
         extra = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
         unlabelled = (extra.unlabelled or extra.train).without_labels()
-        data = Data(data.train, data.tests, refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks))
+        note_unchecked(unlabelled, data.tests)
+        unlabelled = refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks)
+        data = Data(data.train, data.tests, mark_shown(unlabelled, data.train))
     pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
     data = pipeline.apply(data)
     return divide_by_rms(data) if config.normalise else data
@@ -86,33 +88,3 @@ def match_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:
             "choose a test set with classes in common"
         )
     return replace(images, label_N=new_label[images.label_N], class_names=tuple(class_names))
-
-
-def refuse_leaks(
-    images: ImageSet, tests: dict[str, ImageSet], *, drop: bool = False, held: str = "test"
-) -> ImageSet:
-    """Return ``images`` when none lies within 270 arcsec of a test source; else raise or drop them.
-
-    Sets without positions are compared by source id instead. ``held`` says what ``tests`` are. Raises
-    InputError that counts the leaks, DataError when nothing is left.
-    """
-    leak_N = np.zeros(len(images), dtype=bool)
-    for test in tests.values():
-        if images.position_deg_N2 is None or test.position_deg_N2 is None:
-            leak_N |= np.isin(images.source_id_N, test.source_id_N)
-        else:
-            index, _, _ = match_positions(images.position_deg_N2, test.position_deg_N2, LEAK_RADIUS_ARCSEC)
-            leak_N[index] = True
-    if not leak_N.any():
-        return images
-    if drop:
-        if leak_N.all():
-            raise DataError(
-                f"{images.name}: expected sources outside the {held} set, got none; choose another set"
-            )
-        return images.subset(~leak_N)
-    first = images.source_id_N[np.flatnonzero(leak_N)[0]]
-    raise InputError(
-        f"{images.name}: expected no source within {LEAK_RADIUS_ARCSEC:.0f} arcsec of a {held} source, got "
-        f"{int(leak_N.sum())} (e.g. {first}); set data.drop_leaks: true to drop them, or choose another set"
-    )

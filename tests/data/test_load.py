@@ -15,7 +15,8 @@ def toy(monkeypatch):
 
     def make(data_dir=None, /, ra=100.0, classes=("frii", "FRI", "odd")):
         n = 6
-        pixels = np.random.default_rng(0).integers(0, 256, (n, 20, 20), dtype=np.uint8)
+        rngs = [np.random.default_rng(round(ra) + i) for i in range(n)]
+        pixels = np.stack([rng.integers(0, 256, (20, 20), dtype=np.uint8) for rng in rngs])
         position = np.stack([ra + np.arange(n), np.zeros(n)], 1)
         images = ImageSet(
             "toy", pixels, np.arange(n) % 3, np.arange(n).astype(str), tuple(classes), 1.8, position

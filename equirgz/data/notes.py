@@ -1,0 +1,55 @@
+"""What loading has to say: lines for the logger ``equirgz``, and lists of what was left out."""
+
+from __future__ import annotations
+
+import logging
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from equirgz.data.cache import cache_dir
+from equirgz.errors import ResultsError
+from equirgz.records import content_hash, write_bytes_atomic
+
+logger = logging.getLogger("equirgz")
+
+
+@lru_cache(maxsize=4096)
+def note(line: str) -> None:
+    """Send a line to the logger ``equirgz``, once in a process: every run of a grid loads its data anew."""
+    logger.warning(line)
+
+
+def list_bad(
+    bad: dict[str, str], source: Path | str, path: Path | str | None = None, *, what: str = "files"
+) -> None:
+    """Write what could not be used of ``source``, a line each: its name, a tab, the reason.
+
+    Without ``path`` the list goes to the cache, and one note says how many there are and where. A cache
+    that cannot be written costs the list, never the data. Raises ResultsError for a ``path`` that cannot.
+    """
+    text = "".join(f"{name}\t{reason}\n" for name, reason in sorted(bad.items())).encode()
+    if path is not None:
+        write_bytes_atomic(Path(path), text)
+        return
+    listed = cache_dir() / f"bad_{what}_{content_hash(str(Path(source).resolve()))}.txt"
+    try:
+        write_bytes_atomic(listed, text)
+        where = f"listed in {listed}"
+    except ResultsError as error:
+        where = f"not listed: {error}"
+    name, reason = min(bad.items())
+    note(f"{source}: left out {len(bad)} {what}, e.g. {name}: {reason}; {where}")
+
+
+def list_missing(
+    missing: dict[int, str], ids: np.ndarray, source: Path | str, path: Path | str | None = None
+) -> None:
+    """List the rows of a catalogue that gave no image, by id; where an id stands twice, with its row."""
+    bad = {}
+    for row, reason in missing.items():
+        twice = int((ids == ids[row]).sum()) > 1
+        bad[f"{ids[row]} (row {row})" if twice else str(ids[row])] = reason
+    if bad:
+        list_bad(bad, Path(source), path, what="sources")

@@ -1,0 +1,173 @@
+"""What one set must not hold of another: same pixels, same image, same training source later held out."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from equirgz.config import DataConfig, SplitConfig
+from equirgz.data import load_data, split_data
+from equirgz.data.exact import match_pixels
+from equirgz.data.imageset import ImageSet
+from equirgz.data.leaks import SHOWS, mark_shown, note_unchecked, refuse_leaks
+from equirgz.data.notes import note
+from equirgz.data.synthetic import Survey, simulate
+from equirgz.errors import DataError, InputError
+
+
+@pytest.fixture(scope="module")
+def sky():
+    """Return 12 images as a survey without positions holds them."""
+    images = simulate(12, ("FRI", "bent"), Survey(field_sources=0, sidelobe_level=0), 5, "base")
+    return replace(images, name="sky", recipe="")
+
+
+def make_set(pixels, name="b", scale=1.8, position=None):
+    n = len(pixels)
+    ids = np.array([f"{name}{i}" for i in range(n)])
+    return ImageSet(name, np.asarray(pixels), np.full(n, -1), ids, (), scale, position)
+
+
+def turns(image):
+    return [np.rot90(x, k) for x in (image, image[:, ::-1]) for k in range(4)]
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_pixels_match_as_by_comparing_every_pair_in_every_orientation(dtype):
+    rng = np.random.default_rng(0)
+    a, b = (rng.integers(0, 2, (n, 3, 3)).astype(dtype) for n in (60, 80))
+    pairs = match_pixels(make_set(a), make_set(b))
+    orbits = [{x.tobytes() for x in turns(y)} for y in b]
+    expected = {
+        (i, j)
+        for i, x in enumerate(a)
+        for j, orbit in enumerate(orbits)
+        if x.min() != x.max() and x.tobytes() in orbit
+    }
+    assert 20 < len(expected) < 200 and set(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)) == expected
+
+
+def test_blank_images_and_other_shapes_have_no_pixels_in_common():
+    blank = make_set([np.zeros((4, 4), np.uint8), np.full((4, 4), 7, np.uint8)])
+    assert len(match_pixels(blank, blank)) == 0
+    image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
+    assert len(match_pixels(make_set(image), make_set(image[:, :, :3]))) == 0
+    assert len(match_pixels(make_set(image), make_set(np.stack([image] * 3, 1)))) == 0
+    wide = image[:, :, :3]  # turned by 90 degrees it would have another shape
+    assert len(match_pixels(make_set(wide), make_set(wide[:, ::-1, ::-1]))) == 1
+    assert len(match_pixels(make_set(image), make_set(image.astype(np.float32) / 255))) == 1
+    assert len(match_pixels(make_set(image), make_set(image[:0]))) == 0
+
+
+def test_identical_pixels_under_other_ids_and_positions_are_refused_or_dropped(sky):
+    position = np.stack([np.linspace(10, 20, 12), np.zeros(12)], 1)
+    test = make_set(sky.image_NHW[:2], "t", position=position[:2])
+    pixels = np.concatenate([np.rot90(sky.image_NHW[1:2], 1, (1, 2)), sky.image_NHW[4:]])
+    pool = make_set(pixels, "p", position=position[:9] + 40)
+    message = (
+        r"p: expected no source with the pixels of a test source, got 1 \(e\.g\. p0\); set data\.drop_leaks"
+    )
+    with pytest.raises(InputError, match=message):
+        refuse_leaks(pool, {"test": test})
+    kept = refuse_leaks(pool, {"test": test}, drop=True)
+    assert kept.source_id_N.tolist() == [f"p{i}" for i in range(1, 9)]
+    with pytest.raises(DataError, match="outside the test set, got none"):
+        refuse_leaks(pool.subset([0]), {"test": test}, drop=True)
+
+
+def test_sets_without_positions_at_one_scale_are_compared_by_image(sky):
+    turned = np.stack([ndimage.rotate(x, 33.0, reshape=False, order=1) for x in sky.image_NHW[:3]])
+    bright = (0.7 * turned).astype(np.uint8)
+    test = make_set(sky.image_NHW[:3], "t", position=[[10, 0], [11, 0], [12, 0]])
+    pool = make_set(np.concatenate([sky.image_NHW[8:], bright]), "p")
+    with pytest.raises(
+        InputError, match=r"with the image of a test source at some orientation, got [1-3] \(e"
+    ):
+        refuse_leaks(pool, {"test": test})
+    kept = refuse_leaks(pool, {"test": test}, drop=True)
+    assert kept.source_id_N.tolist()[:4] == ["p0", "p1", "p2", "p3"] and len(kept) < 7
+    known = replace(pool, position_deg_N2=np.stack([np.arange(7) + 50.0, np.zeros(7)], 1))
+    assert refuse_leaks(known, {"test": test}) is known  # positions tell that they are others
+    known.position_deg_N2[:4] = np.nan  # those without leak nothing, those with are elsewhere
+    assert refuse_leaks(known, {"test": test}) is known
+    known.position_deg_N2[4:] = np.nan
+    assert len(refuse_leaks(known, {"test": test}, drop=True)) == len(kept)
+    made = replace(pool, recipe="simulated")
+    assert refuse_leaks(made, {"test": test}) is made
+
+
+def test_other_scales_are_not_compared_by_image_and_a_note_says_so_once(sky, caplog):
+    note.cache_clear()
+    turned = np.stack([ndimage.rotate(x, 33.0, reshape=False, order=1) for x in sky.image_NHW[:3]])
+    pool, test = make_set(turned, "other survey", scale=15.0), make_set(sky.image_NHW[:3], "first/test")
+    assert refuse_leaks(pool, {"test": test}) is pool
+    for _ in range(2):
+        note_unchecked(pool, {"test": test, "again": replace(test, name="first/uncertain")})
+    assert [(r.name, r.levelno) for r in caplog.records] == [("equirgz", logging.WARNING)]
+    assert caplog.messages[0].startswith(
+        "other survey: overlap with first/test, first/uncertain could not be checked by position or image"
+    )
+    note_unchecked(make_set(turned, "same scale"), {"test": test})
+    note_unchecked(replace(pool, recipe="simulated"), {"test": test})
+    where = np.stack([np.arange(3.0), np.zeros(3)], 1)
+    note_unchecked(make_set(turned, "p", 15.0, where), {"test": replace(test, position_deg_N2=where)})
+    assert len(caplog.records) == 1
+
+
+def test_training_sources_shown_in_a_pool_are_known_after_preprocessing(sky):
+    train = make_set(sky.image_NHW[:4], "t")
+    pool = make_set(np.concatenate([sky.image_NHW[4:6], sky.image_NHW[2:3, ::-1]]), "p")
+    marked = mark_shown(pool, train)
+    assert marked.table[SHOWS].tolist() == ["", "", "t2"] and marked.checksum == pool.checksum
+    small = replace(marked, image_NHW=marked.image_NHW[:, ::30, ::30], recipe="small")
+    held = replace(train.subset([2]), image_NHW=train.image_NHW[2:3, ::29, ::29], recipe="small")
+    with pytest.raises(
+        InputError, match=r"with the image of a test source at some orientation, got 1 \(e\.g\. p2"
+    ):
+        refuse_leaks(small, {"test": held})
+    others = replace(held, source_id_N=np.array(["t1"]))
+    assert refuse_leaks(small, {"test": others}) is small
+    assert mark_shown(replace(pool, recipe="simulated"), train).table.columns.tolist() == []
+
+
+def test_test_sources_of_mirabest_in_frdeep_are_refused_or_dropped(data_root):
+    config = DataConfig(name="mirabest_confident", image_size=15, unlabelled="frdeep_first")
+    with pytest.raises(
+        InputError, match=r"frdeep_first/train: expected no source with .* test source.*, got \d+ "
+    ):
+        load_data(config, data_root)
+    whole = load_data("frdeep_first", data_root, image_size=15).train
+    data = load_data(config, data_root, drop_leaks=True)
+    left_out = set(whole.source_id_N) - set(data.unlabelled.source_id_N)
+    assert left_out == {  # two more lie in FR-DEEP's own test part, which is not used
+        "123_FRICAT_FR1_example",
+        "124_FRICAT_FR1_example",
+        "181_FRICAT_FR1_example",
+        "200_FRICAT_FR1_example",
+        "299_example",
+        "50_example",
+    }
+    assert len(data.unlabelled) == 544 and (data.unlabelled.label_N == -1).all()
+    assert {name: len(part) for name, part in data.tests.items()} == {
+        "test": 104,
+        "test_uncertain": 49,
+        "test_hybrid": 4,
+    }
+
+    held, _ = split_data(data, config.model_copy(update={"drop_leaks": True}), SplitConfig(hold_out=146))
+    shown = [text.split("\n") for text in held.unlabelled.table[SHOWS]]
+    assert len(held.unlabelled) < len(data.unlabelled)
+    assert not set(sum(shown, [])) & set(held.tests["test"].source_id_N)
+
+
+def test_another_survey_is_taken_with_a_note(data_root, caplog):
+    note.cache_clear()
+    data = load_data("mirabest_confident", data_root, image_size=15, unlabelled="frdeep_nvss")
+    assert len(data.unlabelled) == 550
+    assert caplog.messages == [
+        "frdeep_nvss/train: overlap with mirabest_F/test/confident, mirabest_F/test/uncertain, "
+        "mirabest_F/test/hybrid could not be checked by position or image, which take positions in both sets "
+        "or one pixel scale; only ids and exact pixels were compared"
+    ]
