@@ -32,7 +32,12 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which sources are used and how their pixels reach the network."""
+    """Which sources are used and how their pixels reach the network.
+
+    ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
+    to a class balance (arXiv 2204.08816; see :func:`equirgz.data.share.thin_to_share`). Their labels serve this
+    selection alone and are discarded after it. Unset, it is no part of a run's identity.
+    """
 
     name: str = Field("synthetic_fr", description="registered dataset, e.g. mirabest_confident")
     image_size: int = Field(65, ge=1, description="side of the network's input, pixels")
@@ -42,11 +47,21 @@ class DataConfig(Section):
     normalise: bool = Field(True, description="divide by the root mean square of the training images")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
     unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
+    unlabelled_fri_share: float | None = Field(
+        None, gt=0, lt=1, description="share of FRI to which the unlabelled set is thinned; None: as it is"
+    )
     extra_tests: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="other registered datasets to test on, each with its options"
     )
     drop_leaks: bool = Field(False, description="drop leaking unlabelled and extra test sources; else refuse")
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        if fields.get("unlabelled_fri_share") is None:
+            fields.pop("unlabelled_fri_share", None)
+        return fields
 
 
 class SplitConfig(Section):

@@ -5,18 +5,25 @@ Legend: N pooled sources, k folds.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.leaks import refuse_leaks
 from equirgz.data.load import divide_by_rms
+from equirgz.data.share import thin_to_share
 from equirgz.data.splits import Split, make_split, stratified_order
 from equirgz.errors import InputError, explain
 
 
 def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
-    """Return the data that a run sees and its label split; data as they are without a fold and held-out sources."""
+    """Return the data that a run sees and its label split; data as they are without a fold and held-out sources.
+
+    With ``data.unlabelled_fri_share`` and no unlabelled set, the split's ``unlabelled_index`` is thinned to that
+    share. A registered unlabelled set was thinned before: what a fold drops of it may move its share.
+    """
     n_labels = split.n_labels
     if split.fold is not None:
         data = take_fold(data, data_config, fold=split.fold, n_folds=split.n_folds, split_seed=split.split_seed)
@@ -24,6 +31,11 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple
     elif split.hold_out is not None:
         data = hold_out(data, data_config, n=split.hold_out, split_seed=split.split_seed)
     made = make_split(data.train.label_N, n_labels=n_labels, n_val=split.n_val, split_seed=split.split_seed)
+    share = data_config.unlabelled_fri_share
+    if share is not None and data.unlabelled is None:
+        pool = data.train.subset(made.unlabelled_index)
+        kept = thin_to_share(pool.label_N, pool.class_names, share, seed=split.split_seed, name=pool.name)
+        made = replace(made, unlabelled_index=made.unlabelled_index[kept])
     return data, made
 
 

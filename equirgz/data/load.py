@@ -13,6 +13,7 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.leaks import mark_shown, note_unchecked, refuse_leaks
 from equirgz.data.preprocess import Preprocessing
+from equirgz.data.share import thin_to_share
 from equirgz.errors import DataError, InputError
 
 
@@ -27,7 +28,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
 
     An unlabelled set that holds test sources (by position, id, pixels or image: :func:`refuse_leaks`) is
     refused, or cleaned when ``drop_leaks`` is set; so is an extra test set that holds training sources.
-    Where neither positions nor images can tell, the logger ``equirgz`` says so. Labels of extra test
+    Where neither positions nor images can tell, the logger ``equirgz`` says so. With
+    ``unlabelled_fri_share`` what is left of it is thinned by its labels (:func:`thin_to_share`), which are
+    then discarded; without an unlabelled set the label split thins the training pool. Labels of extra test
     sets are matched by class name, and test sources of other classes have none. Raises InputError
     for an unknown name or parameter, DataError for files.
     """
@@ -47,10 +50,17 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     data = Data(data.train, tests, data.unlabelled)
     if config.unlabelled is not None:
         extra = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
-        unlabelled = (extra.unlabelled or extra.train).without_labels()
+        unlabelled = extra.unlabelled or extra.train
         note_unchecked(unlabelled, data.tests)
         unlabelled = refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks)
         data = Data(data.train, data.tests, mark_shown(unlabelled, data.train))
+    if data.unlabelled is not None:
+        unlabelled, share = data.unlabelled, config.unlabelled_fri_share
+        if share is not None:
+            names = unlabelled.class_names
+            kept = thin_to_share(unlabelled.label_N, names, share, seed=0, name=unlabelled.name)
+            unlabelled = unlabelled.subset(kept)
+        data = replace(data, unlabelled=unlabelled.without_labels())
     pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
     data = pipeline.apply(data)
     return divide_by_rms(data) if config.normalise else data
