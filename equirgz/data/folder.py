@@ -15,17 +15,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from equirgz.data.cache import cache_dir, cached_arrays
+from equirgz.data.cache import cached_arrays
 from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
 from equirgz.data.containers import decode_image, encode_labels
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
 from equirgz.data.mosaic import resample_image
+from equirgz.data.notes import list_bad
 from equirgz.data.position import match_positions
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
 from equirgz.errors import DataError, InputError, explain
-from equirgz.records import content_hash, write_bytes_atomic
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -93,7 +93,8 @@ def load_folder(
         holds a file is its class, where files lie in more than one folder.
     n_jobs : threads that read.
     progress : called with (files done, all files) as reading goes on.
-    bad_list : file to which unusable files and their reasons are written; default: in the cache.
+    bad_list : file to which unusable files and their reasons are written; default: one in the cache,
+        named in one line by the logger ``equirgz``.
 
     Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
     DataError when no file can be used; otherwise bad files are only listed.
@@ -114,7 +115,7 @@ def load_folder(
     good_N, reasons = arrays["good"], arrays["reason"]
     bad = {str(files[i].relative_to(folder)): str(reasons[i]) for i in np.flatnonzero(~good_N)}
     if bad:
-        _write_bad_list(bad, folder, bad_list)
+        list_bad(bad, folder, bad_list)
     if not good_N.any():
         first = next(iter(bad.items()))
         raise DataError(
@@ -235,14 +236,6 @@ def _read_all(
         "pixel_scale": np.array([(result or blank)[2] for result in results]),
         "position": np.array([(result or blank)[3] for result in results]).reshape(-1, 2),
     }
-
-
-def _write_bad_list(bad: dict[str, str], folder: Path, path: Path | str | None) -> None:
-    path = (
-        cache_dir() / f"bad_files_{content_hash(str(folder.resolve()))}.txt" if path is None else Path(path)
-    )
-    text = "".join(f"{file}\t{reason}\n" for file, reason in sorted(bad.items()))
-    write_bytes_atomic(path, text.encode())
 
 
 def _stem(file: Path) -> str:

@@ -12,7 +12,8 @@ from equirgz.data.containers import encode_labels, load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
 from equirgz.data.folder import FolderOptions, load_folder
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.mosaic import cut_mosaic
+from equirgz.data.mosaic import cut_mosaics
+from equirgz.data.notes import list_missing
 from equirgz.data.npz import load_npz
 from equirgz.data.optical import split_off_test
 from equirgz.data.recipes import get_recipe
@@ -47,29 +48,25 @@ def load_mosaic(
     recipe: str = "mirabest_f",
     label_column: str | None = None,
     name: str = "mosaic",
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Return the catalogued sources cut from the first mosaic that covers each, made by a named recipe.
 
     ``size`` pixels of ``pixel_scale_arcsec`` (default: the recipe's and the mosaic's). ``table`` keeps
-    the catalogue's columns; sources outside every mosaic are left out. Raises DataError when none is left.
+    the catalogue's columns. Sources outside every mosaic, or mostly unobserved, are left out and listed with
+    the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one
+    line. Raises DataError when none is left.
     """
     rows = read_catalogue(catalogue)
     position, ids = get_positions(rows, source=str(catalogue)), get_ids(rows, prefix=name)
     options = FolderOptions(recipe, size, pixel_scale_arcsec)
     chosen = options.make_recipe()
     cut_size = size or chosen.size or get_recipe("mirabest_f").size
-    images, index, scale, reasons = [], [], float("nan"), {}
-    left = np.arange(len(rows))
-    for path in mosaics:
-        cuts = cut_mosaic(path, position[left], size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec)
-        images.append(chosen(cuts.image_NSS))
-        index.append(left[cuts.index_N])
-        scale = cuts.pixel_scale_arcsec
-        reasons = {int(left[row]): reason for row, reason in cuts.missing.items()}
-        left = np.delete(left, cuts.index_N)
-    kept = np.concatenate(index) if index else np.zeros(0, int)
+    cuts = cut_mosaics(mosaics, position, size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec)
+    list_missing(cuts.missing, ids, catalogue, bad_list)
+    kept = cuts.index_N
     if not len(kept):
-        reason = next(iter(reasons.values()), "no mosaic given")
+        reason = next(iter(cuts.missing.values()), "no source in the catalogue")
         raise DataError(
             f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}"
         )
@@ -82,7 +79,14 @@ def load_mosaic(
             )
         label_N, class_names = encode_labels(table[label_column])
     return ImageSet(
-        name, np.concatenate(images), label_N, ids[kept], class_names, scale, position[kept], table
+        name,
+        chosen(cuts.image_NSS),
+        label_N,
+        ids[kept],
+        class_names,
+        cuts.pixel_scale_arcsec,
+        position[kept],
+        table,
     )
 
 

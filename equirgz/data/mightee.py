@@ -15,7 +15,8 @@ import pandas as pd
 from equirgz.data.catalogue import find_column, get_positions, read_catalogue
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.mosaic import cut_mosaic
+from equirgz.data.mosaic import cut_mosaics
+from equirgz.data.notes import list_bad
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import find_file
 from equirgz.errors import DataError, InputError, check_choice, explain
@@ -100,11 +101,13 @@ def load_mightee(
     confidence: str = "all",
     recipe: str = "mightee",
     exclude_users: tuple[str, ...] = (),
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Return the voted sources cut from the first mosaic that covers each, made by a named recipe.
 
-    Sources of the votes that the catalogue does not name, or that no mosaic covers, are listed in
-    the DataError raised when none is left, and else left out (``table`` holds those kept).
+    Sources of the votes that the catalogue does not name, or that no mosaic covers, are left out and listed
+    with the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in
+    one line. ``table`` holds those kept. Raises DataError when none is left.
     """
     labels = votes_to_labels(read_catalogue(votes_path), confidence=confidence, exclude_users=exclude_users)
     catalogue = read_catalogue(catalogue_path)
@@ -127,27 +130,25 @@ def load_mightee(
     merged = labels.merge(known, on="name", how="inner")
     chosen = get_recipe(recipe)
     size = chosen.size or 114
-    images, rows, scale = [], [], float("nan")
-    left = np.arange(len(merged))
-    for path in mosaic_paths:
-        cuts = cut_mosaic(path, merged[["ra_deg", "dec_deg"]].to_numpy()[left], size=size)
-        images.append(chosen(cuts.image_NSS))
-        rows.append(left[cuts.index_N])
-        scale = cuts.pixel_scale_arcsec
-        left = np.delete(left, cuts.index_N)
-    if not sum(map(len, rows)):
+    cuts = cut_mosaics(mosaic_paths, merged[["ra_deg", "dec_deg"]].to_numpy(), size=size)
+    outside = dict(zip(merged["name"].to_numpy(str)[list(cuts.missing)], cuts.missing.values(), strict=True))
+    unnamed = np.setdiff1d(labels["name"].to_numpy(str), merged["name"].to_numpy(str))
+    bad = {**dict.fromkeys(unnamed.tolist(), "not in the catalogue"), **outside}
+    if bad:
+        list_bad(bad, votes_path, bad_list, what="sources")
+    if not len(cuts.index_N):
         raise DataError(
             f"MIGHTEE: expected voted sources inside the mosaics, got none of {len(labels)} "
             f"({len(merged)} named in the catalogue); check that votes, catalogue and mosaics belong together"
         )
-    table = merged.iloc[np.concatenate(rows)].reset_index(drop=True)
+    table = merged.iloc[cuts.index_N].reset_index(drop=True)
     return ImageSet(
         f"mightee/{confidence}",
-        np.concatenate(images),
+        chosen(cuts.image_NSS),
         table["label"].to_numpy(),
         table["name"].to_numpy(str),
         ("FRI", "FRII"),
-        scale,
+        cuts.pixel_scale_arcsec,
         table[["ra_deg", "dec_deg"]].to_numpy(),
         table,
     )

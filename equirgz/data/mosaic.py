@@ -6,7 +6,7 @@ Legend: N sources, H W pixels of the mosaic, S pixels of a cutout.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +70,30 @@ def cut_mosaic(
     return Cutouts(
         image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec
     )
+
+
+def cut_mosaics(
+    mosaics: list[Path], position_deg_N2: np.ndarray, *, size: int, pixel_scale_arcsec: float | None = None
+) -> Cutouts:
+    """Cut every position from the first mosaic that covers it (see :func:`cut_mosaic`).
+
+    ``missing`` says why of every mosaic, in their order; scale, unit and beam are those of the last.
+    """
+    left = np.arange(len(position_deg_N2))
+    images, index, cuts = [np.zeros((0, size, size), np.float32)], [np.zeros(0, np.int64)], None
+    missing: dict[int, str] = {}
+    for path in mosaics:
+        cuts = cut_mosaic(path, position_deg_N2[left], size=size, pixel_scale_arcsec=pixel_scale_arcsec)
+        images.append(cuts.image_NSS)
+        index.append(left[cuts.index_N])
+        reasons = {int(left[row]): f"{Path(path).name}: {reason}" for row, reason in cuts.missing.items()}
+        missing = {row: "; ".join(filter(None, (missing.get(row), why))) for row, why in reasons.items()}
+        left = np.delete(left, cuts.index_N)
+    found = Cutouts(np.concatenate(images), np.concatenate(index), missing)
+    if cuts is None:
+        return replace(found, missing=dict.fromkeys(left.tolist(), "no mosaic given"))
+    scale = cuts.pixel_scale_arcsec
+    return replace(found, pixel_scale_arcsec=scale, unit=cuts.unit, beam_arcsec=cuts.beam_arcsec)
 
 
 def _cut_each(

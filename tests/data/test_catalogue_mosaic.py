@@ -12,6 +12,7 @@ from equirgz.data.fits import load_fits
 from equirgz.data.generic import load_mosaic
 from equirgz.data.mightee import votes_to_labels
 from equirgz.data.mosaic import cut_mosaic, resample_image
+from equirgz.data.notes import note
 from equirgz.errors import DataError, InputError
 from tests.data.test_fits import make_header
 
@@ -205,8 +206,37 @@ def test_mosaic_and_catalogue_make_a_dataset(tmp_path):
 def test_sources_outside_every_mosaic_are_an_error_only_when_none_is_left(tmp_path):
     catalogue = write_field(tmp_path)
     catalogue.iloc[3:].to_csv(tmp_path / "far.csv", index=False)
-    with pytest.raises(DataError, match="got none of 1; e.g. outside the mosaic"):
+    with pytest.raises(DataError, match=r"got none of 1; e.g. m\.fits: outside the mosaic"):
         load_mosaic([tmp_path / "m.fits"], tmp_path / "far.csv", size=40)
+    with pytest.raises(DataError, match=r"got none of 1; e.g. no mosaic given"):
+        load_mosaic([], tmp_path / "far.csv", size=40)
+
+
+def test_sources_outside_a_mosaic_are_listed_with_the_reason(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("EQUIRGZ_CACHE", str(tmp_path / "cache"))
+    note.cache_clear()
+    catalogue = write_field(tmp_path)
+    rows = pd.DataFrame({"NAME": ["J5", "J5"], "ra": [149.0, np.nan], "dec": [-2.5, -2.5]})
+    pd.concat([catalogue, rows]).to_csv(tmp_path / "c.csv", index=False)
+    images = load_mosaic([tmp_path / "m.fits"], tmp_path / "c.csv", size=40)
+    assert images.source_id_N.tolist() == ["J0", "J1", "J2"]
+    listed = next((tmp_path / "cache").glob("bad_sources_*.txt"))
+    assert listed.read_text().splitlines() == [
+        "J3\tm.fits: outside the mosaic",
+        "J5 (row 4)\tm.fits: outside the mosaic",
+        "J5 (row 5)\tm.fits: no position, or behind the projection",
+    ]
+    assert caplog.messages == [
+        f"{tmp_path / 'c.csv'}: left out 3 sources, e.g. J3: m.fits: outside the mosaic; listed in {listed}"
+    ]
+    second = make_mosaic(tmp_path / "n.fits", 40)
+    assert second.image_HW.shape == (40, 40)
+    both = [tmp_path / "n.fits", tmp_path / "m.fits"]
+    again = load_mosaic(both, tmp_path / "c.csv", size=40, bad_list=tmp_path / "bad.txt")
+    assert sorted(again.source_id_N) == ["J0", "J1", "J2"] and len(caplog.messages) == 1
+    assert (tmp_path / "bad.txt").read_text().splitlines()[0] == (
+        "J3\tn.fits: outside the mosaic; m.fits: outside the mosaic"
+    )
 
 
 def make_votes(counts):
@@ -254,7 +284,9 @@ def test_votes_of_excluded_users_are_left_out_and_unknown_options_named():
         votes_to_labels(pd.DataFrame({"x": [1]}))
 
 
-def test_mightee_from_votes_catalogue_and_mosaic(tmp_path):
+def test_mightee_from_votes_catalogue_and_mosaic(tmp_path, caplog, monkeypatch):
+    monkeypatch.setenv("EQUIRGZ_CACHE", str(tmp_path / "cache"))
+    note.cache_clear()
     write_field(tmp_path)
     make_votes({"J0": [1] * 4, "J1": [2] * 4, "J2": [0] * 4, "J3": [1] * 4, "J9": [1] * 4}).to_csv(
         tmp_path / "v.csv", index=False
@@ -267,5 +299,10 @@ def test_mightee_from_votes_catalogue_and_mosaic(tmp_path):
         4,
     ]
     assert (data.train.image_NHW[:, 20:37, 20:37].max((1, 2)) > 0.8).all()
+    listed = next((tmp_path / "cache").glob("bad_sources_*.txt"))
+    assert listed.read_text() == "J3\tm.fits: outside the mosaic\nJ9\tnot in the catalogue\n"
+    assert [m.split(": ", 1)[1] for m in caplog.messages] == [
+        f"left out 2 sources, e.g. J3: m.fits: outside the mosaic; listed in {listed}"
+    ]
     with pytest.raises(InputError, match="votes, catalogue and mosaics"):
         load_data("mightee", tmp_path)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from equirgz.data import load_data
 from equirgz.data.folder import FolderOptions, load_folder
+from equirgz.data.notes import note
 from equirgz.data.preprocess import fit_size
 from equirgz.errors import DataError, InputError
 from tests.data.test_fits import make_header
@@ -102,6 +103,30 @@ def test_bad_files_are_listed_and_the_good_ones_loaded(folder, tmp_path):
         path.write_bytes(b"x")
     with pytest.raises(DataError, match="a usable image, got none of 7"):
         load_folder(folder, options=OPTIONS)
+
+
+def test_bad_files_of_the_registered_dataset_are_named_in_one_line(tmp_path, caplog, monkeypatch):
+    note.cache_clear()
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(3):
+        Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10) + i).save(folder / f"{i}.png")
+    (folder / "8.png").write_bytes(b"damaged")
+    (folder / "9.png").write_bytes((folder / "1.png").read_bytes()[:40])
+    for _ in range(2):  # the second time from the cache: a grid loads its data once per run
+        assert len(load_data("folder", tmp_path, params={"path": "pictures"}, image_size=5).train) == 3
+    listed = next((tmp_path / "cache").glob("bad_files_*.txt"))
+    assert [line.split("\t")[0] for line in listed.read_text().splitlines()] == ["8.png", "9.png"]
+    assert len(caplog.messages) == 1 and caplog.records[0].name == "equirgz"
+    line = caplog.messages[0]
+    assert line.startswith(f"{folder}: left out 2 files, e.g. 8.png: ") and line.endswith(
+        f"; listed in {listed}"
+    )
+    assert "\n" not in line
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EQUIRGZ_CACHE", str(tmp_path / "file" / "cache"))
+    assert len(load_data("folder", tmp_path, params={"path": "pictures"}, image_size=5).train) == 3
+    assert "left out 2 files" in caplog.messages[1] and "; not listed: " in caplog.messages[1]
 
 
 def test_cache_is_keyed_by_content_and_survives_damage(folder, tmp_path, monkeypatch):
