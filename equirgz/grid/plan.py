@@ -96,6 +96,10 @@ def make_grid(
         _apply_override(document, override)
     axes = tuple(parse_axis(str(key), values, source) for key, values in document["axes"].items())
     check_ensemble_labels(document["report"], [axis.column for axis in axes], source)
+    if "extras" in document["report"]:
+        from equirgz.report.extras import check_extras
+
+        check_extras(document["report"], source)
     points = tuple(_make_points(document, axes, source))
     return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
 

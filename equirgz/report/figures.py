@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from equirgz.errors import ResultsError
 from equirgz.report.axes import ALWAYS
 from equirgz.report.curves import plot_error_vs_axis, plot_error_vs_labels, plot_metrics_vs_group
+from equirgz.report.extras import check_extras
 from equirgz.report.load import Results, open_results
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import plot_samples, read_samples
 from equirgz.report.scaling import plot_scaling
+from equirgz.report.selective import plot_selective
 from equirgz.report.style import figure_style, save_figure
 from equirgz.report.summary import Part, make_parts, split_part
 
@@ -23,7 +25,8 @@ def write_figures(folder: Path | str | Results) -> list[Path]:
     """Write figures/*.png and *.svg of a results folder; return their paths.
 
     error_vs_labels, metrics_vs_group, error_vs_<axis>, reliability, rotation, equivariance and
-    samples, each where the rows (predictions, samples) carry it; splits other than "test" and
+    samples, each where the rows (predictions, samples) carry it; risk_coverage where the grid's report
+    section asks for it; splits other than "test" and
     read-outs other than "network" have names of their own. The bytes are a function of those files.
     Raises: ResultsError where the rows cannot be read or give no figure.
     """
@@ -40,6 +43,7 @@ def write_figures(folder: Path | str | Results) -> list[Path]:
 def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     """Yield (name, figure) of every figure the results can give; call it inside `figure_style`."""
     samples = read_samples(results.folder)
+    extras = check_extras(results.options, results.name)
     class_names = tuple(results.class_names or (samples[2] if samples else ()))
     for whole in make_parts(results.rows):
         for column in (c for c in whole.axes.names if c not in ALWAYS):
@@ -52,6 +56,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
                 "rotation": plot_rotation(part),
                 "scaling": plot_scaling(part),
                 "equivariance": plot_equivariance(part),
+                "risk_coverage": plot_selective(results, part) if "risk_coverage" in extras else None,
             }
             yield from _named(part, plots)
     if samples:

@@ -82,14 +82,17 @@ def _pooled(probability_RNK: np.ndarray, target_N: np.ndarray, class_index: int)
 def plot_risk_coverage(answers: Answers) -> Figure:
     """Return the error of the surest sources against their share, a panel per test set, a line per network.
 
-    Curves are means over runs, from five sources on; the right end is the error of all sources. NaN: refused.
+    A network that a test set lacks has no line there. Curves are means over runs, from five sources on; the right
+    end is the error of all sources. NaN: refused.
     """
-    names = list(next(iter(answers.values()))[0])
+    names = list(dict.fromkeys(name for probability, _ in answers.values() for name in probability))
     looks = network_looks(names)
     figure, (line,) = make_panels(1, len(answers), sharey=True, panel_height_in=2.0)
     top = 0.0
     for panel, (test, (probability, target_N)) in zip(line, answers.items(), strict=True):
         for k, name in enumerate(names):
+            if name not in probability:
+                continue
             p_RNK, y_N = check_runs(probability[name], target_N)
             curves = [risk_coverage(p.max(1), p.argmax(1) != y_N) for p in p_RNK]
             risk_N = 100 * np.mean([curve.risk_N for curve in curves], axis=0)

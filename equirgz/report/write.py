@@ -14,6 +14,7 @@ from equirgz.errors import ResultsError
 from equirgz.records import write_bytes_atomic
 from equirgz.report.cells import Table
 from equirgz.report.comparison import make_comparison
+from equirgz.report.extras import EXTRAS, make_extras
 from equirgz.report.formats import to_csv, to_latex, to_markdown, to_text
 from equirgz.report.intervals import make_intervals
 from equirgz.report.load import Results, open_results
@@ -38,7 +39,8 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
 
     tables/<metric>_<split>_<readout>: the `HEADLINES` on test splits (all others in tables/more/);
     comparison_...: differences tested over seeds and sources; intervals_...: intervals over sources;
-    scaling_...: power laws, from four label counts on. The bytes are a function of rows.csv, predictions.csv.gz,
+    scaling_...: power laws, from four label counts on; risk_coverage_..., brier_parts_... and mcnemar_... where the
+    report section of the grid asks for them (`extras`). The bytes are a function of rows.csv, predictions.csv.gz,
     timings.csv and grid.json alone. Tables of an earlier call that these no longer give are removed.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
     nothing is written then.
@@ -60,13 +62,14 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
 
 
 def _statistics(results: Results) -> dict[str, bytes]:
-    """Return the comparison, interval and scaling tables as {name: content}."""
+    """Return the comparison, interval and scaling tables and the extras as {name: content}."""
     contents = {}
     for part in make_parts(results.rows):
         made = {
             "comparison": make_comparison(results, part),
             "intervals": make_intervals(results, part),
             "scaling": make_scaling_table(part),
+            **make_extras(results, part),
         }
         for kind, found in made.items():
             if found is not None:
@@ -82,7 +85,7 @@ def _statistics(results: Results) -> dict[str, bytes]:
 
 def _remove_old(folder: Path, names: set[str]) -> None:
     """Remove tables of the same families that were not written now; leave what others put beside them."""
-    families = {Path(name).name.split("_")[0] for name in names}
+    families = {name.split("_")[0] for name in (*(Path(name).name for name in names), *EXTRAS)}
     for old in [*(folder / "tables").glob("*.*"), *(folder / "tables" / "more").glob("*.*")]:
         ours = old.name.split("_")[0] in families and old.suffix[1:] in FORMATS
         if ours and old.relative_to(folder).as_posix() not in names:
