@@ -34,7 +34,9 @@ def models(
 
 def train(
     config: Annotated[Path, typer.Argument(help="YAML of one run (the fields of a grid's `base`).")],
-    out: Annotated[Path, typer.Option("--out", help="Folder for the rows, the log and the encoder.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for rows, log and encoder; default: runs/NAME_OF_YAML-RUN_KEY.")
+    ] = None,
     data_dir: DataDir = None,
     overrides: Overrides = None,
     device: Device = "auto",
@@ -45,6 +47,8 @@ def train(
     from equirgz.grid.single import train_one
 
     planned = make_grid({"name": "train", "base": load_yaml(config)}, overrides or (), source=config.name)
+    if out is None:
+        out = Path("runs") / f"{config.stem}-{planned.runs[0].run_key()}"
     for line in train_one(planned.runs[0], out, data_dir, device=choose_device(device)):
         typer.echo(line)
 
@@ -84,12 +88,19 @@ def audit(
         typer.Option("--set", metavar="KEY=VALUE", help="Option of the backbone, e.g. head=flatten; repeatable."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every layer, angle and state.")] = False,
-    figure: Annotated[Path | None, typer.Option("--figure", help="Also draw the errors, png or svg.")] = None,
+    figure: Annotated[Path | None, typer.Option("--figure", help="Also draw the errors, png, svg or pdf.")] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--table", help="Also write the table: csv (every error, full precision) or md (as shown)."),
+    ] = None,
 ) -> None:
     """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""
+    from equirgz.cli.audit_table import check_suffix, write_audit_table
     from equirgz.config import parse_setting
     from equirgz.evaluate.audit import audit as run_audit
 
+    check_suffix("--figure", figure, (".png", ".svg", ".pdf"))
+    check_suffix("--table", table, (".csv", ".md"))
     report = run_audit(name, group, image_size, **dict(map(parse_setting, overrides or ())))
     for line in report.lines(full):
         typer.echo(line)
@@ -98,5 +109,8 @@ def audit(
 
         plot_audit(report).savefig(figure)
         typer.echo(f"figure {figure}")
+    if table is not None:
+        write_audit_table(report, table, full)
+        typer.echo(f"table {table}")
     if not report.passed:
         raise typer.Exit(1)
