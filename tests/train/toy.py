@@ -1,4 +1,7 @@
-"""A tiny backbone and a task that it learns in a few steps: bright left half against bright right half."""
+"""A tiny backbone and a task that it learns in a few steps: bright left half against bright right half.
+
+The second task, one blob against two, can be told apart by networks that are invariant under turns and flips.
+"""
 
 from __future__ import annotations
 
@@ -43,3 +46,15 @@ def make_task(n: int = 24, size: int = 9, seed: int = 0) -> tuple[torch.Tensor, 
     x_NCHW[y_N == 0, :, :, : size // 2] += 0.7
     x_NCHW[y_N == 1, :, :, size // 2 + 1 :] += 0.7
     return x_NCHW, y_N
+
+
+def make_blobs(n: int = 8, size: int = 17, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    y_N = torch.arange(n) % 2
+    axis = torch.linspace(-1, 1, size)
+    height_HW, width_HW = torch.meshgrid(axis, axis, indexing="ij")
+    one_HW, left_HW, right_HW = (
+        torch.exp(-((width_HW - at) ** 2 + height_HW**2) / 0.06) for at in (0.0, -0.5, 0.5)
+    )
+    x_NHW = torch.where(y_N[:, None, None] == 0, one_HW, left_HW + right_HW)
+    return (x_NHW + 0.1 * torch.rand(n, size, size, generator=generator))[:, None], y_N
