@@ -38,7 +38,7 @@ from equirgz.seeding import derive_seed
 from equirgz.train.images import TrainImages
 from equirgz.train.memory import keep_freed_memory
 from equirgz.train.trainer import train
-from equirgz.train.validation import make_validation
+from equirgz.train.validation import Validate, make_knn_probe, make_validation
 
 READOUTS = ("network", "temperature", "linear_probe", "knn")
 METERS = ("mask_rate", "impurity")  # logs of a training that become rows
@@ -241,14 +241,16 @@ class CellRun:
         return objective, self._fit("train", objective, images, config.train)
 
     def _fit(self, stage: str, objective: Objective, images: TrainImages, settings: TrainConfig) -> dict[str, Any]:
-        validate = None
+        validate, probe = None, None
         if "val" in self.eval_sets and objective.needs_labels:
             val = self.eval_sets["val"]
             validate = make_validation(val.x_NCHW, val.label_N)
+        elif "val" in self.eval_sets and settings.eval_every:
+            probe = self._make_probe()
         long = self.work_dir is not None and (self.progress or settings.steps > CHECKPOINT_STEPS)
         log = train(
             objective.to(self.device), images, settings, seed=derive_seed(self.config.seed, stage),
-            work_dir=self.work_dir / stage if long else None, validate=validate,
+            work_dir=self.work_dir / stage if long else None, validate=validate, probe=probe,
             fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
             progress=self.progress, accumulate=self.accumulate,
         )
@@ -258,6 +260,18 @@ class CellRun:
             "stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step,
             "meters": {name: float(np.mean(values)) for name, values in found.items() if values},
         }
+
+    def _make_probe(self) -> Validate | None:
+        """Return the on-line nearest-neighbour probe of a training without labels; it selects nothing.
+
+        Its labels serve the log alone, so all training sources outside validation vote, whatever ``n_labels``:
+        runs that share a pre-training share its log.
+        """
+        bank, val = self.data.train.subset(self.split.unlabelled_index), self.eval_sets["val"]
+        bank, val = (images.subset(np.flatnonzero(images.label_N >= 0)) for images in (bank, val))
+        if not (len(bank) and len(val)):
+            return None
+        return make_knn_probe(bank.x_NCHW, bank.label_N, val.x_NCHW, val.label_N)
 
 
 def make_fabric(device: str, precision: str) -> Fabric:

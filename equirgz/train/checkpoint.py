@@ -57,6 +57,16 @@ def get_rng_state(device: torch.device) -> dict[str, torch.Tensor]:
     return state
 
 
+def gather_rng_states(device: torch.device, world_size: int) -> list[dict[str, torch.Tensor]]:
+    """Return :func:`get_rng_state` of every process, in order of rank; all of them must call it."""
+    own = get_rng_state(device)
+    if world_size == 1:
+        return [own]
+    states: list[Any] = [None] * world_size
+    torch.distributed.all_gather_object(states, own)
+    return states
+
+
 def set_rng_state(state: dict[str, torch.Tensor], device: torch.device) -> None:
     """Restore what :func:`get_rng_state` returned."""
     torch.set_rng_state(state["cpu"])

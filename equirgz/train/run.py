@@ -139,6 +139,19 @@ class TrainingRun:
             self.log.best_step = self.step
         return {f"val/{name}": value for name, value in found.items()}
 
+    def watch(self, probe: Validate | None) -> dict[str, float]:
+        """Return the probe's numbers for the log; warn where the last are no better than its ``guess_error``."""
+        if probe is None:
+            return {}
+        found = probe(self.objective)
+        self.objective.train()
+        if self.step == self.config.steps and found["error"] >= found.get("guess_error", math.inf):
+            self.log.warn(
+                f"probe of the features at step {self.step}: error {found['error']:.3g}, and "
+                f"{found['guess_error']:.3g} for always naming the commonest class; train longer or on other views"
+            )
+        return {f"probe/{name}": value for name, value in found.items()}
+
     def record(self, values: dict[str, Any]) -> dict[str, float]:
         """Add a row to the log and to its file, warn of a collapsed representation, and return the row."""
         row = {name: float(value) for name, value in values.items()} | {"step": self.step}
@@ -155,12 +168,14 @@ class TrainingRun:
         return row
 
     def save(self) -> None:
-        """Write the checkpoint, from the first process alone."""
-        if self.checkpoint_path is not None and self.fabric.is_global_zero:
-            checkpoints.save_checkpoint(self.checkpoint_path, self.state())
+        """Write the checkpoint, from the first process alone, with the generators of all."""
+        if self.checkpoint_path is not None:
+            rng = checkpoints.gather_rng_states(self.fabric.device, self.fabric.world_size)
+            if self.fabric.is_global_zero:
+                checkpoints.save_checkpoint(self.checkpoint_path, self.state(rng))
         self.fabric.barrier()
 
-    def state(self) -> dict[str, Any]:
+    def state(self, rng: list[dict[str, Tensor]]) -> dict[str, Any]:
         """Return everything that the next update depends on, and what was recorded so far."""
         return {
             "fingerprint": self.fingerprint,
@@ -168,7 +183,7 @@ class TrainingRun:
             "model": self.objective.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "batches": self.batches.state_dict(),
-            "rng": checkpoints.get_rng_state(self.fabric.device),
+            "rng": rng,
             "best": self.best,
             "best_step": self.log.best_step,
             "rows": self.log.rows,
@@ -183,8 +198,8 @@ class TrainingRun:
             self.objective.load_state_dict(state["model"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.batches.load_state_dict(state["batches"])
-            if self.fabric.global_rank == 0:
-                checkpoints.set_rng_state(state["rng"], self.fabric.device)
+            rng = state["rng"] if isinstance(state["rng"], list) else [state["rng"]] * self.fabric.world_size
+            checkpoints.set_rng_state(rng[self.fabric.global_rank], self.fabric.device)
             self.step, self.best = state["step"], state["best"]
             self.log = TrainLog(state["rows"], state["warnings"], state["best_step"], resumed_from=self.step)
         elif path is not None:

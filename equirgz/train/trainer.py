@@ -45,6 +45,7 @@ def train(
     seed: int,
     work_dir: Path | None = None,
     validate: Validate | None = None,
+    probe: Validate | None = None,
     progress: bool = False,
     fabric: Fabric | None = None,
     accumulate: int = 1,
@@ -62,6 +63,8 @@ def train(
     validate : ``objective -> {"error": share, "nll": nat, ...}``, called every ``config.eval_every``
         updates and after the last; ``selection_rule="best_val"`` keeps the weights of its lowest
         error (ties: lowest NLL).
+    probe : as ``validate`` and called with it, for the log alone (``probe/error``, ...): it selects nothing
+        and changes no weight. A warning tells where it ends no better than a guess.
     fabric : a launched Fabric, for other devices, precisions or several processes. Every process
         draws the whole batch and trains on its share, so that numbers do not depend on how many
         there are (batch norm, which sees its share alone, excepted).
@@ -90,7 +93,7 @@ def train(
                 last = run.step == config.steps
                 measured = {}
                 if last or (config.eval_every and run.step % config.eval_every == 0):
-                    measured = run.validate(validate)
+                    measured = run.validate(validate) | run.watch(probe)
                 if (
                     last
                     or measured

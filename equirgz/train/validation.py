@@ -56,10 +56,13 @@ def make_knn_probe(
 
     Each of the k training sources of largest cosine votes for its class with weight
     ``exp(cosine / temperature)`` (arXiv 1805.01978); shares are smoothed by 1e-3 per class. Meant to
-    follow a self-supervised training: it needs no classifier.
+    follow a self-supervised training: it needs no classifier. ``guess_error`` beside them is the error of
+    always naming the commonest class of the training sources.
     """
     bank, held = TrainImages(x_train_NCHW, y_train_N), TrainImages(x_val_NCHW, y_val_N)
     n_classes = int(max(bank.y_N.max(), held.y_N.max())) + 1
+    commonest = torch.bincount(bank.y_N.cpu().long()).argmax()
+    guess_error = float((held.y_N.cpu() != commonest).double().mean())
 
     @torch.no_grad()
     def probe(objective: Objective) -> dict[str, float]:
@@ -81,7 +84,8 @@ def make_knn_probe(
         vote_NK = torch.zeros(len(h_held), n_classes, dtype=torch.float64)
         vote_NK.scatter_add_(1, bank.y_N.cpu().long()[nearest_Nk], torch.exp(cosine_Nk / temperature))
         share_NK = vote_NK / vote_NK.sum(1, keepdim=True) + 1e-3
-        return _score(torch.log(share_NK / share_NK.sum(1, keepdim=True)), held.y_N)
+        found = _score(torch.log(share_NK / share_NK.sum(1, keepdim=True)), held.y_N)
+        return found | {"guess_error": guess_error}
 
     return probe
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -72,6 +74,30 @@ def test_pretraining_changes_the_features_that_the_probes_read():
     probe = {block["readout"]: block for block in plain["predictions"]}
     probe_after = {block["readout"]: block for block in pretrained["predictions"]}
     assert probe["linear_probe"] != probe_after["linear_probe"]
+
+
+def test_the_probe_of_a_pretraining_is_logged_and_changes_no_number():
+    watched = {**PRETRAIN, "train": {**PRETRAIN["train"], "eval_every": 1}}
+    plain, probed = compute(plan("n_val=10", pretrain=PRETRAIN)), compute(plan("n_val=10", pretrain=watched))
+    assert plain["predictions"] == probed["predictions"]
+    log = probed["training"][0]
+    assert 0 <= log["last"]["probe/error"] <= 1 and log["best_step"] is None
+    assert "probe/error" not in plain["training"][0]["last"]
+    fewer = compute(plan("n_val=10", "n_labels=10", pretrain=watched))
+    assert fewer["training"][0] == log, "a shared pre-training has one log"
+
+
+def test_a_test_set_of_one_source_and_one_validation_source_leave_cells_missing():
+    data = {**BASE["data"], "params": {"n_train": 40, "n_test": 1}}
+    overrides = ("objective=mc_dropout", "evaluation.readouts=[network, temperature]", "n_val=1")
+    result = compute(plan(*overrides, data=data))
+    json.dumps(result, allow_nan=False)
+    rows = {r["metric"]: r["value"] for r in result["rows"] if r["split"] == "test" and r["angle_deg"] is None}
+    missing = {name for name, value in rows.items() if value is None}
+    assert missing >= {"error/balanced", "calibration/ece_classwise", "uncertainty/uce_entropy"}
+    assert not missing & {"error/rate", "nll/mean", "calibration/ece", "calibration/mce", "selective/aurc"}
+    (row,) = [r for r in result["rows"] if r["metric"] == "calibration/temperature"]
+    assert row["value"] is None and {block["readout"] for block in result["predictions"]} == {"network"}
 
 
 def test_a_stored_pretraining_gives_the_same_rows_as_one_computed_on_the_spot(tmp_path):

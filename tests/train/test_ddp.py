@@ -1,4 +1,4 @@
-"""Two processes over gloo train as one process does on the whole batch."""
+"""Two processes over gloo train as one process does on the whole batch, and resume as if never interrupted."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ def test_two_processes_equal_one(tmp_path):
     one = ddp_worker.run()
     for name, curve in one.items():
         assert two[name] == pytest.approx(curve, rel=2e-4, abs=1e-5), name
+    assert two["resumed"] == two["whole"], "each process goes on with its own dropout"
 
 
 def test_batch_is_divided_evenly_or_refused():
