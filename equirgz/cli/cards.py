@@ -87,7 +87,7 @@ def _choose(
                 f"--set: expected params.KEY=VALUE and one registered dataset, got {key!r} for {names}"
             )
         params[option] = value
-    archives = [name in SETS and not params for name in names]
+    archives = [name in SETS and bool(SETS[name].filename) and not params for name in names]
     return [(name, None if archive else name, params) for name, archive in zip(names, archives, strict=True)]
 
 

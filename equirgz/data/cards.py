@@ -53,9 +53,9 @@ def make_card(data: Data, *, info: SetInfo | None = None, sheet: str | None = No
     out = [f"# {title}", ""]
     if info is not None:
         out += [
-            f"- file: `{info.filename}`, md5 {info.md5 or 'not published'}",
+            f"- file: `{info.filename}`, md5 {info.md5 or 'not published'}" if info.filename else "- file: not one",
             f"- address: {info.url or 'none published'}",
-            f"- licence: {info.licence}",
+            f"- licence: {info.licence or 'not known'}",
             f"- citation: {info.citation}",
         ]
     images = data.train

@@ -30,10 +30,10 @@ def fetch_set(
 
     An archive that is there already and has the right md5 is kept. ``url`` replaces the published
     address. ``progress`` is called with (bytes so far, all bytes or None). Raises DataError when the
-    set has no address, the download fails or breaks off, or the md5 is wrong; the folder is then as
-    it was.
+    set has no address or is not one file, the download fails or breaks off, or the md5 is wrong; the
+    folder is then as it was.
     """
-    info = get_set(name)
+    info = _get_file_set(name)
     path = data_root(data_dir) / info.filename
     if path.is_file():
         verify(info, path)
@@ -63,6 +63,14 @@ def fetch_set(
             f"cannot write {path}: {error.strerror or error}; free space or choose another root"
         ) from error
     return path
+
+
+def _get_file_set(name: str) -> SetInfo:
+    """Return the entry of a set that is one file; DataError for others."""
+    info = get_set(name)
+    if not info.filename:
+        raise DataError(f"{name}: expected a set of one file, got one of another form; see {info.url}. {info.notes}")
+    return info
 
 
 def _download(
@@ -99,7 +107,7 @@ def verify(info: SetInfo, path: Path) -> None:
 
 def copy_set(name: str, source: Path | str, data_dir: Path | str | None = None) -> Path:
     """Put an archive that was downloaded by hand into the data root under its published name, verified."""
-    info = get_set(name)
+    info = _get_file_set(name)
     verify(info, Path(source))
     path = data_root(data_dir) / info.filename
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,8 @@
 """What is known about every published set: file, md5, address, licence, citation, faults.
 
 Addresses are those published by the authors; a set without one is loaded from an archive that the
-user puts into the data root. ``faults`` maps a source id (or a phrase) to what is wrong with it.
+user puts into the data root. ``faults`` maps a source id (or a phrase) to what is wrong with it. What is
+not known is None, and ``notes`` say why.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ _NVSS_TERMS = (
 
 @dataclass(frozen=True)
 class SetInfo:
-    """A published archive and what its dataset card says."""
+    """A published archive and what its dataset card says; ``filename`` is empty where there is no one file."""
 
     name: str
     title: str
     filename: str
     md5: str | None
     url: str | None
-    licence: str
+    licence: str | None
     citation: str
     datasets: tuple[str, ...] = ()
     faults: dict[str, str] = field(default_factory=dict)
@@ -207,6 +208,53 @@ _INFOS = (
         "Ganin et al. 2016, JMLR 17, arXiv 1505.07818",
         ("mnist_m",),
         notes="Images only: the labels are those of MNIST, which must lie in the data root too.",
+    ),
+    SetInfo(
+        "mightee",
+        "MIGHTEE Early Science, COSMOS and XMM-LSS: 117 radio galaxies voted FRI or FRII",
+        "",
+        None,
+        "https://zenodo.org/records/8188867",
+        None,
+        "Heywood et al. 2022, MNRAS 509, 2150; votes: Slijepcevic et al. 2024, arXiv 2305.16127",
+        ("mightee",),
+        notes="Several files, named by params.votes, params.catalogue and params.mosaics. The address is the record of "
+        "the labelled objects; catalogue and mosaics are the survey's. No md5 or licence was found with the votes.",
+    ),
+    SetInfo(
+        "gz_evo",
+        "Galaxy Zoo Evo: colour images of galaxies with volunteers' answers",
+        "",
+        None,
+        "https://huggingface.co/datasets/mwalmsley/gz_evo",
+        None,
+        "Galaxy Zoo Evo: 1 million human-annotated images of galaxies, 2025, openreview.net/forum?id=8HxzgdrXhG",
+        ("gz_evo",),
+        notes="A folder of Parquet shards, named by params.path: no one file, so no md5. The licence is stated with "
+        "the data set and was not verified.",
+    ),
+    SetInfo(
+        "mnist",
+        "MNIST: 60000 train and 10000 test digits, 28 px",
+        "train-images-idx3-ubyte.gz",
+        None,
+        None,
+        None,
+        "LeCun, Bottou, Bengio & Haffner 1998, Proc. IEEE 86, 2278",
+        ("mnist",),
+        notes="The first of four idx files, all in the data root, .gz or not, or in MNIST/raw. No address, md5 "
+        "or licence of its authors was verified.",
+    ),
+    SetInfo(
+        "digits",
+        "Digits of scikit-learn: 1797 of 8 px, the test part of the UCI handwritten digits",
+        "",
+        None,
+        "https://archive.ics.uci.edu/ml/datasets/Optical+Recognition+of+Handwritten+Digits",
+        None,
+        "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository",
+        ("digits",),
+        notes="Comes with scikit-learn: nothing to fetch, so no file and no md5. scikit-learn names no licence of it.",
     ),
 )
 SETS: dict[str, SetInfo] = {info.name: info for info in _INFOS}

@@ -46,6 +46,9 @@ def test_listing_says_what_is_there(tmp_path):
     lines = list_data(tmp_path)
     assert any(line.startswith("found   pool_first150") for line in lines)
     assert any(line.startswith("absent  mirabest_f:") for line in lines) and "synthetic_fr" in lines[-1]
+    assert any(line.startswith("other   digits:") for line in lines)
+    last = check_data(tmp_path, leaks=False).lines()[-1]
+    assert last.endswith("mnist_m, mnist")  # sets without a file are not missed
 
 
 def test_a_missing_root_is_an_error(tmp_path):

@@ -133,6 +133,9 @@ def test_failed_downloads_leave_nothing_behind(server, toy, tmp_path, name, cont
 def test_sets_without_address_and_unreachable_servers_are_explained(toy, tmp_path):
     with pytest.raises(DataError, match="no public address; ask its authors"):
         fetch_set("rgz_108k", tmp_path)
+    for ask in (lambda: fetch_set("digits", tmp_path), lambda: copy_set("mightee", tmp_path / "x", tmp_path)):
+        with pytest.raises(DataError, match=r"expected a set of one file, got one of another form; see https"):
+            ask()
     with pytest.raises(DataError, match="cannot fetch http://127.0.0.1:9/"):
         fetch_set("toy", tmp_path, url="http://127.0.0.1:9/toy.bin")
     (tmp_path / "file").write_text("")

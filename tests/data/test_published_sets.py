@@ -5,7 +5,7 @@ import h5py
 import numpy as np
 import pytest
 
-from equirgz.data import load_data
+from equirgz.data import list_datasets, load_data
 from equirgz.data.batch_sets import MINGO_CLASSES, load_batch_set
 from equirgz.data.radio_galaxy_dataset import keep_classes, load_radio_galaxy_dataset
 from equirgz.data.sets import SETS, get_set
@@ -131,7 +131,12 @@ def test_mingo_keeps_resolved_sources_as_two_classes(tmp_path, monkeypatch):
 
 def test_published_sets_are_complete_and_names_are_suggested():
     for info in SETS.values():
-        assert info.licence and info.citation and info.filename and info.datasets
+        assert info.title and info.citation and set(info.datasets) <= set(list_datasets())
         assert info.url is None or info.url.startswith(("http://", "https://"))
+        if not (info.filename and info.licence):  # what is not known has its reason
+            assert "md5" in info.notes and "licence" in info.notes
+    named = {name for info in SETS.values() for name in info.datasets}
+    made_of_others = {"frdeep_first_to_nvss", "digits_noisy", "synthetic_fr", "synthetic_votes"}
+    assert set(list_datasets()) - named == made_of_others | {"folder", "mosaic", "npz"}
     with pytest.raises(InputError, match="did you mean 'mirabest_f'"):
         get_set("mirabest_ff")
