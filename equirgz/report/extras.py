@@ -85,6 +85,7 @@ FAMILIES = {
             "intervals over test sources",
             "Brier = reliability (0 is best) − resolution (large is best) + uncertainty (of always stating the class "
             "shares) + what differs inside bins",
+            "With few sources reliability is biased upwards; its interval is mirrored, which takes that out",
         ),
         (
             Number("calibration/brier", "Brier", brier_score),
