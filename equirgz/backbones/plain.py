@@ -1,8 +1,15 @@
 """``to_plain``: the same network out of ordinary torch.nn layers, for export and deployment.
 
-Every steerable layer has an ordinary twin (expanded Conv2d, repeated BatchNorm2d, fixed depthwise
-Conv2d). The result needs nothing of equirgz to run once exported, and gives the same outputs in
-eval mode.
+Every steerable layer has an ordinary twin (expanded Conv2d, repeated BatchNorm2d or LayerNorm, fixed
+depthwise Conv2d, pooling over the group as MaxPool3d), so that every module without children is one
+of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
+
+* DiskMask, SoftDiskMask: the product of the image and a fixed image;
+* RelativeAttention: softmax attention over positions and group elements with a table of biases,
+  ``torch.nn.functional.scaled_dot_product_attention`` of three stacks of maps.
+
+They consist of ordinary torch operators, as the wiring between the layers does. The result needs
+nothing of equirgz to run once exported, and gives the same outputs in eval mode.
 """
 
 from __future__ import annotations
@@ -16,10 +23,12 @@ from torch import Tensor, nn
 from equirgz.backbones.base import Backbone
 from equirgz.nn.conv import GroupConv2d
 from equirgz.nn.dropout import FieldDropout
-from equirgz.nn.norm import FieldBatchNorm2d
-from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d
+from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d
+from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.reproduction import PixelFieldDropout
 from equirgz.nn.trivial import TrivialConv2d
+
+WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
 
 
 class PlainEncoder(nn.Module):
@@ -32,6 +41,23 @@ class PlainEncoder(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.network.features(x_BCHW)
+
+
+class ChannelLayerNorm2d(nn.Module):
+    """``torch.nn.LayerNorm`` over the channels of maps, the twin of a :class:`FieldLayerNorm2d`.
+
+    Shape: (B, C, H, W) -> the same.
+    """
+
+    def __init__(self, field_norm: FieldLayerNorm2d) -> None:
+        super().__init__()
+        order = field_norm.group.order
+        weight_C, bias_C = (p.detach().repeat_interleave(order) for p in (field_norm.weight, field_norm.bias))
+        self.norm = nn.LayerNorm(len(weight_C), field_norm.eps).to(weight_C)
+        self.norm.load_state_dict({"weight": weight_C, "bias": bias_C})
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def to_plain(backbone: Backbone) -> PlainEncoder:
@@ -62,9 +88,11 @@ def _twin(module: nn.Module) -> nn.Module | None:
         return module.to_conv2d()
     if isinstance(module, FieldBatchNorm2d):
         return module.to_batch_norm()
+    if isinstance(module, FieldLayerNorm2d):
+        return ChannelLayerNorm2d(module)
     if isinstance(module, FieldDropout | PixelFieldDropout):
         return nn.Identity()
-    if isinstance(module, AntialiasedAvgPool2d | AntialiasedMaxPool2d):
+    if isinstance(module, AntialiasedAvgPool2d | AntialiasedMaxPool2d | GroupPooling):
         return module.to_plain()
     return None
 

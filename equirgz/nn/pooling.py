@@ -124,5 +124,13 @@ class GroupPooling(nn.Module):
         x_BFGHW = x_BCHW.unflatten(1, (-1, self.group.order))
         return x_BFGHW.amax(2) if self.how == "max" else x_BFGHW.mean(2)
 
+    def to_plain(self) -> nn.Module:
+        """Return the ordinary layers with the same outputs: the group axis is the depth of a 3-D pooling."""
+        order = self.group.order
+        if order == 1:
+            return nn.Identity()
+        pool = (nn.MaxPool3d if self.how == "max" else nn.AvgPool3d)((order, 1, 1))
+        return nn.Sequential(nn.Unflatten(1, (-1, order)), pool, nn.Flatten(1, 2))
+
     def extra_repr(self) -> str:
         return f"{self.group}, {self.how}"
