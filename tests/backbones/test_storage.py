@@ -99,7 +99,10 @@ def test_a_half_written_description(saved, keep):
         ({"weights": 3}, "expected format 'equirgz-encoder', got another file; give the path"),
         ({"format": "other-9"}, "expected format 'equirgz-encoder', got format 'other-9'; give the path"),
         ({"format": "equirgz-encoder"}, "expected an entry 'backbone' with a name, got entries format; give"),
-        ({"format": "equirgz-encoder", "backbone": {"group": "D4"}}, "expected an entry 'backbone' with a name, got entries"),
+        (
+            {"format": "equirgz-encoder", "backbone": {"group": "D4"}},
+            "expected an entry 'backbone' with a name, got entries",
+        ),
     ],
     ids=str,
 )
