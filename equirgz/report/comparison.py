@@ -10,19 +10,19 @@ import numpy as np
 from equirgz.metrics.crossed import CrossedTest, crossed_test
 from equirgz.metrics.paired import adjust_holm
 from equirgz.metrics.source_tests import required_sources
-from equirgz.report.axes import Axes, show_value, sort_values
+from equirgz.report.axes import Axes, show_value
 from equirgz.report.cells import LEVEL
 from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
-from equirgz.report.pool import Cell, pool_predictions
+from equirgz.report.pairing import Column, pair_rows, share_seeds
+from equirgz.report.pool import Cell
 from equirgz.report.sheet import Sheet
-from equirgz.report.summary import ALL_LABELS, Part, labels_text
+from equirgz.report.summary import Part, labels_text
 from equirgz.report.wording import MISSING, show_rule, show_sources
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "difference", "half_width_95", "p", "p_holm", "effect_size",
                "disagreement", "n_seeds", "n_sources", "sources_needed")  # fmt: skip
 
-Column = tuple[float, str]
 MEAN: Column = (math.inf, "mean of all")  # the mean over the columns to its left, source by source
 
 
@@ -40,17 +40,11 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
 
     Each row is compared with the plain network (group C1) that shares its other names, else with the first row.
     """
-    cells = pool_predictions(results, part)
-    labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
-    names = [tuple(row) for row in labels.itertuples(index=False, name=None)]
-    columns = [(n, a) for n in sorted({p[1] for p in cells}, key=lambda n: (n == ALL_LABELS, n))
-               for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
-    reference = {name: find_reference(name, names, part.axes) for name in names}
+    rows = pair_rows(results, part)
+    columns, reference = rows.columns, rows.reference
     found: dict[tuple[tuple, Column], Difference] = {}
-    for name in names:
-        if name == reference[name]:
-            continue
-        pairs = {c: _differences(cells.get((name, *c)), cells.get((reference[name], *c))) for c in columns}
+    for name in rows.compared:
+        pairs = {column: _differences(*rows.cells_of(name, column)) for column in columns}
         pairs = {column: pair for column, pair in pairs.items() if pair is not None}
         found |= {(name, column): _test(*pair) for column, pair in pairs.items()}
         if len(pairs) > 1 and len({(runs, signed_RS.shape[1]) for runs, signed_RS, _ in pairs.values()}) == 1:
@@ -68,27 +62,10 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
     return _csv_lines(found, reference, part.axes), _make_sheet(found, reference, columns, part)
 
 
-def find_reference(name: tuple, names: list[tuple], axes: Axes) -> tuple:
-    """Return the row that ``name`` is compared with; itself where it is the reference."""
-    group = axes.names.index("group")
-    plain = [other for other in names if other[group] == "C1"]
-    twins = [
-        other
-        for other in plain
-        if all(a == b for i, (a, b) in enumerate(zip(other, name, strict=True)) if i != group)
-    ]
-    if name in plain:
-        return plain[0]
-    return (twins or plain or names)[0]
-
-
 def _differences(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
     """Return (seeds, signed difference_RS, disagreement_RS) of two cells in per cent; None where not comparable."""
-    if mine is None or other is None:
-        return None
-    shared = tuple(sorted(set(mine.pairs) & set(other.pairs)))
-    same = mine.target_S.shape == other.target_S.shape and (mine.target_S == other.target_S).all()
-    if not shared or not same or len(mine.target_S) < 2:
+    shared = share_seeds(mine, other)
+    if not shared or len(mine.target_S) < 2:
         return None
     a_RS, b_RS = (100 * cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
     return shared, a_RS - b_RS, np.abs(a_RS - b_RS)

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 from equirgz.metrics.paired import adjust_holm
 from equirgz.metrics.source_tests import McNemarTest, mcnemar_test
-from equirgz.report.axes import show_value, sort_values
+from equirgz.report.axes import show_value
 from equirgz.report.cells import LEVEL
-from equirgz.report.comparison import find_reference
 from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
+from equirgz.report.pairing import pair_rows, share_seeds
 from equirgz.report.pivot import show_p
-from equirgz.report.pool import Cell, pool_predictions
+from equirgz.report.pool import Cell
 from equirgz.report.sheet import Sheet
-from equirgz.report.summary import ALL_LABELS, Part, labels_text
+from equirgz.report.summary import Part, labels_text
 from equirgz.report.wording import MISSING, show_rule, show_sources
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "only_row_wrong", "only_reference_wrong", "difference", "p",
@@ -36,16 +36,12 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
     Each row meets the reference that the comparison table gives it. An answer is the most probable class of the
     mean probability over the seeds that both have: one ensemble against another, each source counted once.
     """
-    cells = pool_predictions(results, part)
-    labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
-    names = [tuple(row) for row in labels.itertuples(index=False, name=None)]
-    columns = [(n, a) for n in sorted({p[1] for p in cells}, key=lambda n: (n == ALL_LABELS, n))
-               for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
-    reference = {name: find_reference(name, names, part.axes) for name in names}
+    rows = pair_rows(results, part)
+    columns, reference = rows.columns, rows.reference
     found = {}
-    for name in names:
-        for column in columns if name != reference[name] else ():
-            tested = _test(cells.get((name, *column)), cells.get((reference[name], *column)))
+    for name in rows.compared:
+        for column in columns:
+            tested = _test(*rows.cells_of(name, column))
             if tested is not None:
                 found[name, column] = tested
     if not found:
@@ -67,10 +63,8 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
 
 def _test(mine: Cell | None, other: Cell | None) -> Tested | None:
     """Return the test of two cells over the seeds they share; None where they cannot be compared."""
-    if mine is None or other is None:
-        return None
-    shared = sorted(set(mine.pairs) & set(other.pairs))
-    if not shared or mine.target_S.shape != other.target_S.shape or (mine.target_S != other.target_S).any():
+    shared = share_seeds(mine, other)
+    if not shared:
         return None
     wrong = []
     for cell in (mine, other):

@@ -8,6 +8,7 @@ from equirgz.report.axes import sort_values
 from equirgz.report.curves import MAX_FACETS
 from equirgz.report.load import Results
 from equirgz.report.networks import plot_risk_coverage
+from equirgz.report.pairing import same_sources
 from equirgz.report.pool import pool_predictions
 from equirgz.report.summary import Part, label_counts, labels_text, make_looks
 
@@ -32,8 +33,7 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
         found = {name: cell for name, cell in found.items() if cell is not None}
         if not found:
             continue
-        target_S = next(iter(found.values())).target_S
-        alike = {name: cell.probability_RSK for name, cell in found.items()
-                 if cell.target_S.shape == target_S.shape and (cell.target_S == target_S).all()}  # fmt: skip
-        answers[f"{labels_text(n_labels)}, {augmentation}"] = alike, target_S
+        first = next(iter(found.values()))
+        alike = {name: cell.probability_RSK for name, cell in found.items() if same_sources(cell, first)}
+        answers[f"{labels_text(n_labels)}, {augmentation}"] = alike, first.target_S
     return plot_risk_coverage(answers) if answers else None

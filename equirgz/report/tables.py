@@ -26,10 +26,11 @@ COSTS = {  # metric: title of its column
 
 def make_tables(results: Results) -> Iterator[Table]:
     """Yield the table of every (data, split, readout, metric, angle, detail) in a fixed order."""
+    steps = _step_times(results)
     for data, of_data in results.rows.groupby("data", sort=True):
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
-        costs = _row_costs(of_data, _step_times(results), axes)
+        costs = _row_costs(of_data, steps, axes)
         measured = of_data[
             ~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)
         ]

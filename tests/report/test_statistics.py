@@ -12,9 +12,10 @@ from equirgz.metrics.calibration import expected_calibration_error
 from equirgz.metrics.crossed import crossed_test
 from equirgz.report import load_results, write_tables
 from equirgz.report.axes import Axes
-from equirgz.report.comparison import find_reference, make_comparison
+from equirgz.report.comparison import make_comparison
 from equirgz.report.intervals import make_intervals
 from equirgz.report.load import open_results
+from equirgz.report.pairing import find_reference
 from equirgz.report.pool import pool_predictions
 from equirgz.report.scaling import fit_part, make_scaling_table
 from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_text

@@ -33,6 +33,20 @@ def make(name: str, backbone=None):
     )
 
 
+def watch_gradients(monkeypatch) -> set[str]:
+    """Return a set that takes the name of every parameter that a training gives a gradient."""
+    reached, clip = set(), TrainingRun._clip
+
+    def look(self):
+        for key, parameter in self.objective.named_parameters():
+            if parameter.grad is not None and (parameter.ndim <= 1 or bool(parameter.grad.any())):
+                reached.add(key)
+        return clip(self)
+
+    monkeypatch.setattr(TrainingRun, "_clip", look)
+    return reached
+
+
 def make_images(hidden: bool = True) -> TrainImages:
     x_NCHW, y_N = make_task(16)
     u_MCHW, hidden_M = make_task(24, seed=5)
@@ -69,15 +83,7 @@ def test_learns_a_tiny_task(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_gradients_reach_what_should_learn_and_nothing_else(name, monkeypatch):
     objective = make(name)
-    reached, clip = set(), TrainingRun._clip
-
-    def look(self):
-        for key, parameter in self.objective.named_parameters():
-            if parameter.grad is not None and (parameter.ndim <= 1 or bool(parameter.grad.any())):
-                reached.add(key)
-        return clip(self)
-
-    monkeypatch.setattr(TrainingRun, "_clip", look)
+    reached = watch_gradients(monkeypatch)
     train(objective, make_images(), config(name, 4), seed=0)
     untrained = UNTRAINED.get(name, ("nothing",))
     expected = {key for key, _ in objective.named_parameters() if not key.startswith(untrained)}

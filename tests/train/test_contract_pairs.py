@@ -15,8 +15,7 @@ from equirgz.backbones import create_backbone, list_backbones
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.objectives import Objective, list_objectives
 from equirgz.train import TrainImages, TrainLog, train
-from equirgz.train.run import TrainingRun
-from tests.train.test_contract import UNTRAINED, make
+from tests.train.test_contract import UNTRAINED, make, watch_gradients
 from tests.train.test_trainer import Stop, stop_after
 from tests.train.toy import make_blobs
 
@@ -63,19 +62,11 @@ def without_hidden(log: TrainLog) -> list[dict[str, float]]:
 @pytest.mark.parametrize("objective, backbone", PAIRS)
 def test_gradients_seeds_resume_and_hidden_labels(objective, backbone, tmp_path, monkeypatch):
     """A training is compared with one from the same seed that is interrupted and whose hidden labels are others."""
-    reached, clip = set(), TrainingRun._clip
-
-    def look(self):
-        for key, parameter in self.objective.named_parameters():
-            if parameter.grad is not None and (parameter.ndim <= 1 or bool(parameter.grad.any())):
-                reached.add(key)
-        return clip(self)
-
     keywords = {"seed": 3, "log_every": 1, "checkpoint_every": 1}
     whole = make_pair(objective, backbone)
     before = {key: value.detach().clone() for key, value in whole.named_parameters()}
     with monkeypatch.context() as patch:
-        patch.setattr(TrainingRun, "_clip", look)
+        reached = watch_gradients(patch)
         log = train(whole, make_images(), settings(objective, 2), **keywords)
     apart = UNTRAINED.get(objective, ("nothing",))
     assert reached == {key for key in before if not key.startswith(apart)}
