@@ -32,6 +32,7 @@ class Dispatcher:
         self._attempts: dict[int, int] = defaultdict(int)
         self._running: dict[Future, Task] = {}
         self._held: dict[str, list[Task]] = {}
+        self._reason = ""
 
     def run(self, tasks: list[Task], fail_fast: bool = False) -> list[dict[str, Any]]:
         """Return the outcome of every task; with ``fail_fast`` of those up to the first failure."""
@@ -40,7 +41,9 @@ class Dispatcher:
             for task in self._order(tasks):
                 self._submit(task)
             while self._running:
-                finished, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                finished, _ = wait(self._running, self.config.poll_s, FIRST_COMPLETED)
+                if not finished:
+                    self._tell_why()
                 for future in finished:
                     self._take(self._running.pop(future), future)
                     if fail_fast and self.outcomes and self.outcomes[-1]["status"] == "failed":
@@ -48,6 +51,13 @@ class Dispatcher:
         finally:
             self._engine.close()
         return self.outcomes
+
+    def _tell_why(self) -> None:
+        """Report why no run comes to its end, where the engine knows a new reason."""
+        reason = self._engine.waiting()
+        if reason and reason != self._reason:
+            self.report("waiting", {"reason": reason})
+        self._reason = reason
 
     def _order(self, tasks: list[Task]) -> list[Task]:
         """Return the tasks to start with: shared pre-trainings first; tasks that wait for them are held."""

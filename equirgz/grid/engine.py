@@ -19,9 +19,11 @@ REFUSALS = 3  # SLURM jobs in a row that fail before any worker came: then the c
 
 
 class Engine(Protocol):
-    """Takes calls, gives futures; ``close`` ends its workers."""
+    """Takes calls, gives futures; ``waiting`` says why no worker is there; ``close`` ends the workers."""
 
     def submit(self, function: Callable[[Any], Any], argument: Any) -> Future: ...
+
+    def waiting(self) -> str: ...
 
     def close(self) -> None: ...
 
@@ -37,6 +39,9 @@ class InlineEngine:
             future.set_exception(error)
         return future
 
+    def waiting(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 
@@ -49,8 +54,9 @@ class ParslEngine:
         from parsl.app.python import PythonApp
 
         logging.getLogger("parsl").setLevel(logging.CRITICAL)
+        self._executor = make_executor(config)
         kernel_config = parsl.Config(
-            executors=[make_executor(config)], run_dir=str(run_dir), retries=0, strategy="simple", strategy_period=2,
+            executors=[self._executor], run_dir=str(run_dir), retries=0, strategy="simple", strategy_period=2,
             max_idletime=60.0, initialize_logging=False, exit_mode="skip", usage_tracking=0,
         )
         self._kernel = parsl.DataFlowKernel(kernel_config)
@@ -61,6 +67,9 @@ class ParslEngine:
         if function not in self._apps:
             self._apps[function] = self._app_type(function, data_flow_kernel=self._kernel, cache=False)
         return self._apps[function](argument)
+
+    def waiting(self) -> str:
+        return self._executor.waiting() if hasattr(self._executor, "waiting") else ""
 
     def close(self) -> None:
         self._kernel.cleanup()

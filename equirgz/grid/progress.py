@@ -61,6 +61,9 @@ class ProgressView:
         if event == "pretrained":
             self.say(f"pre-training for {facts['runs']} runs is done")
             return
+        if event == "waiting":
+            self.say(f"no worker yet: {facts['reason']}")
+            return
         if event == "retry":
             self.say(f"run {facts['run_key']}: {facts['error']}; attempt {facts['attempt']}")
             return

@@ -48,8 +48,8 @@ def run_grid(
     ``check`` is called once before any work, and not at all where there is none to do.
     A run that raises is recorded with its traceback and not run again unless ``retry_failed``; a
     run whose worker process died is tried again (see Dispatcher). ``report(event, facts)`` hears
-    ``start``, ``done``, ``failed``, ``retry`` and ``pretrained``. Raises ResultsError when the folder is in use,
-    cannot be written, or belongs to another grid or version.
+    ``start``, ``done``, ``failed``, ``retry``, ``waiting`` and ``pretrained``. Raises ResultsError when the
+    folder is in use, cannot be written, or belongs to another grid or version.
     """
     engine = engine or EngineConfig()
     folder = ResultsFolder(Path(out))

@@ -32,6 +32,11 @@ class ForgettingSlurmProvider(SlurmProvider):
             return 0, out, error
         return code, out, error
 
+    def describe(self, jobs: list[str]) -> str:
+        """Return SLURM's words on the ``jobs`` that it holds, such as ``SLURM job 7 is PENDING (Priority)``."""
+        _, out, _ = self.execute_wait(f"squeue --noheader --format='%i is %T (%r)' --jobs={','.join(jobs)}")
+        return "; ".join(f"SLURM job {line.strip()}" for line in out.splitlines())
+
 
 class CallbackExecutor(HighThroughputExecutor):
     """Cancels a job that SLURM counts as running while no worker of it is connected for ``silence_s``.
@@ -56,6 +61,11 @@ class CallbackExecutor(HighThroughputExecutor):
             elif time.monotonic() - self._silent_since.setdefault(block, time.monotonic()) > self._silence_s:
                 self._end(block)
         return {**status, **self._ended}
+
+    def waiting(self) -> str:
+        """Return the state of the SLURM jobs while none of them has a worker; else an empty string."""
+        jobs = list(self.blocks_to_job_id.values())
+        return "" if not jobs or self.connected_managers() else self.provider.describe(jobs)
 
     def _end(self, block: str) -> None:
         """Cancel the job of ``block`` and keep why; where the cluster does not answer, try at the next poll."""

@@ -109,20 +109,29 @@ class Cluster:
         self._await(lambda: "UP" in self.command("scontrol", "ping"))
 
     def stop_controller(self) -> None:
-        """Kill slurmctld with SIGKILL, once it has written down its jobs; they go on without it.
+        """End slurmctld as a service manager does; its jobs go on without it.
 
-        SLURM writes its state at most 5 s after a change. Killed before, it comes back with a running
-        job as a pending one, starts it again and drains the node for the duplicate: then nothing but
-        an administrator helps.
+        SIGTERM lets it write its state. Killed within the 5 s that it may take to write down a change,
+        it comes back without its newest job, or with a running one as pending; it then gives the same
+        number to two jobs and drains the node for the duplicate, which only an administrator mends.
         """
-        jobs = self.run_dir / "state" / "job_state"
-        self._await(lambda: time.time() - jobs.stat().st_mtime > 6)
-        self._processes["slurmctld"].kill()
-        self._processes["slurmctld"].wait()
+        self._processes["slurmctld"].terminate()
+        self._processes["slurmctld"].wait(60)
 
     def jobs(self, state: str = "RUNNING") -> list[str]:
         """Return the ids of the jobs in one state."""
         return self.command("squeue", "--noheader", "--format=%i", f"--states={state}").split()
+
+    def drain(self) -> None:
+        """Let the node start no job until :meth:`resume`."""
+        self.command("scontrol", "update", f"NodeName={self.node}", "State=DRAIN", "Reason=test")
+
+    def resume(self) -> None:
+        """End every job and let the node take new ones, whatever happened before."""
+        self.command("scancel", f"--user={getpass.getuser()}")
+        self._await(lambda: not self.command("squeue", "--noheader"))
+        self.command("scontrol", "update", f"NodeName={self.node}", "State=RESUME")
+        self._await(lambda: "idle" in self.command("sinfo", "--noheader", "--format=%T", "--partition=debug"))
 
     def report(self) -> str:
         """Return the state of jobs and node and the end of the logs, for the message of a failed test."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -24,6 +25,7 @@ from equirgz.grid.runner import run_grid
 from equirgz.grid.status import list_running
 
 UNPACKED = Path(__file__).parents[2] / ".slurm"
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,8 @@ def on_cluster(cluster, monkeypatch):
     for key, value in cluster.environment.items():
         if os.environ.get(key) != value and key not in ("PYTHONPATH", "PYTEST_CURRENT_TEST"):
             monkeypatch.setenv(key, value)
-    return cluster
+    yield cluster
+    cluster.resume()
 
 
 def profile(path: Path, **options) -> str:
@@ -81,7 +84,7 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
         running = list_running(ResultsFolder(out)).items()
         return next((record["pid"] for run, record in running if not (out / "cells" / f"{run}.json").exists()), None)
 
-    harness = threading.Thread(target=work)
+    harness = threading.Thread(target=work, daemon=True)
     harness.start()
     await_(lambda: done() >= 2, on_cluster)
     await_(pid_at_work, on_cluster)
@@ -102,6 +105,25 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
     assert not rows.duplicated(["run_key", "metric", "angle_deg"]).any()
     assert len([event for event, _ in events if event == "done"]) == 16
     await_(lambda: not on_cluster.jobs(), on_cluster, 60)  # nothing stays behind on the cluster
+
+
+def test_why_no_worker_comes_is_told(on_cluster, document, tmp_path):
+    """On a node that takes no job, the grid waits and says what SLURM says; it goes on once the node is back."""
+    events = []
+
+    def hear(event, facts):
+        events.append((event, facts))
+        if event == "waiting":
+            on_cluster.command("scontrol", "update", f"NodeName={on_cluster.node}", "State=RESUME")
+
+    on_cluster.drain()
+    engine = make_engine_config(profile(tmp_path / "slurm.yaml", poll_s=2.0))
+    summary = run_grid(
+        make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant", report=hear
+    )
+    assert summary.complete
+    reasons = [facts["reason"] for event, facts in events if event == "waiting"]
+    assert re.match(r"SLURM job \d+ is PENDING \(.+\)", reasons[0])
 
 
 def test_a_job_whose_workers_do_not_call_back_is_replaced(on_cluster, document, tmp_path):
