@@ -121,6 +121,8 @@ def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[
         arrays[f"id/{part}"] = images.source_id_N
         if "las_arcsec" in images.table:
             arrays[f"las/{part}"] = images.table["las_arcsec"].to_numpy(float)
+        if "redshift" in images.table:
+            arrays[f"redshift/{part}"] = images.table["redshift"].to_numpy(float)
     angles_deg = make_angles(config.evaluation.rotation_angles)
     test = run.eval_sets["test"]
     n = objective.n_predictive_samples

@@ -118,10 +118,12 @@ def say_shares(rows: Rows) -> str:
 def say_representation(rows: Rows) -> str:
     """Say precision at ten and the size in the features."""
     chance = _find(rows, "retrieval/precision_at_10_chance")[0]["value"]
-    precision, size = _find(rows, "retrieval/precision_at_10"), _find(rows, "representation/size_r2")
+    precision, angle = _find(rows, "retrieval/precision_at_10"), _find(rows, "representation/size_r2")
+    size = _find(rows, "representation/physical_size_r2")
     return (
         f"Of the ten nearest training sources this share has the class of the test source: {_list(precision, 2)} "
-        f"(chance {chance:.2f}); the features explain {_list(size, 2)} of the variance of log angular size."
+        f"(chance {chance:.2f}); the features explain {_list(angle, 2)} of the variance of log angular size, and "
+        f"{_list(size, 2)} of that of log physical size."
     )
 
 

@@ -61,7 +61,9 @@ REPRESENTATION = {
     "retrieval/precision_at_1": ("P@1", 3), "retrieval/precision_at_5": ("P@5", 3),
     "retrieval/precision_at_10": ("P@10", 3), "retrieval/precision_at_10_chance": ("chance", 3),
     "knn/error": ("kNN error (%)", 1), "linear_probe/error": ("probe error (%)", 1),
-    "representation/size_r2": ("R² of size", 2), "representation/size_spearman": ("rank corr. of size", 2),
+    "representation/size_r2": ("R² of angle", 2), "representation/size_spearman": ("rank corr.", 2),
+    "representation/physical_size_r2": ("R² of size", 2),
+    "representation/physical_size_spearman": ("its rank corr.", 2),
 }  # fmt: skip
 
 
@@ -136,8 +138,8 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
 
     rows = tables.representation_rows(evaluation)
     caption = ["What the features carry", over_seeds, "P@k: share of the k nearest training sources with the class of "
-               "a test source; size: ridge regression of the logarithm of the angular size on the features of all test "
-               "sources, out of fold"]  # fmt: skip
+               "a test source; angle, size: ridge regression of the logarithm of the angular size and of the physical "
+               "size (kpc at the redshift, Planck 2018) on the features of all test sources, out of fold"]  # fmt: skip
     sheet = make_pivot(rows, ["network"], REPRESENTATION, caption, label="representation")
     put("representation", sheet, rows, say_representation(rows))
 
@@ -160,8 +162,9 @@ def equivariance_sheet(rows: Rows, over_seeds: str) -> Sheet:
         for place, at in lines.items()
     ]
     caption = ["Relative error of equivariance", over_seeds.split(";")[0], "|h(g x) − h(x)| / |h(x)| of features, "
-               "|m(g x) − g m(x)| / |m(x)| of blocks, maps (at elements of the group alone) and attention maps; off "
-               "multiples of 90° it holds the interpolation of images and maps"]  # fmt: skip
+               "|m(g x) − g m(x)| / |m(x)| of blocks, maps and attention maps (steerable blocks and maps at elements "
+               "of the group alone; the channels of plain ones turn as scalars); off multiples of 90° it holds the "
+               "interpolation of images and maps"]  # fmt: skip
     header = ["network", "what", *(f"{a:g}°" for a in angles)]
     return Sheet(caption[0], 2, header, [""] * len(header), cells, caption, label="equivariance")
 

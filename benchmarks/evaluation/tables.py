@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.runs import Answers
+from equirgz.data.physical_size import physical_size_kpc
 from equirgz.evaluate.overlap import overlap_rows
 from equirgz.evaluate.probe import knn, linear_probe
 from equirgz.evaluate.representation import correlate_with_size
@@ -228,8 +229,12 @@ def representation_rows(evaluation: Evaluation, ks: tuple[int, ...] = (1, 5, 10)
                 of_run.append({**row, "metric": f"{probe}/error"})
             held = ("test", "test_uncertain", "test_hybrid")
             features = np.concatenate([a.arrays[f"feature/{part}"] for part in held])
-            sizes = np.concatenate([a.arrays[f"las/{part}"] for part in held])
-            of_runs.append([*of_run, *correlate_with_size(features, sizes, n_bootstrap=100)])
+            angle, redshift = (np.concatenate([a.arrays[f"{kind}/{part}"] for part in held])
+                               for kind in ("las", "redshift"))  # fmt: skip
+            sizes = {"size": angle, "physical_size": physical_size_kpc(angle, redshift)}
+            for size, size_N in sizes.items():
+                of_run += correlate_with_size(features, size_N, name=size, n_bootstrap=100)
+            of_runs.append(of_run)
         rows += over_runs(of_runs, network=name)
     return rows
 

@@ -86,8 +86,10 @@ def equivariance_error(
     Keys: ``what`` ("features", "maps", or the name of a block), ``angle_deg``, ``reflect``,
     ``relative_l2``. Features are compared at every angle, with the images turned bicubically where
     the lattice is left. Maps (``backbone.forward_maps``) and, with ``layers``, the outputs of
-    ``backbone.blocks()`` are compared at the elements of ``backbone.group`` alone. The network is
-    in eval mode meanwhile, and put back.
+    ``backbone.blocks()`` are compared at the elements of ``backbone.group`` alone, whose action on
+    the fibre is known; of a network without symmetry (C1), whose channels would just turn with the
+    image if it were equivariant, the blocks are compared at every angle. The network is in eval
+    mode meanwhile, and put back.
 
     Raises InputError when the images are not (B, C, H, H).
     """
@@ -181,7 +183,8 @@ def _error(group: Group, angle_deg: float, reflect: bool, got: Tensor, expected:
         return relative_l2(got, expected)
     g = find_element(group, angle_deg, reflect)
     if g is None:
-        return None
+        scalar = group.order == 1 and expected.ndim == 4
+        return relative_l2(got, warp(expected, angle_deg, reflect, mode="bicubic")) if scalar else None
     if expected.ndim == 5:
         return relative_l2(got, apply_element_to_maps(expected, group, g, "bicubic"))
     # A block's channels are regular fields or trivial ones; the law that holds better is meant.

@@ -1,4 +1,4 @@
-"""Looking at an embedding: a 2-D map, clusters of similar sources, and how much of it is angular size.
+"""Looking at an embedding: a 2-D map, clusters of similar sources, and how much of it is the size of the source.
 
 Legend: N sources, F features.
 """
@@ -55,13 +55,21 @@ def cluster_sources(feature_NF: np.ndarray, *, n_components: int = 10, min_size:
 
 
 def correlate_with_size(
-    feature_NF: np.ndarray, size_N: np.ndarray, *, n_folds: int = 5, n_bootstrap: int = 500, seed: int = 0
+    feature_NF: np.ndarray,
+    size_N: np.ndarray,
+    *,
+    name: str = "size",
+    n_folds: int = 5,
+    n_bootstrap: int = 500,
+    seed: int = 0,
 ) -> list[dict[str, Any]]:
     """Return rows that say how much of the logarithm of ``size_N`` the features carry.
 
     ``representation/size_r2``: out-of-fold R^2 of ridge regression of log(size) on standardised
     features, with the 95 % bootstrap interval over sources (``low``, ``high``).
     ``representation/size_spearman``: rank correlation of out-of-fold prediction and size.
+    ``name`` takes the place of ``size`` in these, to tell angular from physical size
+    (:func:`equirgz.data.physical_size.physical_size_kpc`).
     Sources whose size is not a positive number are left out; ``n`` counts the others.
 
     Raises InputError with fewer than two sources per fold, or when all sizes are equal.
@@ -98,8 +106,8 @@ def correlate_with_size(
     common = {"unit": "1", "direction": "none", "n": n}
     spearman = spearmanr(guess_n, y_n).statistic if np.ptp(guess_n) > 0 else 0.0
     return [
-        {"metric": "representation/size_r2", "value": r2(np.arange(n)), **interval, **common},
-        {"metric": "representation/size_spearman", "value": float(spearman), **common},
+        {"metric": f"representation/{name}_r2", "value": r2(np.arange(n)), **interval, **common},
+        {"metric": f"representation/{name}_spearman", "value": float(spearman), **common},
     ]
 
 

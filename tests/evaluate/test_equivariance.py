@@ -70,6 +70,28 @@ def test_layers_are_named_and_the_broken_one_shows() -> None:
     assert not net.first._forward_hooks and not net.second._forward_hooks
 
 
+def test_blocks_of_a_plain_network_turn_as_scalars_at_every_angle() -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(1, 4, 1), nn.Conv2d(4, 4, 3, padding=1)
+
+        def blocks(self) -> list[nn.Module]:
+            return [self.first, self.second]
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.second(self.first(x)).mean((2, 3))
+
+    torch.manual_seed(0)
+    net, x = Plain().double(), make_smooth_images(2, 33)
+    net.first.bias.data.zero_()  # else what is outside the image would not stay 0
+    error = {(r["what"][:7], r["angle_deg"], r["reflect"]): r["relative_l2"]
+             for r in equivariance_error(net, x, (30.0, 90.0), (False, True), layers=True)}  # fmt: skip
+    for reflect in (False, True):
+        assert error["block 0", 90.0, reflect] < 1e-12 and error["block 0", 30.0, reflect] < 1e-2
+        assert error["block 1", 90.0, reflect] > 0.1 and error["block 1", 30.0, reflect] > 0.02
+
+
 def test_hooks_are_removed_even_when_the_network_fails() -> None:
     class Broken(ToyD4):
         def blocks(self) -> list[nn.Module]:

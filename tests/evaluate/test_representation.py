@@ -46,6 +46,8 @@ def test_size_is_found_where_it_is_and_not_where_it_is_not() -> None:
     r2 = with_size["representation/size_r2"]
     assert 0.7 < r2["low"] < r2["value"] < r2["high"] < 1 and r2["n"] == 300
     assert with_size["representation/size_spearman"]["value"] > 0.85
+    named = correlate_with_size(carries, size, name="physical_size")
+    assert [r["metric"] for r in named] == ["representation/physical_size_r2", "representation/physical_size_spearman"]
     without = {r["metric"]: r["value"] for r in correlate_with_size(noise, size)}
     assert without["representation/size_r2"] < 0.05 and abs(without["representation/size_spearman"]) < 0.2
     missing = size.copy()
