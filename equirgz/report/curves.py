@@ -7,10 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator, NullLocator
 
 from equirgz.report.axes import natural_key, show_value, sort_values
-from equirgz.report.style import GREY, add_legend, make_panels, palette
+from equirgz.report.style import GREY, add_legend, make_panels, palette, set_log_ticks
 from equirgz.report.summary import (
     ALL_LABELS,
     Part,
@@ -68,10 +67,7 @@ def plot_error_vs_labels(part: Part) -> Figure | None:
                 label=look.name,
                 elinewidth=0.8,
             )
-        panel.set_xscale("log")
-        panel.xaxis.set_major_locator(FixedLocator([place[n] for n in counts]))
-        panel.xaxis.set_minor_locator(NullLocator())
-        panel.set_xticklabels(["all" if n == ALL_LABELS else str(int(n)) for n in counts])
+        set_log_ticks(panel, {place[n]: "all" if n == ALL_LABELS else str(int(n)) for n in counts})
         panel.set_xlabel("labelled training sources")
         panel.set_title(facet_title(augmentation, facets))
     limit_from_zero(panels[0], rows, part.axes)
@@ -95,10 +91,7 @@ def plot_metrics_vs_group(part: Part) -> Figure | None:
     for line, metric in zip(panels, metrics, strict=True):
         for panel, augmentation in zip(line, facets, strict=True):
             _draw_orders(panel, part, metric, augmentation)
-            panel.set_xscale("log", base=2)
-            panel.xaxis.set_major_locator(FixedLocator(orders))
-            panel.xaxis.set_minor_locator(NullLocator())
-            panel.set_xticklabels([str(order) for order in orders])
+            set_log_ticks(panel, {order: str(order) for order in orders})
         limit_from_zero(line, part.of(metric), part.axes)
         line[0].set_ylabel(YLABELS[metric])
     for panel, augmentation in zip(panels[0], facets, strict=True):

@@ -12,7 +12,7 @@ from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.scaling import MIN_SIZES, PowerLaw, fit_power_law
 from equirgz.report.axes import show_value, sort_values
 from equirgz.report.sheet import Sheet
-from equirgz.report.style import GREY, add_legend, make_panels
+from equirgz.report.style import GREY, add_legend, make_panels, set_log_numbers, set_log_ticks
 from equirgz.report.summary import Part, make_looks
 from equirgz.report.wording import show_rule
 
@@ -104,8 +104,9 @@ def plot_scaling(part: Part) -> Figure | None:
             upper.plot(sizes, fit.predict(sizes), color=look.color, linestyle=look.linestyle, label=words)
             upper.fill_between(sizes, *fit.interval(sizes), color=look.color, alpha=0.12, linewidth=0)
             lower.plot(runs["n_labels"] * shift, 100 * np.expm1(fit.residual_R), alpha=0.6, **style)
-        upper.set_xscale("log")
+        set_log_ticks(lower, {n: str(int(n)) for n in sorted(set(rows["n_labels"]))})
         upper.set_yscale("log")
+        set_log_numbers(upper.yaxis)
         upper.set_title(f"augmentation: {augmentation}" if len(facets) > 1 else "")
         lower.axhline(0, color=GREY, linewidth=0.8)
         lower.set_xlabel("labelled training sources")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocator
 
 from equirgz.records import write_bytes_atomic
 
@@ -100,6 +102,21 @@ def add_legend(figure: Figure, panels: list[Axes], order: Iterable[str] = ()) ->
         ncols=min(len(entries), fit),
         columnspacing=1.4,
     )
+
+
+def set_log_ticks(panel: Axes, ticks: Mapping[float, str]) -> None:
+    """Make the x axis logarithmic, with ticks at the keys of ``ticks`` alone and their texts."""
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(FixedLocator(list(ticks)))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.set_xticklabels(list(ticks.values()))
+
+
+def set_log_numbers(axis: Axis) -> None:
+    """Write 1, 2 and 5 times powers of ten beside a logarithmic ``axis``, as plain numbers."""
+    axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter("{x:g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:

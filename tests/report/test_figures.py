@@ -147,6 +147,10 @@ def test_scaling_shows_fits_and_residuals_where_there_are_four_counts(tmp_path):
     figure = plot_scaling(make_parts(load_results(folder))[0])
     assert [panel.get_ylabel() for panel in figure.axes] == ["test error (%)", "residual (% of fit)"]
     assert figure.axes[0].get_yscale() == "log" and len(figure.legends[0].get_texts()) >= 1
+    figure.canvas.draw()
+    counts, errors = (axis.get_ticklabels(which="both") for axis in (figure.axes[1].xaxis, figure.axes[0].yaxis))
+    assert [text.get_text() for text in counts] == ["50", "145", "400", "729"]
+    assert {text.get_text() for text in errors} - {""} <= {"0.5", "1", "2", "5", "10", "20", "50", "100"}
 
 
 def test_single_points_give_no_curve(tmp_path):
