@@ -6,6 +6,7 @@ and what it takes to go on after an interruption, are ours.
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from equirgz.train.log import TrainLog
 from equirgz.train.optim import lr_factor
 from equirgz.train.run import TrainingRun
 from equirgz.train.validation import Validate
+
+QUIET_SECONDS = 10.0  # a progress bar that no terminal shows, but a log keeps, is written so often
 
 
 def make_fabric(config: TrainConfig, devices: int = 1) -> Fabric:
@@ -115,5 +118,5 @@ def train(
 
 
 def _make_bar(objective: Objective, n_steps: int, done: int, shown: bool) -> tqdm:
-    name = type(objective).__name__.lower()
-    return tqdm(total=n_steps, initial=done, disable=not shown, desc=name, unit="step")
+    name, seconds = type(objective).__name__.lower(), 0.1 if sys.stderr.isatty() else QUIET_SECONDS
+    return tqdm(total=n_steps, initial=done, disable=not shown, desc=name, unit="step", mininterval=seconds)

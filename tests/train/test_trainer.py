@@ -218,4 +218,5 @@ def test_progress_bar_counts_to_the_end(capsys, tmp_path, monkeypatch):
             train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path, checkpoint_every=3)
     assert capsys.readouterr().err == ""
     train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path, progress=True)
-    assert "12/12" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "12/12" in shown and len(shown.split("\r")) <= 4  # no terminal: a few lines for a log
