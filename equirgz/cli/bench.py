@@ -150,7 +150,7 @@ def figures(folder: Folder) -> None:
 @bench.command()
 def page(folder: Folder) -> None:
     """Write index.html: sortable tables, figures and every run, in one file that needs no network."""
-    from equirgz.report.html import write_page
+    from equirgz.report.page import write_page
 
     typer.echo(str(write_page(folder)))
 

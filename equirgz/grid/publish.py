@@ -30,7 +30,7 @@ def publish(out: Path, *, again: bool = False) -> Published:
     are those of the last call nothing is written, unless ``again``.
     """
     from equirgz.report import write_figures, write_tables
-    from equirgz.report.html import FILE_NAME, write_page
+    from equirgz.report.page import FILE_NAME, write_page
 
     out = Path(out)
     marker = out / ".published"

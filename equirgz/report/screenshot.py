@@ -12,8 +12,8 @@ from PIL import Image
 
 from equirgz.errors import ResultsError, explain
 from equirgz.records import write_bytes_atomic
-from equirgz.report.html import make_page
 from equirgz.report.load import Results, open_results
+from equirgz.report.page import make_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")

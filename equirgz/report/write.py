@@ -13,14 +13,11 @@ import pandas as pd
 from equirgz.errors import ResultsError
 from equirgz.records import write_bytes_atomic
 from equirgz.report.cells import Table
-from equirgz.report.comparison import make_comparison
-from equirgz.report.extras import EXTRAS, make_extras
+from equirgz.report.extras import EXTRAS
 from equirgz.report.formats import to_csv, to_latex, to_markdown, to_text
-from equirgz.report.intervals import make_intervals
 from equirgz.report.load import Results, open_results
-from equirgz.report.scaling import make_scaling_table
 from equirgz.report.sheet import sheet_to_latex, sheet_to_markdown
-from equirgz.report.summary import make_parts
+from equirgz.report.statistics import make_statistics
 from equirgz.report.tables import find_table, make_tables
 
 HEADLINES = (
@@ -62,24 +59,14 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
 
 
 def _statistics(results: Results) -> dict[str, bytes]:
-    """Return the comparison, interval and scaling tables and the extras as {name: content}."""
+    """Return the tables of :func:`make_statistics` as {name: content}."""
     contents = {}
-    for part in make_parts(results.rows):
-        made = {
-            "comparison": make_comparison(results, part),
-            "intervals": make_intervals(results, part),
-            "scaling": make_scaling_table(part),
-            **make_extras(results, part),
-        }
-        for kind, found in made.items():
-            if found is not None:
-                lines, sheet = found
-                text = io.StringIO()
-                csv.writer(text, lineterminator="\n").writerows(lines)
-                stem = f"tables/{kind}_{part.split}_{part.readout}{'_' + part.data if part.several else ''}"
-                contents[f"{stem}.csv"] = text.getvalue().encode()
-                contents[f"{stem}.md"] = sheet_to_markdown(sheet).encode()
-                contents[f"{stem}.tex"] = sheet_to_latex(sheet).encode()
+    for found in make_statistics(results):
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(found.lines)
+        contents[f"tables/{found.name}.csv"] = text.getvalue().encode()
+        contents[f"tables/{found.name}.md"] = sheet_to_markdown(found.sheet).encode()
+        contents[f"tables/{found.name}.tex"] = sheet_to_latex(found.sheet).encode()
     return contents
 
 

@@ -17,8 +17,8 @@ from equirgz.grid.plan import load_grid, make_grid
 from equirgz.grid.pretrained import pretrain_key
 from equirgz.grid.runner import run_grid
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.html import make_page
 from equirgz.report.load import open_results
+from equirgz.report.page import make_page
 
 DOCUMENT = {
     "name": "folds",

@@ -18,7 +18,8 @@ from equirgz.grid.engine_config import make_engine_config
 from equirgz.grid.plan import make_grid
 from equirgz.grid.runner import run_grid
 from equirgz.grid.status import describe_status
-from equirgz.report.html import write_page
+from equirgz.report import write_tables
+from equirgz.report.page import write_page
 from equirgz.report.screenshot import BROWSERS, FLAGS, write_screenshot
 
 
@@ -39,6 +40,22 @@ def test_page_stands_alone(page):
     assert not re.findall(r"<(?:script|link|img)[^>]+(?:src|href)=\"(?!data:)", text)
     assert "Is &lt;b&gt;this&lt;/b&gt; escaped?" in text
     assert page.read_bytes() == write_page(page.parent).read_bytes()
+
+
+def test_comparisons_are_those_of_the_tables_and_figures_are_drawn_or_painted(page):
+    folder = page.parent
+    write_tables(folder)
+    figures = folder / "figures"
+    figures.mkdir()
+    (figures / "both.svg").write_text("<svg/>")
+    for name in ("both", "painted"):
+        (figures / f"{name}.png").write_bytes(b"png")
+    text = write_page(folder).read_text()
+    shown = html.unescape(text[text.index('id="comparisons"'):text.index('id="figures"')])
+    lines = (folder / "tables" / "comparison_test_network.md").read_text().splitlines()
+    words = [word.strip() for word in lines[2].strip("| ").split("|")]
+    assert len(words) > 3 and all(f">{word}<" in shown for word in words if word)
+    assert len(re.findall('<img src="data:image/svg', text)) == len(re.findall('<img src="data:image/png', text)) == 1
 
 
 def test_every_number_leads_to_its_runs_and_their_configuration(page):
