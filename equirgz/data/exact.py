@@ -43,6 +43,16 @@ def match_pixels(a: ImageSet, b: ImageSet) -> Pairs:
     return Pairs(i, j, np.ones(len(i)))
 
 
+def match_copies(images: ImageSet) -> Pairs:
+    """Return all pairs i != j of ``images`` that :func:`match_pixels` finds within one set, in both orders."""
+    _, which_N, count = np.unique(_bit_sums(images.x_NCHW), return_inverse=True, return_counts=True)
+    index = np.flatnonzero(count[which_N] > 1)
+    part = images.subset(index)
+    pairs = match_pixels(part, part)
+    apart = pairs.i != pairs.j
+    return Pairs(index[pairs.i[apart]], index[pairs.j[apart]], pairs.score[apart])
+
+
 def _alike(a_NCHW: np.ndarray, b_NCHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return both arrays as they are, or as bytes where only one of them holds bytes."""
     if a_NCHW.dtype == b_NCHW.dtype:

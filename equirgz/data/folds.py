@@ -11,10 +11,11 @@ import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import refuse_leaks
+from equirgz.data.leaks import note_unchecked, refuse_leaks
 from equirgz.data.load import divide_by_rms
 from equirgz.data.share import thin_to_share
 from equirgz.data.splits import Split, make_split, stratified_order
+from equirgz.data.together import find_fields, keep_together
 from equirgz.errors import InputError, explain
 
 
@@ -67,7 +68,8 @@ def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_
     """Return fold number ``fold`` of the pooled training and test sources as the test set, the others as training.
 
     The folds are consecutive pieces of one stratified permutation that depends on ``split_seed`` alone: each
-    holds every class in proportion to within about one, and every source lies in exactly one. Other test sets
+    holds every class in proportion to within about one, and every source lies in exactly one; sources within
+    270 arcsec of each other, or with the same pixels, lie in one fold (:func:`keep_together`). Other test sets
     are left out, since all folds would test on them. An unlabelled set is cleaned of the fold's sources, or
     refused, as by :func:`~equirgz.data.load_data`; images are divided by the root mean square of the fold's own
     training images. The checksum stays that of ``data``. Raises InputError for data without a test set or with
@@ -84,22 +86,24 @@ def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_
         )
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
     order_N = stratified_order(pool.label_N, split_seed, "folds")
-    pieces = np.array_split(order_N, n_folds)
+    pieces = keep_together(np.array_split(order_N, n_folds), find_fields(pool), pool.label_N)
     return _test_on(data, config, pool, pieces[fold], f"fold {fold} of {n_folds}")
 
 
 def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data:
     """Return ``data`` with ``n`` of its training sources as the test set and the others as the training set.
 
-    The sources are the first of a stratified permutation that depends on ``split_seed`` alone. The test sets
-    of ``data`` are left out, so that a recipe found on the result owes them nothing. Unlabelled sets,
-    scaling and checksum are as for :func:`take_fold`. Raises InputError where no training source is left.
+    The sources are the first of a stratified permutation that depends on ``split_seed`` alone; sources of one
+    field go with the first of them (:func:`keep_together`). The test sets of ``data`` are left out, so that a
+    recipe found on the result owes them nothing. Unlabelled sets, scaling and checksum are as for
+    :func:`take_fold`. Raises InputError where no training source is left.
     """
     if n >= len(data.train):
         expected = f"fewer than the {len(data.train)} training sources"
         raise InputError(explain("split.hold_out", expected=expected, got=f"{n} to hold out"))
     order_N = stratified_order(data.train.label_N, split_seed, "hold out")
-    return _test_on(data, config, data.train, order_N[:n], f"held out {n}")
+    pieces = keep_together(np.split(order_N, [n]), find_fields(data.train), data.train.label_N)
+    return _test_on(data, config, data.train, pieces[0], f"held out {n}")
 
 
 def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray, name: str) -> Data:
@@ -109,5 +113,6 @@ def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray,
     unlabelled = data.unlabelled
     if unlabelled is not None:
         unlabelled = refuse_leaks(unlabelled, {"test": test}, drop=config.drop_leaks)
+        note_unchecked(unlabelled, {"test": test})
     part = Data(train, {"test": test}, unlabelled, whole=data.checksum)
     return divide_by_rms(part) if config.normalise else part
