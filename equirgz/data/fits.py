@@ -9,12 +9,15 @@ from pathlib import Path
 
 import numpy as np
 from astropy import units
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.wcs import WCS, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from equirgz.data.sigma import clipped_std
 from equirgz.errors import DataError, InputError, explain
+
+SKY_LONGITUDES = ("RA", "GLON")
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,18 @@ class FitsImage:
 
     @property
     def centre_deg(self) -> tuple[float, float]:
-        """Right ascension and declination of the central point, degrees (NaN without a WCS)."""
-        if self.wcs is None:
+        """Right ascension and declination (ICRS, degrees) of the central point, whatever frame the header has.
+
+        NaN without a WCS, and for axes that are neither equatorial nor Galactic (ecliptic, of the Earth, the Sun
+        or a planet).
+        """
+        if self.wcs is None or self.wcs.wcs.lngtyp not in SKY_LONGITUDES:
             return float("nan"), float("nan")
         height, width = self.image_HW.shape
-        ra, dec = self.wcs.wcs_pix2world([[(width - 1) / 2, (height - 1) / 2]], 0)[0]
-        return float(ra), float(dec)
+        sky = self.wcs.pixel_to_world((width - 1) / 2, (height - 1) / 2)
+        if not isinstance(sky, SkyCoord):  # bare numbers: a RADESYS that astropy does not know
+            return float("nan"), float("nan")
+        return float(sky.icrs.ra.deg), float(sky.icrs.dec.deg)
 
 
 def load_fits(path: Path | str, *, hdu: int | None = None, plane: int | None = None) -> FitsImage:

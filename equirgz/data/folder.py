@@ -106,7 +106,7 @@ def load_folder(
     contents = _hash_files(files, n_jobs)
     key = {
         "format": "folder",
-        "version": 3,
+        "version": 4,
         "recipe": recipe.hash,
         "options": asdict(options),
         "files": contents,

@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
 from astropy.io import fits
 from astropy.stats import sigma_clipped_stats
 from astropy.wcs import WCS
@@ -104,6 +105,40 @@ def test_no_sky_coordinates_is_no_error(tmp_path):
     image = load_fits(tmp_path / "a.fits")
     assert np.isnan(image.pixel_scale_arcsec) and image.unit == "" and image.wcs is None
     assert np.isnan(image.centre_deg).all() and find_faults(image) == []
+
+
+FRAMES = {
+    "ICRS": (("RA", "DEC"), ICRS(), {"RADESYS": "ICRS"}),
+    "J2000": (("RA", "DEC"), FK5(equinox="J2000"), {"EQUINOX": 2000.0}),
+    "J1975": (("RA", "DEC"), FK5(equinox="J1975"), {"RADESYS": "FK5", "EQUINOX": 1975.0}),
+    "B1950": (("RA", "DEC"), FK4(equinox="B1950"), {"EPOCH": 1950.0}),
+    "Galactic": (("GLON", "GLAT"), Galactic(), {}),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_the_centre_is_icrs_whatever_frame_the_header_has(tmp_path, name):
+    axes, frame, keys = FRAMES[name]
+    there = SkyCoord(187.7059, 12.3911, unit="deg")
+    centre = there.transform_to(frame).spherical
+    header = make_header()
+    for key in ("RADESYS", "EQUINOX", "LONPOLE", "LATPOLE", "MJDREF"):
+        header.remove(key, ignore_missing=True)
+    for k, (axis, value) in enumerate(zip(axes, (centre.lon, centre.lat), strict=True), 1):
+        header[f"CTYPE{k}"], header[f"CRVAL{k}"] = f"{axis:-<5}SIN", value.deg
+    header.update(keys)
+    fits.PrimaryHDU(make_pixels(), header).writeto(tmp_path / "a.fits")
+    found = SkyCoord(*load_fits(tmp_path / "a.fits").centre_deg, unit="deg")
+    assert found.separation(there).arcsec < 1
+
+
+@pytest.mark.parametrize("axes", [("TLON-TAN", "TLAT-TAN"), ("MALN-TAN", "MALT-TAN"), ("RA---TAN", "DEC--TAN")])
+def test_an_unknown_frame_gives_no_centre(tmp_path, axes):
+    header = make_header()
+    header["CTYPE1"], header["CTYPE2"] = axes
+    header["RADESYS"] = "GAPPT"
+    fits.PrimaryHDU(make_pixels(), header).writeto(tmp_path / "a.fits")
+    assert np.isnan(load_fits(tmp_path / "a.fits").centre_deg).all()
 
 
 def test_nan_are_counted_and_faults_are_named(tmp_path):
