@@ -16,19 +16,17 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.cache import cached_arrays
-from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
+from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
 from equirgz.data.containers import decode_image, encode_labels
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
+from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
 from equirgz.data.mosaic import resample_image
 from equirgz.data.notes import list_bad
 from equirgz.data.position import match_positions
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
 from equirgz.errors import DataError, InputError, explain
-
-FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
-PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -87,8 +85,8 @@ def load_folder(
     Parameters
     ----------
     catalogue : CSV, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
-        name with or without its ending, in an id column) or by ``position`` (of the FITS centre or
-        of the name ``...123.456-01.234...``, within ``match_radius_arcsec``).
+        path or name with or without its ending, in an id column: :func:`match_names`) or by ``position``
+        (of the FITS centre or of the name ``...123.456-01.234...``, within ``match_radius_arcsec``).
     label_column : column of class names or integers. Without a catalogue the name of the folder that
         holds a file is its class, where files lie in more than one folder.
     n_jobs : threads that read.
@@ -122,15 +120,13 @@ def load_folder(
             f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}"
         )
     used = [files[i] for i in np.flatnonzero(good_N)]
-    ids = _ids(used, folder)
-    table = pd.DataFrame(
-        {"file": [str(f.relative_to(folder)) for f in used], "n_nan": arrays["n_nan"][good_N]}
-    )
+    paths = [file.relative_to(folder) for file in used]
+    table = pd.DataFrame({"file": [str(path) for path in paths], "n_nan": arrays["n_nan"][good_N]})
     label_N, class_names = np.full(len(used), -1), ()
     position = arrays["position"][good_N]
     if catalogue is not None:
         rows = read_catalogue(catalogue)
-        row_N = _match_rows(rows, used, position, match, match_radius_arcsec, str(catalogue))
+        row_N = _match_rows(rows, paths, position, match, match_radius_arcsec, str(catalogue))
         matched = rows.reindex(row_N).reset_index(drop=True)
         table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)
         if label_column is not None:
@@ -148,7 +144,7 @@ def load_folder(
         name or folder.name,
         arrays["image"],
         label_N,
-        ids,
+        _ids(paths),
         class_names,
         scale,
         position if np.isfinite(position).any() else None,
@@ -238,19 +234,12 @@ def _read_all(
     }
 
 
-def _stem(file: Path) -> str:
-    name = file.name
-    for ending in sorted(FITS_ENDINGS + PICTURE_ENDINGS, key=len, reverse=True):
-        if name.lower().endswith(ending):
-            return name[: -len(ending)]
-    return name
-
-
-def _ids(files: list[Path], folder: Path) -> np.ndarray:
-    stems = [_stem(file) for file in files]
-    if len(set(stems)) < len(stems):
-        stems = [str(file.relative_to(folder).with_name(_stem(file))) for file in files]
-    return np.array(stems)
+def _ids(paths: list[Path]) -> np.ndarray:
+    """Return the shortest names that differ: without folders and ending, without ending, or whole."""
+    for names in ([drop_ending(path.name) for path in paths], [drop_ending(str(path)) for path in paths]):
+        if len(set(names)) == len(names):
+            return np.array(names)
+    return np.array([str(path) for path in paths])
 
 
 def _match_rows(
@@ -262,13 +251,7 @@ def _match_rows(
         i, j, _ = match_positions(position, get_positions(rows, source=source), radius_arcsec)
         row_N[i[::-1]] = j[::-1]  # pairs are sorted by separation: the nearest is written last
     elif match == "name":
-        column = find_column(rows, ID_NAMES)
-        if column is None:
-            raise DataError(
-                f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}"
-            )
-        place = {_stem(Path(str(value).strip())): k for k, value in enumerate(rows[column])}
-        row_N = np.array([place.get(_stem(file), -1) for file in files])
+        row_N = match_names(rows, files, source)
     else:
         raise InputError(explain("match", expected="'name' or 'position'", got=repr(match)))
     if (row_N < 0).all():
