@@ -47,11 +47,17 @@ def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, spl
 
     The permutation depends on ``label_N`` and ``split_seed`` alone, so that smaller label sets lie
     inside larger ones and the validation set inside every larger one. ``n_labels=None`` trains on
-    all that do not validate. ``unlabelled_index`` is everything outside the validation set.
+    all that do not validate. ``unlabelled_index`` is everything outside the validation set. Sources without
+    a label (-1) neither train nor validate, unless no source has one; N counts the others.
 
     Raises InputError when n_labels + n_val exceeds N, or when fewer labels than classes are asked.
     """
     label_N = np.asarray(label_N, dtype=np.int64)
+    known_N = np.flatnonzero(label_N >= 0)
+    if 0 < len(known_N) < len(label_N):
+        part = make_split(label_N[known_N], n_labels=n_labels, n_val=n_val, split_seed=split_seed)
+        train, val = known_N[part.train_index], known_N[part.val_index]
+        return Split(train, val, np.setdiff1d(np.arange(len(label_N)), val), _checksum(train, val))
     n = len(label_N)
     n_train = n - n_val if n_labels is None else n_labels
     if n_train < 1 or n_val < 0 or n_train + n_val > n:

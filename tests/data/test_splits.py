@@ -52,6 +52,20 @@ def test_every_source_is_equally_likely_to_be_labelled():
     assert abs(counts.mean() - 100) < 1e-9 and counts.min() > 65 and counts.max() < 135
 
 
+def test_sources_without_a_label_are_in_the_unlabelled_index_alone():
+    labels = np.full(60, -1)
+    labels[1::2] = np.arange(30) % 2
+    split, plain = (make_split(x, n_labels=9, n_val=6, split_seed=4) for x in (labels, labels[1::2]))
+    assert (split.train_index == 2 * plain.train_index + 1).all()  # as if the others were not there
+    assert (split.val_index == 2 * plain.val_index + 1).all()
+    expected = set(range(0, 60, 2)) | set((2 * plain.unlabelled_index + 1).tolist())
+    assert set(split.unlabelled_index.tolist()) == expected and len(split.unlabelled_index) == 54
+    assert len(make_split(labels, n_labels=None, n_val=6).train_index) == 24
+    with pytest.raises(InputError, match="n_val <= 30 training sources, got n_labels=31"):
+        make_split(labels, n_labels=31)
+    assert len(make_split(np.full(8, -1), n_labels=None, n_val=2).train_index) == 6  # a pool without any
+
+
 @pytest.mark.parametrize(
     ("n_labels", "n_val", "expected"),
     [
