@@ -23,7 +23,7 @@ from equirgz.data.imageset import ImageSet
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
 from equirgz.data.mosaic import resample_image
 from equirgz.data.notes import list_bad
-from equirgz.data.position import match_positions
+from equirgz.data.position import match_positions, parse_position
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
 from equirgz.errors import DataError, InputError, explain
@@ -86,7 +86,8 @@ def load_folder(
     ----------
     catalogue : CSV, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
         path or name with or without its ending, in an id column: :func:`match_names`) or by ``position``
-        (of the FITS centre or of the name ``...123.456-01.234...``, within ``match_radius_arcsec``).
+        (of the FITS centre, else of the file's name ``...123.456-01.234...``, within
+        ``match_radius_arcsec``).
     label_column : column of class names or integers. Without a catalogue the name of the folder that
         holds a file is its class, where files lie in more than one folder.
     n_jobs : threads that read.
@@ -126,6 +127,9 @@ def load_folder(
     position = arrays["position"][good_N]
     if catalogue is not None:
         rows = read_catalogue(catalogue)
+        if match == "position":
+            named = np.array([parse_position(path.name) for path in paths])
+            position = np.where(np.isfinite(position).all(1, keepdims=True), position, named)
         row_N = _match_rows(rows, paths, position, match, match_radius_arcsec, str(catalogue))
         matched = rows.reindex(row_N).reset_index(drop=True)
         table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)

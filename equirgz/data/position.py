@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from scipy.spatial import cKDTree
+
+_POSITION = re.compile(r"(\d{1,3}\.\d+)([+-]\d{1,3}\.\d+)")
+
+
+def parse_position(name: str) -> tuple[float, float]:
+    """Return right ascension and declination in degrees from a name such as ``...123.456-01.234...``, else NaN."""
+    found = _POSITION.search(name)
+    ra, dec = (float(found[1]), float(found[2])) if found else (np.nan, np.nan)
+    return (ra, dec) if 0 <= ra <= 360 and abs(dec) <= 90 else (np.nan, np.nan)
 
 
 def unit_vectors(position_deg_N2: np.ndarray) -> np.ndarray:

@@ -20,12 +20,12 @@ from equirgz.data.archive import iterate_members, load_pickle
 from equirgz.data.batches import parse_batch
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.position import parse_position
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, check_choice
 
 PIXEL_SCALE_ARCSEC = 1.8
-_POSITION = re.compile(r"(\d{1,3}\.\d+)([+-]\d{1,3}\.\d+)")
 
 
 def load_rgz(
@@ -108,13 +108,13 @@ def _table(fields: dict[str, Any], batch: str) -> pd.DataFrame:
     """Return ids, positions (from names such as ``...123.456-01.234...``, else NaN) and sizes of a batch."""
     n = len(fields["data"])
     names = [PurePosixPath(str(name)).stem for name in fields.get("filenames", [""] * n)]
-    found = [_POSITION.search(name) for name in names]
+    position_N2 = np.array([parse_position(name) for name in names]).reshape(-1, 2)
     ids = [str(i) for i in fields["src_ids"]] if "src_ids" in fields else names
     return pd.DataFrame(
         {
             "source_id": [source or f"{batch}_{k:05d}" for k, source in enumerate(ids)],
-            "ra_deg": [float(match[1]) if match else np.nan for match in found],
-            "dec_deg": [float(match[2]) if match else np.nan for match in found],
+            "ra_deg": position_N2[:, 0],
+            "dec_deg": position_N2[:, 1],
             "filename": names,
             "las_arcsec": np.asarray(fields["LAS"], float) if "LAS" in fields else np.nan,
             "in_mirabest": np.asarray(fields["mb_flag"]).astype(bool) if "mb_flag" in fields else False,

@@ -89,6 +89,21 @@ def test_catalogue_faults_are_named(folder, tmp_path):
         load_folder(folder, catalogue=tmp_path / "c.csv", label_column="kind", options=OPTIONS)
 
 
+def test_positions_in_file_names_serve_where_the_header_has_none(tmp_path):
+    folder = tmp_path / "named"
+    folder.mkdir()
+    for name in ("100_170.500+012.300", "200_180.123-01.234", "9_other"):
+        Image.fromarray(np.zeros((6, 6), np.uint8)).save(folder / f"{name}.png")
+    write_fits(folder / "7_180.123-01.234.fits", 0, size=6)  # its header has ra 150, dec -2.5
+    rows = {"RA": [180.123, 170.5, 150.0], "DEC": [-1.234, 12.3, -2.5], "kind": ["FRII", "FRI", "bent"]}
+    pd.DataFrame(rows).to_csv(tmp_path / "c.csv", index=False)
+    catalogue = {"catalogue": tmp_path / "c.csv", "label_column": "kind", "match": "position"}
+    images = load_folder(folder, **catalogue, options=FolderOptions(size=6))
+    assert images.source_id_N.tolist() == ["100_170.500+012.300", "200_180.123-01.234", "7_180.123-01.234", "9_other"]
+    assert [images.class_names[k] if k >= 0 else None for k in images.label_N] == ["FRI", "FRII", "bent", None]
+    np.testing.assert_allclose(images.position_deg_N2[0], [170.5, 12.3])
+
+
 @pytest.fixture
 def nested(tmp_path):
     """Pictures of one name in two folders, and a third."""

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from equirgz.data.position import match_positions
+from equirgz.data.position import match_positions, parse_position
 
 
 def test_all_pairs_agree_with_astropy_also_at_the_pole_and_at_zero_hours():
@@ -27,3 +27,17 @@ def test_unknown_positions_match_nothing():
     i, j, separation = match_positions(a, a, 1.0)
     assert i.tolist() == [1] and j.tolist() == [1] and separation == pytest.approx(0)
     assert len(match_positions(a[:1], a, 1.0)[0]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("100_170.500+012.300", (170.5, 12.3)),
+        ("200_180.123-01.234_first", (180.123, -1.234)),
+        ("400.5+12.3", (np.nan, np.nan)),
+        ("4.5+92.3", (np.nan, np.nan)),
+        ("J123456+012345", (np.nan, np.nan)),
+    ],
+)
+def test_positions_are_read_from_names(name, expected):
+    np.testing.assert_equal(parse_position(name), expected)
