@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, Overrides, choose_device, count_cores
+from equirgz.cli.options import DataDir, Device, Overrides, check_device, choose_device, count_cores
+
+if TYPE_CHECKING:
+    from equirgz.grid.engine_config import EngineConfig
 
 bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A results folder.")]
@@ -51,10 +54,11 @@ def run(
         return
     options = make_engine_config(
         engine, jobs=jobs or (None if engine.endswith((".yaml", ".yml")) else count_cores()), gpus=gpus,
-        device=choose_device(device) if engine != "slurm" or device != "auto" else "cuda" if gpus else "cpu",
+        device=None if device == "auto" else device,
         cells_per_gpu=cells_per_gpu, time_limit_s=time_limit, memory_limit_gb=memory_limit, nodes=nodes,
         partition=partition, account=account, walltime=walltime, address=address,
     )
+    options = options.model_copy(update={"device": _find_device(options)})
     out = Path("runs") / planned.name if out is None else out
     typer.echo(f"{planned.name}: {len(planned.points)} runs in {planned.n_cells} cells -> {out}")
     with ProgressView(out) as view:
@@ -65,6 +69,14 @@ def run(
     for note in summary.notes:
         typer.echo(note, err=True)
     _finish(out, summary)
+
+
+def _find_device(options: EngineConfig) -> str:
+    """Return the device of an engine's runs: as given; else a GPU where this host, or a SLURM job, has one."""
+    given = options.device if "device" in options.model_fields_set else "auto"
+    if options.name != "slurm":
+        return choose_device(given)
+    return ("cuda" if options.gpus else "cpu") if given == "auto" else check_device(given)
 
 
 def _finish(out: Path, summary) -> None:

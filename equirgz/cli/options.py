@@ -27,16 +27,24 @@ def count_cores() -> int:
 
 
 def choose_device(name: str) -> str:
-    """Return "cpu" or "cuda[:N]" for the option's text; raise InputError where there is no such device."""
+    """Return "cpu" or "cuda[:N]" for the option's text; raise InputError where this host has no such device."""
     import torch
 
     from equirgz.errors import InputError
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, index = check_device(name).partition(":")
+    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
+        raise InputError(f"--device: expected one of {torch.cuda.device_count()} CUDA devices, got {name!r}; use cpu")
+    return name
+
+
+def check_device(name: str) -> str:
+    """Return ``name`` where it is cpu, cuda or cuda:N, on whatever host; else raise InputError."""
+    from equirgz.errors import InputError
+
     kind, _, index = name.partition(":")
     if name != "cpu" and not (kind == "cuda" and (index == "" or index.isdigit())):
         raise InputError(f"--device: expected cpu, cuda, cuda:N or auto, got {name!r}")
-    if kind == "cuda" and int(index or 0) >= torch.cuda.device_count():
-        raise InputError(f"--device: expected one of {torch.cuda.device_count()} CUDA devices, got {name!r}; use cpu")
     return name

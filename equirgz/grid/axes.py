@@ -7,7 +7,8 @@ that are set together, with a ``label``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel
@@ -39,6 +40,10 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "replicate": ("seed", "split.split_seed"),
 }
 _ALIAS_OF = {keys[0]: alias for alias, keys in ALIASES.items() if len(keys) == 1}
+
+
+#: columns of rows that say what was measured; an axis of this name would take their place
+MEASURED = frozenset(ROW_COLUMNS) - ALIASES.keys() - {"seed"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,8 @@ def parse_axis(name: str, values: Any, source: str) -> Axis:
     if any(mappings):
         if not all(mappings):
             raise InputError(f"{where}: expected either plain values or mappings, got both")
+        if name in MEASURED:
+            raise InputError(f"{where}: a column of the results has this name; choose another")
         entries = tuple(_parse_mapping(name, value, where) for value in values)
     else:
         keys = resolve_key(name, f"{where}")
@@ -113,6 +120,22 @@ def _parse_mapping(name: str, value: dict[str, Any], where: str) -> Entry:
     if not resolved:
         raise InputError(f"{where}: entry {value['label']!r} sets no key")
     return Entry(value["label"], resolved)
+
+
+def name_columns(axes: Sequence[Axis], source: str) -> tuple[Axis, ...]:
+    """Return the axes with one column each; those that would share one get their whole keys for names.
+
+    Raises InputError where that does not tell them apart.
+    """
+    columns = [axis.column for axis in axes]
+    axes = tuple(
+        replace(axis, column=axis.name.replace(".", "_")) if columns.count(axis.column) > 1 else axis for axis in axes
+    )
+    for axis in axes:
+        twins = [other.name for other in axes if other.column == axis.column]
+        if len(twins) > 1:
+            raise InputError(f"{source}: axes {' and '.join(twins)} set the same column; expected one of them")
+    return axes
 
 
 def _column(name: str) -> str:

@@ -39,14 +39,15 @@ class Dispatcher:
         self._engine = create_engine(self.config, self.folder.path / "engine")
         try:
             for task in self._order(tasks):
-                self._submit(task)
+                future = self._submit(task)
+                if future.done() and self._take(future) and fail_fast:  # the inline engine computes at once
+                    return self.outcomes
             while self._running:
                 finished, _ = wait(self._running, self.config.poll_s, FIRST_COMPLETED)
                 if not finished:
                     self._tell_why()
                 for future in finished:
-                    self._take(self._running.pop(future), future)
-                    if fail_fast and self.outcomes and self.outcomes[-1]["status"] == "failed":
+                    if self._take(future) and fail_fast:
                         return self.outcomes
         finally:
             self._engine.close()
@@ -82,12 +83,21 @@ class Dispatcher:
 
         return pretrain_key(RunConfig.model_validate(task["config"]))
 
-    def _submit(self, task: Task) -> None:
+    def _submit(self, task: Task) -> Future:
         self._attempts[id(task)] += 1
-        self._running[self._engine.submit(run_task, task)] = task
+        future = self._engine.submit(run_task, task)
+        self._running[future] = task
+        return future
 
-    def _take(self, task: Task, future: Future) -> None:
-        """Deal with the end of one task."""
+    def _take(self, future: Future) -> bool:
+        """Deal with the end of one task; return whether a run failed by it."""
+        task = self._running.pop(future)
+        n_before = len(self.outcomes)
+        self._settle(task, future)
+        return any(outcome["status"] == "failed" for outcome in self.outcomes[n_before:])
+
+    def _settle(self, task: Task, future: Future) -> None:
+        """Record the outcome of one task, or try it again, or start what waited for it."""
         outcome = self._outcome_of(task, future)
         if outcome["status"] == "stop":
             raise ResultsError(f"{outcome['error']}; finished runs are kept, start again to go on")

@@ -25,7 +25,7 @@ from typing import Any
 
 from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_dotted
 from equirgz.errors import InputError, suggest
-from equirgz.grid.axes import Axis, parse_axis, resolve_key
+from equirgz.grid.axes import Axis, name_columns, parse_axis, resolve_key
 from equirgz.grid.ensemble import check_ensemble_labels
 
 KEYS = ("name", "question", "cost", "base", "axes", "exclude", "profiles", "report")
@@ -84,6 +84,7 @@ def make_grid(
 ) -> Grid:
     """Plan the runs of a YAML ``document`` (see :func:`load_grid`)."""
     _check_keys(document, KEYS, source)
+    named = _all_labels(document)
     document = _with_profile(copy.deepcopy(document), profile, source)
     for key, kind in (("base", dict), ("axes", dict), ("exclude", list), ("report", dict)):
         if not isinstance(document.setdefault(key, kind()), kind):
@@ -94,13 +95,15 @@ def make_grid(
         raise InputError(f"{source}: key 'name': expected a word of letters, digits, - and _, got {name!r}")
     for override in overrides:
         _apply_override(document, override)
-    axes = tuple(parse_axis(str(key), values, source) for key, values in document["axes"].items())
+    axes = name_columns([parse_axis(str(key), values, source) for key, values in document["axes"].items()], source)
     check_ensemble_labels(document["report"], [axis.column for axis in axes], source)
     if "extras" in document["report"]:
         from equirgz.report.extras import check_extras
 
         check_extras(document["report"], source)
-    points = tuple(_make_points(document, axes, source))
+    points = tuple(_make_points(document, axes, named, source))
+    if document["report"].get("ensemble") and any(point.config.split.fold is not None for point in points):
+        raise InputError(f"{source}: report.ensemble: expected a grid without folds; leave the axis fold or it out")
     return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
 
 
@@ -144,6 +147,9 @@ def _apply_override(document: dict[str, Any], override: str) -> None:
     if isinstance(value, list) and key not in ("evaluation.readouts",):
         document["axes"][key] = value
         return
+    for axis, entries in document["axes"].items():
+        if all(set(wanted) <= keys for keys in _entry_targets(axis, entries)):
+            raise InputError(f"--set {key}: the axis {axis!r} sets it in every run; give --set {axis}=... instead")
     for target in wanted:
         set_dotted(document["base"], target, value)
 
@@ -160,6 +166,26 @@ def _replace_entries(axis: str, entries: Any, value: Any) -> Any:
     return [labelled[label] for label in chosen]
 
 
+def _entry_targets(axis: str, entries: Any) -> list[set[str]]:
+    """Return the dotted keys that each entry of an axis sets; for a later check what cannot be resolved sets none."""
+    entries = entries if isinstance(entries, list) else [entries]
+    names = [entry.keys() - {"label"} if isinstance(entry, dict) else {axis} for entry in entries]
+    return [{target for name in of_entry for target in _targets(str(name)) or ()} for of_entry in names]
+
+
+def _all_labels(document: dict[str, Any]) -> dict[str, set[str]]:
+    """Return every label that an axis has in the document or in one of its profiles, by axis name."""
+    profiles = document.get("profiles") or {}
+    found: dict[str, set[str]] = {}
+    for part in (document, *(profiles.values() if isinstance(profiles, dict) else ())):
+        axes = part.get("axes") if isinstance(part, dict) else None
+        for axis, entries in (axes if isinstance(axes, dict) else {}).items():
+            entries = entries if isinstance(entries, list) else [entries]
+            labels = (entry.get("label") if isinstance(entry, dict) else entry for entry in entries)
+            found.setdefault(str(axis), set()).update(map(str, labels))
+    return found
+
+
 def _targets(axis: str) -> tuple[str, ...] | None:
     try:
         return resolve_key(axis, "axis")
@@ -167,8 +193,10 @@ def _targets(axis: str) -> tuple[str, ...] | None:
         return None
 
 
-def _make_points(document: dict[str, Any], axes: tuple[Axis, ...], source: str) -> Iterable[Point]:
-    excluded = [_parse_exclude(rule, axes, source) for rule in document["exclude"]]
+def _make_points(
+    document: dict[str, Any], axes: tuple[Axis, ...], named: dict[str, set[str]], source: str
+) -> Iterable[Point]:
+    excluded = [_parse_exclude(rule, axes, named, source) for rule in document["exclude"]]
     columns = [axis.column for axis in axes]
     seen: dict[str, dict[str, Any]] = {}
     for entries in itertools.product(*(axis.entries for axis in axes)):
@@ -190,8 +218,10 @@ def _make_points(document: dict[str, Any], axes: tuple[Axis, ...], source: str) 
         raise InputError(f"{source}: expected at least one run, got none; axes {columns} with `exclude` leave nothing")
 
 
-def _parse_exclude(rule: Any, axes: tuple[Axis, ...], source: str) -> dict[str, list[Any]]:
-    """Return column -> labels of one rule of ``exclude``; each must name an axis and a label on it."""
+def _parse_exclude(
+    rule: Any, axes: tuple[Axis, ...], named: dict[str, set[str]], source: str
+) -> dict[str, list[Any]]:
+    """Return column -> labels of one rule of ``exclude``; each must name an axis and a label of the YAML on it."""
     if not isinstance(rule, dict) or not rule:
         raise InputError(f"{source}: exclude: expected mappings of axis to value, got {rule!r}")
     by_name = {axis.name: axis for axis in axes}
@@ -200,5 +230,9 @@ def _parse_exclude(rule: Any, axes: tuple[Axis, ...], source: str) -> dict[str, 
         if name not in by_name:
             raise InputError(f"{source}: exclude: unknown axis {name!r}; {suggest(str(name), by_name)}")
         values = values if isinstance(values, list) else [values]
+        known = named.get(name, set()) | set(map(str, by_name[name].labels))
+        for value in values:
+            if str(value) not in known:
+                raise InputError(f"{source}: exclude: axis {name!r} has no {value!r}; {suggest(str(value), known)}")
         parsed[by_name[name].column] = values
     return parsed

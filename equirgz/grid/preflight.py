@@ -40,8 +40,9 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
     for data_config, configs in _by_data(grid):
         report(f"checking data {data_config.name}")
         data = load_data(data_config, data_dir)
-        if "test" not in data.tests:
-            raise InputError(explain(f"data {data_config.name}", expected="a test set", got="none"))
+        if "test" not in data.tests and any(config.split.hold_out is None for config in configs):
+            mend = "set split.hold_out to test on training sources"
+            raise InputError(explain(f"data {data_config.name}", expected="a test set", got="none", mend=mend))
         if data_config.name.startswith("synthetic") and not checked.samples:
             checked.samples = _take_samples(data.train)
         for config in configs:

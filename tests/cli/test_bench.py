@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import torch
 import yaml
 from typer.testing import CliRunner
 
@@ -92,6 +93,32 @@ def test_devices_that_are_not_there_are_refused(grid):
     assert isinstance(done.exception, InputError) and "expected one of" in str(done.exception)
     done = CliRunner().invoke(app, ["bench", "run", str(grid), "--device", "gpu"])
     assert isinstance(done.exception, InputError) and "expected cpu, cuda" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    ("lines", "options", "device"),
+    [
+        ("name: slurm\ngpus: 4\ndevice: cuda:1\n", (), "cuda:1"),
+        ("name: slurm\ngpus: 4\n", (), "cuda"),
+        ("name: slurm\n", (), "cpu"),
+        ("name: slurm\ndevice: cpu\n", ("--device", "cuda"), "cuda"),
+        ("name: inline\n", (), "cuda" if torch.cuda.is_available() else "cpu"),
+    ],
+)
+def test_the_device_of_an_engine_is_that_of_its_file_unless_one_is_given(
+    grid, tmp_path, monkeypatch, lines, options, device
+):
+    """Those of SLURM jobs are not looked for on this host."""
+    seen = []
+
+    def stop(*_, engine, **__):
+        seen.append(engine.device)
+        raise InputError("stop")
+
+    monkeypatch.setattr("equirgz.grid.runner.run_grid", stop)
+    (tmp_path / "engine.yaml").write_text(lines)
+    CliRunner().invoke(app, ["bench", "run", str(grid), "--engine", str(tmp_path / "engine.yaml"), *options])
+    assert seen == [device]
 
 
 def test_models_data_and_version():

@@ -116,6 +116,10 @@ def test_members_of_other_sources_and_unknown_axes_are_refused(folder):
     for wrong, words in (({"methd": "x"}, "unknown axis 'methd'.*did you mean 'method'"), ("x", "expected a mapping")):
         with pytest.raises(InputError, match=words):
             make_grid({**DOCUMENT, "report": {"ensemble": wrong}})
+    folded = {**DOCUMENT, "base": {**DOCUMENT["base"], "split": {"n_folds": 2}}}
+    folded["axes"] = {**DOCUMENT["axes"], "fold": [0, 1]}
+    with pytest.raises(InputError, match="expected a grid without folds"):
+        make_grid(folded)
 
 
 def hand_made(p_MNK, other_MNK):

@@ -78,6 +78,44 @@ def test_override_of_a_labelled_axis_chooses_by_label(document):
         make_grid(document, ["model=c"])
 
 
+@pytest.mark.parametrize(
+    ("axes", "override"),
+    [
+        ({"model": [{"label": n, "backbone.group": "C1", "train.steps": n} for n in (3, 4)]}, "train.steps=5"),
+        ({"model": [{"label": n, "group": "C1", "steps": n} for n in (3, 4)]}, "backbone.group=C8"),
+        ({"replicate": [0, 1]}, "seed=7"),
+    ],
+)
+def test_an_override_that_every_run_would_overwrite_is_refused(document, axes, override):
+    document["axes"] = axes
+    with pytest.raises(InputError, match=f"--set .*: the axis '{next(iter(axes))}' sets it in every run"):
+        make_grid(document, [override])
+
+
+def test_an_override_of_what_some_entries_set_reaches_the_others(document):
+    document["axes"]["model"] = [{"label": "a", "width": 2.0, "steps": 7}, {"label": "b", "width": 1.0}]
+    assert {(c.backbone.width, c.train.steps) for c in make_grid(document, ["steps=9"]).runs} == {(2.0, 7), (1.0, 9)}
+
+
+def test_exclude_names_labels_of_the_yaml_even_where_an_override_left_them_out(document):
+    document["exclude"] = [{"group": "D4", "n_labels": 20}]
+    document["profiles"] = {"small": {"axes": {"group": ["C1"]}}}
+    assert len(make_grid(document, ["group=[C1]"]).runs) == len(make_grid(document, profile="small").runs) == 4
+    document["exclude"] = [{"group": "D44"}]
+    with pytest.raises(InputError, match="exclude: axis 'group' has no 'D44'; did you mean 'D4'"):
+        make_grid(document)
+
+
+def test_axes_that_would_share_a_column_get_whole_names(document):
+    document["base"]["pretrain"] = {"objective": {"name": "byol"}}
+    document["axes"] = {"train.optimizer.weight_decay": [0.0, 0.1], "pretrain.train.optimizer.weight_decay": [0.2, 0.3]}
+    grid = make_grid(document)
+    assert grid.columns == ["train_optimizer_weight_decay", "pretrain_train_optimizer_weight_decay"]
+    assert len({tuple(point.labels.values()) for point in grid.points}) == 4
+    document["axes"] = {"lr": [0.1], "train.optimizer.lr": [0.2]}
+    assert len(set(make_grid(document).columns)) == 2
+
+
 def test_profile_replaces_axes_and_merges_the_base(document):
     document["profiles"] = {"smoke": {"base": {"train": {"batch_size": 8}}, "axes": {"group": ["C1"]}}}
     grid = make_grid(document, profile="smoke")
@@ -99,6 +137,7 @@ def test_profile_replaces_axes_and_merges_the_base(document):
         (lambda d: d["axes"].update(group=["C1", "C1"]), "'C1' twice"),
         (lambda d: d["axes"].update(group=["C1", {"label": "x"}]), "got both"),
         (lambda d: d["axes"].update(model=[{"backbone.name": "lenet"}]), "expected a `label`"),
+        (lambda d: d["axes"].update(split=[{"label": "a", "width": 1.0}]), "a column of the results has this name"),
         (lambda d: d["axes"].update(n_labels=["many"]), "key 'split.n_labels'.*got 'many'"),
         (lambda d: d["base"].update(train={"stepz": 1}), "unknown key 'train.stepz'; did you mean 'steps'"),
         (lambda d: d.update(base=[1]), "expected a mapping, got list"),

@@ -70,6 +70,8 @@ def test_fail_fast_stops_at_the_first_failure(document, tmp_path):
     seen = []
     run(make_grid(document), tmp_path, "odd_seeds_fail", fail_fast=True, report=lambda event, _: seen.append(event))
     assert seen.count("failed") == 1 and seen[-1] == "failed"
+    assert seen.count("done") == 1  # the second run failed, and nothing was computed after it
+    assert len(list((tmp_path / "cells").iterdir())) == 2
 
 
 def test_runs_that_die_hang_or_eat_memory_are_dealt_with_and_the_rest_goes_on(document, tmp_path, monkeypatch):
