@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_ids
-from equirgz.data.imageset import ImageSet
+from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids
+from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.npz import arrays_to_images
 from equirgz.data.preprocess import resample
 from equirgz.errors import DataError, InputError, explain
@@ -128,8 +128,9 @@ def load_parquet(
     ra, dec = find_column(table, RA_NAMES), find_column(table, DEC_NAMES)
     stem = name or path.stem
     position = None if ra is None or dec is None else table[[ra, dec]].to_numpy(float)
-    ids = get_ids(table, prefix=stem)
-    return ImageSet(stem, np.stack(images), label_N, ids, class_names, pixel_scale_arcsec, position, table)
+    image_NHW = np.stack(images)
+    ids = number_sources(stem, image_NHW) if find_column(table, ID_NAMES) is None else get_ids(table)
+    return ImageSet(stem, image_NHW, label_N, ids, class_names, pixel_scale_arcsec, position, table)
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:

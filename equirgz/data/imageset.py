@@ -20,6 +20,16 @@ def hash_index(index_N: np.ndarray) -> str:
     return hashlib.sha256(np.asarray(index_N, dtype="<i8").tobytes()).hexdigest()[:16]
 
 
+def number_sources(name: str, image_NHW: np.ndarray) -> np.ndarray:
+    """Return ids ``name_<hash>_000000``, ... for sources without ids; 8 hex digits identify all the pixels.
+
+    Other files of the same name thereby hold other sources: equal ids count as one source.
+    """
+    digest = hashlib.sha256(repr((image_NHW.shape, image_NHW.dtype.str)).encode())
+    digest.update(np.ascontiguousarray(image_NHW).tobytes())
+    return np.array([f"{name}_{digest.hexdigest()[:8]}_{i:06d}" for i in range(len(image_NHW))], dtype=str)
+
+
 @dataclass(frozen=True)
 class ImageSet:
     """``N`` images of sources with what is known about each.

@@ -1,8 +1,8 @@
 """Unlabelled pools and any ``.npz`` of images.
 
 Recognised array names: images ``X``, ``images`` or ``image_NHW``; labels ``y``, ``labels`` or
-``label_N``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``. Other
-arrays of length N become columns of the table.
+``label_N``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``, else numbers
+with a hash of the pixels. Other arrays of length N become columns of the table.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.imageset import Data, ImageSet, number_sources
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
@@ -89,7 +89,7 @@ def arrays_to_images(
         class_names = tuple(str(k) for k in range(int(label_N.max()) + 1))
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
-        source_id_N = np.array([f"{name}_{i:06d}" for i in range(n)])
+        source_id_N = number_sources(name, image_NHW)
     position = np.stack([arrays["ra"], arrays["dec"]], 1) if {"ra", "dec"} <= set(arrays) else None
     used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}

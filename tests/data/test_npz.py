@@ -1,7 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
 
 from equirgz.data import load_data
+from equirgz.data.generic import load_images
+from equirgz.data.leaks import refuse_leaks
 from equirgz.data.npz import load_npz, load_pool
 from equirgz.errors import DataError, InputError
 
@@ -22,6 +25,26 @@ def test_npz_round_trip(tmp_path):
     assert images.table.columns.tolist() == ["flux"] and len(set(images.source_id_N)) == 5
     data = load_data("npz", tmp_path, params={"path": "a.npz", "class_names": ["x", "y", "z"]}, image_size=7)
     assert data.train.class_names == ("x", "y", "z") and data.train.image_NHW.shape == (5, 7, 7)
+
+
+@pytest.mark.parametrize("ending", ["npz", "parquet"])
+def test_files_of_one_name_without_ids_share_sources_only_where_they_share_pixels(tmp_path, ending):
+    sets = []
+    for seed in (0, 1, 0):
+        pixels = np.random.default_rng(seed).integers(0, 256, (3, 8, 8), dtype=np.uint8)
+        path = tmp_path / str(len(sets)) / f"images.{ending}"
+        path.parent.mkdir()
+        if ending == "npz":
+            np.savez(path, X=pixels)
+        else:
+            pd.DataFrame({"image": [image.tolist() for image in pixels]}).to_parquet(path)
+        sets.append(load_images(path))
+    first, other, again = sets
+    assert refuse_leaks(other, {"test": first}) is other
+    assert (again.source_id_N == first.source_id_N).all() and len(set(first.source_id_N)) == 3
+    assert first.joined(other, "both").source_id_N[-1].endswith("_000002")
+    with pytest.raises(InputError, match="with the id of a test source"):
+        refuse_leaks(again, {"test": first})
 
 
 def test_pool_holds_what_its_readme_says(data_root):
