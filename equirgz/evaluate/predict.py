@@ -46,7 +46,7 @@ def predict(
         module that maps images to logits.
     x_NCHW : images; (N, H, W) is taken as one channel.
     views : the images turned by 360 v / views degrees, v = 0 ... views - 1; probabilities averaged.
-    seed : of the predictive samples; the same seed gives the same numbers.
+    seed : of the predictive samples; the same seed gives the same numbers (see :func:`predict_samples`).
 
     Raises InputError for a bad shape or count and NumericalError for NaN or infinite logits.
     """
@@ -62,7 +62,12 @@ def predict_samples(
     views: int = 1,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return probability_SNK (float64), one slice per predictive sample (see :func:`predict`)."""
+    """Return probability_SNK (float64), one slice per predictive sample (see :func:`predict`).
+
+    A sample is one draw of the weights for all images and views, whatever the ``batch_size``; masks of
+    dropout are drawn for every image of a batch, the same for its views, so that with them the numbers
+    depend on ``batch_size``.
+    """
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("views", views)):
         if value < 1:
             raise InputError(explain(f"predict: {name}", expected="at least 1", got=value))
@@ -105,14 +110,8 @@ def _logits_function(module: nn.Module, n_samples: int, seed: int) -> Callable[[
         return lambda x: single(x)[None]
     if not hasattr(module, "sample_logits"):
         raise InputError(f"{type(module).__name__} has no predictive samples; use n_samples=1")
-    generators: dict[torch.device, torch.Generator] = {}
-
-    def sample(x: Tensor) -> Tensor:
-        if x.device not in generators:
-            generators[x.device] = torch.Generator(x.device).manual_seed(seed)
-        return module.sample_logits(x, n_samples, generators[x.device])
-
-    return sample
+    # The draws begin anew for every batch and view: sample s is one network, whatever it is shown.
+    return lambda x: module.sample_logits(x, n_samples, torch.Generator(x.device).manual_seed(seed))
 
 
 def _softmax(logits_SBK: Tensor) -> np.ndarray:

@@ -189,7 +189,7 @@ class CellRun:
 
     @property
     def batch_size(self) -> int:
-        """Images at a time in evaluation; it changes no number."""
+        """Images at a time in evaluation; it changes no number but those of dropout masks."""
         return max(1, 256 // self.accumulate)
 
     @property

@@ -9,6 +9,7 @@ from torch import nn
 
 from equirgz.errors import InputError, NumericalError
 from equirgz.evaluate import embed, predict, predict_samples
+from equirgz.objectives import create_objective
 from tests.evaluate.networks import ToyD4
 
 
@@ -26,6 +27,19 @@ class Classifier(nn.Module):
     def sample_logits(self, x: torch.Tensor, n_samples: int, generator: torch.Generator) -> torch.Tensor:
         noise = torch.randn(n_samples, len(x), 3, generator=generator)
         return self.net(x)[None] + noise
+
+
+class Pixels(nn.Module):
+    """A backbone of a few features."""
+
+    num_features = 4
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(9, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.first(x.flatten(1)))
 
 
 def _images(n: int = 11) -> np.ndarray:
@@ -61,10 +75,10 @@ def test_samples_are_reproducible_and_their_mean_is_the_prediction() -> None:
     assert np.array_equal(samples, predict_samples(model, x, 5, batch_size=4, seed=3))
     assert not np.array_equal(samples, predict_samples(model, x, 5, batch_size=4, seed=4))
     assert np.allclose(predict(model, x, 4, n_samples=5, seed=3), samples.mean(0))
-    # Draws of the second batch differ from those of the first.
+    # A sample is one network: the second batch meets the draws of the first.
     twice = np.concatenate([x[:4], x[:4]])
     first, second = np.split(predict_samples(model, twice, 1 + 1, batch_size=4), 2, 1)
-    assert not np.allclose(first, second)
+    assert np.allclose(first, second)
 
 
 def test_embed_gives_eval_mode_features() -> None:
@@ -89,3 +103,26 @@ def test_bad_input() -> None:
         predict(model, x)
     with pytest.raises(NumericalError, match="features"):
         embed(ToyD4(), x)
+
+
+@pytest.mark.parametrize("name", ["variational", "ivon", "laplace"])
+def test_a_sample_is_one_network_for_every_batch_and_view(name: str) -> None:
+    """Otherwise views average several networks, and mutual information falls with their number."""
+    torch.manual_seed(0)
+    objective = create_objective(name, Pixels(), 2, 0)
+    x_NCHW = torch.randn(8, 1, 1, 1).expand(8, 1, 3, 3).contiguous()  # a quarter turn changes nothing
+    if name == "laplace":
+        objective.after_training(x_NCHW, torch.tensor([0, 1] * 4))
+    one = predict_samples(objective, x_NCHW, 16)
+    assert one.std(0).max() > 1e-3
+    np.testing.assert_allclose(predict_samples(objective, x_NCHW, 16, batch_size=3), one, atol=1e-6)
+    np.testing.assert_allclose(predict_samples(objective, x_NCHW, 16, views=4), one, atol=1e-6)
+
+
+def test_dropout_masks_are_the_same_for_the_views_of_an_image() -> None:
+    torch.manual_seed(0)
+    objective = create_objective("mc_dropout", Pixels(), 2, 0, dropout=0.5)
+    x_NCHW = torch.randn(8, 1, 1, 1).expand(8, 1, 3, 3).contiguous()
+    one = predict_samples(objective, x_NCHW, 16)
+    np.testing.assert_allclose(predict_samples(objective, x_NCHW, 16, views=4), one, atol=1e-6)
+    assert one.std(0).min() > 1e-3
