@@ -18,6 +18,8 @@ import pandas as pd
 from equirgz.errors import DataError, InputError, explain
 from equirgz.records import write_bytes_atomic
 
+RESERVED = {"feature_NF", "source_id", "label", "file"}  # names of what is saved beside the extras
+
 
 @dataclass(frozen=True)
 class EmbeddingTable:
@@ -25,7 +27,7 @@ class EmbeddingTable:
 
     ``source_id_N`` str, each once; ``label_N`` int64, -1 where unknown (default: all); ``extras``
     one row per source (redshift, las_arcsec, ...). Raises InputError when lengths disagree, ids
-    repeat or features are not finite.
+    repeat, features are not finite, or extras have the name of another part.
     """
 
     feature_NF: np.ndarray
@@ -47,6 +49,9 @@ class EmbeddingTable:
         if len(np.unique(source_id_N)) != n:
             twice = pd.Series(source_id_N)[pd.Series(source_id_N).duplicated()].iloc[0]
             raise InputError(explain("embedding table: source ids", expected="each once", got=f"{twice!r} twice"))
+        reserved = sorted(RESERVED & set(map(str, extras.columns)))
+        if reserved:
+            raise InputError(f"embedding table: expected extras of other names than {reserved[0]!r}; rename the column")
         bad_N = ~np.isfinite(feature_NF).all(1)
         if bad_N.any():
             got = f"NaN or infinity in {bad_N.sum()}, first {source_id_N[bad_N][0]!r}"
@@ -100,7 +105,7 @@ class EmbeddingTable:
                 feature_NF, source_id_N = arrays.pop("feature_NF"), arrays.pop("source_id")
                 return cls(feature_NF, source_id_N, arrays.pop("label", None), pd.DataFrame(arrays))
             table = pd.read_csv(path, dtype={"source_id": str}, keep_default_na=False, na_values=[""])
-            features = [c for c in table.columns if c[:1] == "f" and c[1:].isdigit()]
+            features = _feature_columns(list(table.columns))
             if "source_id" not in table or not features:
                 raise ValueError("no columns source_id and f0 ...")
             label_N = table.get("label")
@@ -113,6 +118,13 @@ class EmbeddingTable:
         except (ValueError, KeyError, BadZipFile, EOFError, UnicodeDecodeError) as error:
             text = " ".join(str(error).split())
             raise DataError(f"{path} is no embedding table ({text}); write one with 'equirgz embed'") from error
+
+
+def _feature_columns(columns: list[str]) -> list[str]:
+    """Return the last columns, f0 to f<F - 1>; a column such as f1400 before them is an extra (a flux density)."""
+    n = int(columns[-1][1:]) + 1 if columns and columns[-1][:1] == "f" and columns[-1][1:].isdigit() else 0
+    names = [f"f{i}" for i in range(n)]
+    return names if columns[-n:] == names else []
 
 
 def _plain(values: np.ndarray) -> np.ndarray:

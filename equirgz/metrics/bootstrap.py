@@ -83,6 +83,15 @@ def bootstrap_interval(
     return BootstrapInterval(value, float(low), float(high), float(drawn.mean() - value), len(drawn))
 
 
+#: redrawn, it centres on the plain calibration error and not on itself
+NO_INTERVAL = frozenset({"calibration/ece_debiased"})
+
+
+def is_inflated(name: str) -> bool:
+    """Return whether redrawing sources raises this number: binned calibration errors, and what Brier bins explain."""
+    return name.startswith("calibration/") and name not in ("calibration/brier", *NO_INTERVAL)
+
+
 def _cluster_members(n: int, cluster_N: np.ndarray | None) -> Any:
     if cluster_N is None:
         return range(n)
@@ -107,7 +116,8 @@ def compute_metric_intervals(
 
     Calibration errors, which redrawing inflates, get the "basic" interval clipped at 0, all others
     the percentiles. A number that is not defined has None in all three. The reference number
-    calibration/ece_perfect, itself an average over draws, gets no interval.
+    calibration/ece_perfect, itself an average over draws, gets no interval, nor does calibration/ece_debiased,
+    whose redrawn values centre on the plain calibration error.
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
     rows = []
@@ -122,9 +132,9 @@ def compute_metric_intervals(
             "direction": entry.direction,
             "n": len(target_N),
         }
-        inflated = name.startswith("calibration/") and name != "calibration/brier"
+        inflated = is_inflated(name)
         try:
-            if entry.direction == "none":
+            if entry.direction == "none" or name in NO_INTERVAL:
                 row["value"] = float(entry.function(p_NK, target_N))
             else:
                 found = bootstrap_interval(

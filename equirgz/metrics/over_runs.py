@@ -14,7 +14,7 @@ import numpy as np
 
 from equirgz.errors import InputError, explain
 from equirgz.metrics.base import METRICS
-from equirgz.metrics.bootstrap import BootstrapInterval, bootstrap_interval
+from equirgz.metrics.bootstrap import NO_INTERVAL, BootstrapInterval, bootstrap_interval, is_inflated
 from equirgz.metrics.brier import decompose_brier
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
@@ -42,8 +42,10 @@ def interval_over_sources(
 ) -> BootstrapInterval:
     """Return the mean over runs of ``function(probability_NK, target_N)`` with its 95 % interval over sources.
 
-    Args: inflated: redrawing raises this number (calibration errors); its interval is then mirrored
-    ("basic" bootstrap), which takes that bias out.
+    Args: inflated: redrawing raises this number (calibration errors, Brier reliability and resolution); its
+    interval is then mirrored ("basic" bootstrap), which takes that bias out. Near its least value it does not
+    do so wholly: the interval of the ECE of a perfectly calibrated network may lie above 0, so compare it with
+    :func:`equirgz.metrics.calibration.perfect_ece`.
     NaN: refused. Raises: InputError for unusable input, UndefinedMetricError where most draws give no number.
     """
     p_RNK, target_N = check_runs(probability_RNK, target_N)
@@ -65,10 +67,12 @@ def compute_run_metrics(
 ) -> list[dict[str, Any]]:
     """Return rows (metric, value, low, high, unit, direction, n, n_runs) of every metric, and the Brier parts.
 
-    value: mean over the runs; low, high: :func:`interval_over_sources`, mirrored for calibration errors and cut to
-    their range: such an interval may lie below the value, which is biased upwards. Brier parts (Murphy, 10 equal-width
-    bins) are ``calibration/brier_reliability``, ``_resolution`` and ``_uncertainty``. Context numbers (direction
-    "none") have no interval, and a number that is not defined has value None.
+    value: mean over the runs; low, high: :func:`interval_over_sources`, mirrored for what redrawing inflates and
+    cut to its range: such an interval may lie below the value, which is biased upwards. The debiased calibration
+    error has none: redrawn sources are miscalibrated as much as the plain error says, not as the debiased one.
+    Brier parts (Murphy, 10 equal-width bins) are ``calibration/brier_reliability``, ``_resolution`` and
+    ``_uncertainty``. Context numbers (direction "none") have no interval, and a number that is not defined has
+    value None.
     NaN: refused. Raises: InputError for unusable input or an unknown name.
     """
     p_RNK, target_N = check_runs(probability_RNK, target_N)
@@ -85,10 +89,9 @@ def compute_run_metrics(
             value = float(np.mean([function(p_NK, target_N) for p_NK in p_RNK]))
             if math.isfinite(value):
                 row["value"] = value
-                if direction != "none":
-                    inflated = _is_inflated(name)
+                if direction != "none" and name not in NO_INTERVAL:
                     found = interval_over_sources(
-                        function, p_RNK, target_N, n_draws=n_draws, inflated=inflated, seed=seed
+                        function, p_RNK, target_N, n_draws=n_draws, inflated=is_inflated(name), seed=seed
                     )
                     low, high = _bounds(name)
                     row |= {"low": min(max(low, found.low), high), "high": min(max(low, found.high), high)}
@@ -98,13 +101,9 @@ def compute_run_metrics(
     return rows
 
 
-def _is_inflated(name: str) -> bool:
-    return name.startswith("calibration/") and name not in ("calibration/brier", "calibration/brier_resolution")
-
-
 def _bounds(name: str) -> tuple[float, float]:
     """Return the range of a number that mirroring could leave."""
-    if not _is_inflated(name) or name == "calibration/ece_debiased":
+    if not is_inflated(name):
         return -math.inf, math.inf
     return 0.0, math.inf if name.startswith("calibration/brier_") else 1.0
 

@@ -12,7 +12,7 @@ from equirgz.objectives.precision import full_precision
 @torch.no_grad()
 def compute_dynamic_blur(x_BF: Tensor, y_BF: Tensor, share: float = 0.05, floor: float = 0.01) -> float:
     """Return ``max(share * max_ij |x_i - y_j|, floor)``: the blur of SIDDA (arXiv 2501.14048). NaN gives floor."""
-    return max(share * float(torch.cdist(x_BF.float(), y_BF.float()).max()), floor)
+    return max(floor, share * float(torch.cdist(x_BF.float(), y_BF.float()).max()))  # this order: NaN gives floor
 
 
 @full_precision

@@ -79,6 +79,12 @@ class FixMatch(Objective):
             return self.ema_classifier(self.ema_backbone(x_BCHW))
         return self.classifier(self.backbone(x_BCHW))
 
+    def after_training(self, x_NCHW: Tensor, label_N: Tensor | None) -> None:
+        """Take over the averaged weights, so that features, probes and a saved encoder are of the network evaluated."""
+        if self.ema_momentum:
+            self.backbone.load_state_dict(self.ema_backbone.state_dict())
+            self.classifier.load_state_dict(self.ema_classifier.state_dict())
+
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the loss (nat); log the share of guesses that count and, with hidden labels, the wrong ones."""
         label_B = batch.label_B

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +17,7 @@ from equirgz.report.axes import ANGLE, PAIR, Axes, sort_values
 from equirgz.report.folds import show_folds
 
 Place = tuple[tuple, float | None, str]
-LEVEL = 0.05  # two-sided, after Holm's correction over the table
+LEVEL = 0.05  # two-sided, after Holm's correction over all pairs of rows of the table
 
 
 @dataclass(frozen=True)
@@ -180,25 +181,28 @@ def _find_best(
     n_columns: int,
     direction: str,
 ) -> dict[int, Best]:
-    """Compare the best of each column with the others by paired t over shared seeds; Holm over the table."""
+    """Compare the best of each column with the others by paired t over shared seeds.
+
+    The best is known only from the same numbers, so Holm's correction is over all pairs of rows of the table.
+    """
     sign = 1 if direction == "lower" else -1
-    best_row, tests = {}, []
+    best_row, pairs = {}, []
     for j in range(n_columns):
         done = [i for i in range(n_rows) if cells[i, j].status == "done"]
         if len(done) < 2:
             continue
         best_row[j] = min(done, key=lambda i: sign * cells[i, j].mean)
-        tests += [(i, j, _paired_p(runs[best_row[j], j], runs[i, j])) for i in done if i != best_row[j]]
-    adjusted = adjust_holm([p for _, _, p in tests])
+        pairs += [(a, b, j) for a, b in itertools.combinations(done, 2)]
+    adjusted = adjust_holm([_paired_p(runs[a, j], runs[b, j]) for a, b, j in pairs])
     beats: dict[int, list[int]] = {j: [] for j in best_row}
-    for (i, j, _), p in zip(tests, adjusted, strict=True):
-        cells[i, j] = Cell(**{**vars(cells[i, j]), "p_best": float(p)})
-        if p < LEVEL:
-            beats[j].append(i)
-    return {
-        j: Best(row, tuple(sorted(beats[j])), sum(1 for _, column, _ in tests if column == j))
-        for j, row in best_row.items()
-    }
+    for (a, b, j), p in zip(pairs, adjusted, strict=True):
+        if best_row[j] in (a, b):
+            other = b if best_row[j] == a else a
+            cells[other, j] = Cell(**{**vars(cells[other, j]), "p_best": float(p)})
+            if p < LEVEL:
+                beats[j].append(other)
+    n_done = {j: sum(cells[i, j].status == "done" for i in range(n_rows)) for j in best_row}
+    return {j: Best(row, tuple(sorted(beats[j])), n_done[j] - 1) for j, row in best_row.items()}
 
 
 def _paired_p(one: list[dict], other: list[dict]) -> float:

@@ -85,12 +85,13 @@ FAMILIES = {
             "intervals over test sources",
             "Brier = reliability (0 is best) − resolution (large is best) + uncertainty (of always stating the class "
             "shares) + what differs inside bins",
-            "With few sources reliability is biased upwards; its interval is mirrored, which takes that out",
+            "With few sources reliability and resolution are biased upwards; their intervals are mirrored, which takes "
+            "that out",
         ),
         (
             Number("calibration/brier", "Brier", brier_score),
             Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, 0.0),
-            Number("calibration/brier_resolution", "resolution", _brier("resolution")),
+            Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, 0.0),
             Number("calibration/brier_uncertainty", "uncertainty", _brier("uncertainty"), None),
         ),
     ),

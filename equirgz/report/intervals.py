@@ -49,7 +49,7 @@ class Family:
     numbers: tuple[Number, ...]
 
 
-def _registered(metric: str, title: str, mirrored: bool = False, lowest: float = -math.inf) -> Number:
+def _registered(metric: str, title: str, mirrored: bool | None = False, lowest: float = -math.inf) -> Number:
     return Number(metric, title, METRICS.get(metric).function, mirrored, lowest)
 
 
@@ -62,7 +62,7 @@ MAIN = Family(
         _registered("nll/mean", "NLL (nat)"),
         _registered("calibration/brier", "Brier"),
         _registered("calibration/ece", "ECE", mirrored=True, lowest=0.0),
-        _registered("calibration/ece_debiased", "ECE debiased", mirrored=True),
+        _registered("calibration/ece_debiased", "ECE debiased", mirrored=None),
     ),
 )
 
@@ -73,7 +73,7 @@ def make_intervals(
     """Return (lines of the csv, the printed table) at the largest label count; None without predictions.
 
     Each number is the mean over the seeds of a cell; its interval redraws the test sources (all seeds of a
-    source together), and is mirrored for calibration errors, which redrawing inflates.
+    source together), and is mirrored for calibration errors, which redrawing inflates; the debiased one has none.
     """
     cells = pool_predictions(results, part)
     if not cells:

@@ -140,7 +140,7 @@ def caption(table: Table) -> list[str]:
     if table.best:
         sentences.append(
             f"Last row: the best mean of each column, and the rows from which paired t tests over seeds "
-            f"distinguish it (p < {LEVEL:g} after Holm over the table); bold where there is one"
+            f"distinguish it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
     if any(c.half_width == 0 and c.mean for c in table.cells.values()):
         sentences.append("± 0: all seeds have the same value")

@@ -74,7 +74,7 @@ def _as_images(name: str, value: Any) -> Tensor | None:
         raise InputError(
             explain(f"{name} images", expected="(N, H, W) or (N, C, H, W) with N >= 1", got=tuple(x.shape))
         )
-    bad_N = ~torch.isfinite(x.flatten(1).sum(1))
+    bad_N = ~torch.isfinite(x.flatten(1)).all(1)
     if bool(bad_N.any()):
         where = torch.nonzero(bad_N)[:, 0].tolist()
         raise DataError(

@@ -68,3 +68,16 @@ def test_bad_files(tmp_path) -> None:
         EmbeddingTable.load(tmp_path / "other.csv")
     with pytest.raises(InputError, match=".npz or .csv"):
         _table().save(tmp_path / "h.txt")
+
+
+def test_a_flux_density_is_no_feature(tmp_path) -> None:
+    table = EmbeddingTable(np.eye(3)[:, :2], np.array(["a", "b", "c"]), extras=pd.DataFrame({"f1400": [1.0, 2.0, 3.0]}))
+    for suffix in (".csv", ".npz"):
+        again = EmbeddingTable.load(table.save(tmp_path / f"table{suffix}"))
+        assert again.feature_NF.shape == (3, 2) and again.extras["f1400"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["file", "label", "source_id", "feature_NF"])
+def test_extras_with_the_name_of_another_part_are_refused(name: str) -> None:
+    with pytest.raises(InputError, match=f"other names than '{name}'"):
+        EmbeddingTable(np.eye(2), np.array(["a", "b"]), extras=pd.DataFrame({name: [1, 2]}))

@@ -42,6 +42,23 @@ def test_values_are_means_over_runs_and_percentile_intervals_hold_them():
         if name.startswith("calibration/") and row["low"] is not None and name != "calibration/ece_debiased":
             assert 0 <= row["low"] <= row["high"], name
     assert rows["calibration/mce"]["high"] <= 1
+    debiased = rows["calibration/ece_debiased"]
+    assert debiased["value"] is not None and debiased["low"] is debiased["high"] is None
+
+
+def test_intervals_of_brier_resolution_hold_the_true_one():
+    """Redrawing raises it as it raises reliability; percentiles would lie above the truth in half the cases."""
+    levels = (np.arange(10) + 0.5) / 10
+    truth = 2 * np.mean((levels - 0.5) ** 2)  # both classes; calibrated, levels equally frequent
+    held = []
+    for seed in range(30):
+        rng = np.random.default_rng(seed)
+        p = rng.choice(levels, 104)
+        target = (rng.random(104) < p).astype(int)
+        rows = compute_run_metrics(np.stack([1 - p, p], 1)[None], target, n_draws=60)
+        row = next(row for row in rows if row["metric"] == "calibration/brier_resolution")
+        held.append(row["low"] <= truth <= row["high"])
+    assert sum(held) >= 22
 
 
 def test_runs_of_a_source_are_redrawn_together():

@@ -96,3 +96,7 @@ def test_gradient_descends(distance):
     before.backward()
     moved = x.detach() - 0.1 * x.grad / x.grad.norm()
     assert float(distance(moved, y).detach()) < float(before.detach())
+
+
+def test_dynamic_blur_of_nan_is_the_floor():
+    assert compute_dynamic_blur(torch.full((3, 2), float("nan")), torch.zeros(3, 2)) == 0.01

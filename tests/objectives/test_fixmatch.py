@@ -59,6 +59,20 @@ def test_alignment_scales_guesses_to_the_label_shares():
     assert torch.allclose(objective.guess_share_K, torch.tensor([0.2, 0.8]), atol=1e-3)
 
 
+def test_after_training_features_are_of_the_network_that_is_evaluated():
+    objective = make(ema_momentum=0.9)
+    with torch.no_grad():
+        for parameter in objective.ema_backbone.parameters():
+            parameter.add_(0.1)
+    x_BCHW = make_batch().view["labelled"]
+    objective.eval()
+    before = objective.logits(x_BCHW)
+    assert not torch.allclose(objective.classifier(objective(x_BCHW)), before)
+    objective.after_training(x_BCHW, None)
+    torch.testing.assert_close(objective.classifier(objective(x_BCHW)), before)
+    torch.testing.assert_close(objective.logits(x_BCHW), before)
+
+
 def test_average_is_what_is_evaluated():
     objective = make(ema_momentum=0.5)
     x, _ = make_task(4)

@@ -6,6 +6,7 @@ import json
 import math
 import random
 
+import numpy as np
 import pandas as pd
 import pytest
 from fake_results import SMALL, make_results
@@ -13,6 +14,7 @@ from scipy import stats
 
 from equirgz.errors import ResultsError
 from equirgz.report import format_table, load_results, write_tables
+from equirgz.report.cells import Cell, _find_best
 from equirgz.report.formats import to_csv, to_latex, to_markdown
 from equirgz.report.load import open_results
 from equirgz.report.sheet import escape_latex
@@ -337,3 +339,17 @@ def test_no_torch_is_needed(folder):
     done = run_without_torch(code, timeout=300)
     assert done.returncode == 0, done.stderr
     assert "C1" in done.stdout
+
+
+def test_rows_that_are_all_alike_are_seldom_told_apart():
+    """The best is chosen from the numbers that are tested; Holm over the others alone marked 13 % of such tables."""
+    n_rows, n_seeds, marked = 12, 5, 0
+    for draw in range(150):
+        error = np.random.default_rng(draw).normal(10, 1, (n_rows, n_seeds))
+        runs = {(i, 0): [{"seed": s, "split_seed": s, "value": error[i, s]} for s in range(n_seeds)]
+                for i in range(n_rows)}  # fmt: skip
+        cells = {(i, 0): Cell("done", float(error[i].mean()), n_seeds=n_seeds) for i in range(n_rows)}
+        best = _find_best(runs, cells, n_rows, 1, "lower")[0]
+        assert best.row == error.mean(1).argmin() and math.isnan(cells[best.row, 0].p_best)
+        marked += bool(best.beats)
+    assert marked <= 0.08 * 150

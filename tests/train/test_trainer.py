@@ -220,3 +220,8 @@ def test_progress_bar_counts_to_the_end(capsys, tmp_path, monkeypatch):
     train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path, progress=True)
     shown = capsys.readouterr().err
     assert "12/12" in shown and len(shown.split("\r")) <= 4  # no terminal: a few lines for a log
+
+
+def test_bright_images_of_half_precision_are_finite():
+    """Their sum is not."""
+    TrainImages(torch.full((2, 150, 150), 5.0, dtype=torch.float16), torch.tensor([0, 1]))
