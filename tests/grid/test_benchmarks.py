@@ -55,7 +55,7 @@ def test_published_numbers_stand_beside_methods_that_the_grid_runs(name):
     methods = {point.labels["method"] for point in grid.points}
     assert {entry["method"] for entry in entries} <= methods and all("arXiv" in e["source"] for e in entries)
     values = {(entry["n_labels"], str(entry["value"]).split()[0]) for entry in entries}
-    assert values >= {(145, "7.79"), (584, "3.07"), (584, "3.94")}
+    assert values >= {(584, "3.07"), (584, "3.94")} and (name != "objectives" or (145, "7.79") in values)
 
 
 @pytest.mark.parametrize("name", ["objectives", "mirabest_methods"])
