@@ -39,8 +39,12 @@ def load_batch_set(
     class_names: tuple[str, ...],
     pixel_scale_arcsec: float,
     md5: str | None = None,
+    class_in_id: bool = False,
 ) -> tuple[ImageSet, ImageSet]:
-    """Return the train and test part of an archive of labelled batches; ids are the published file names."""
+    """Return the train and test part of an archive of labelled batches; ids are the published file names.
+
+    ``class_in_id`` puts the class before them, where the classes were numbered separately: ``FRI_37_example``.
+    """
     batches = read_batches(Path(path), md5)
     parts = []
     for test in (False, True):
@@ -49,6 +53,8 @@ def load_batch_set(
         if "labels" not in fields:
             raise DataError(f"{path}: expected labels in every batch, got batches without")
         stems = [PurePosixPath(str(file)).stem for file in fields.get("filenames", [])]
+        if class_in_id:
+            stems = [f"{class_names[k]}_{stem}" for k, stem in zip(fields["labels"], stems, strict=True)]
         ids = _unique(stems, len(fields["data"]), part)
         parts.append(
             ImageSet(
@@ -77,7 +83,11 @@ def _unique(stems: list[str], n: int, part: str) -> np.ndarray:
 
 
 def _load(
-    name: str, data_dir: Path | None, class_names: tuple[str, ...], scale: float
+    name: str,
+    data_dir: Path | None,
+    class_names: tuple[str, ...],
+    scale: float,
+    class_in_id: bool = False,
 ) -> tuple[ImageSet, ImageSet]:
     info = SETS[name]
     return load_batch_set(
@@ -86,6 +96,7 @@ def _load(
         class_names=class_names,
         pixel_scale_arcsec=scale,
         md5=info.md5,
+        class_in_id=class_in_id,
     )
 
 
@@ -110,14 +121,14 @@ def relabel(images: ImageSet, new_label: dict[int, int], class_names: tuple[str,
 @DATASETS.register("frdeep_first")
 def frdeep_first(data_dir: Path | None = None, /) -> Data:
     """FR-DEEP in FIRST: 550 train (242 FRI, 308 FRII), 50 test (22, 28); 150 px of 1.8 arcsec."""
-    train, test = _load("frdeep_first", data_dir, FR_CLASSES, 1.8)
+    train, test = _load("frdeep_first", data_dir, FR_CLASSES, 1.8, class_in_id=True)
     return Data(train, {"test": test})
 
 
 @DATASETS.register("frdeep_nvss")
 def frdeep_nvss(data_dir: Path | None = None, /) -> Data:
     """FR-DEEP in NVSS: 550 train, 50 test; 150 px of 15 arcsec (set data.crop to 18-40)."""
-    train, test = _load("frdeep_nvss", data_dir, FR_CLASSES, 15.0)
+    train, test = _load("frdeep_nvss", data_dir, FR_CLASSES, 15.0, class_in_id=True)
     return Data(train, {"test": test})
 
 

@@ -122,7 +122,7 @@ _INFOS = (
         _FIRST_TERMS,
         _FRDEEP_PAPER,
         ("frdeep_first",),
-        {"13_FRICAT_FR1_example": "all pixels zero"},
+        {"FRI_13_FRICAT_FR1_example": "all pixels zero"},
         "One duplicate; no positions; the test parts in FIRST and NVSS share 5 objects only.",
     ),
     SetInfo(

@@ -27,17 +27,17 @@ FIRST_SIZE = 150  # px of 1.8 arcsec
 def frdeep_object(images: ImageSet) -> list[tuple[int, str, bool]]:
     """Return what names a FR-DEEP object in both surveys: class, running number, whether it is from FRICAT.
 
-    The published file names hold the number: ``37_example`` in FIRST is ``37_CoNFIG_FR1_`` in NVSS.
-    Raises DataError for a file name without one.
+    The published file names hold the number: ``37_example`` in FIRST is ``37_CoNFIG_FR1_`` in NVSS; the ids
+    are the class and that name (``FRI_37_example``). Raises DataError for an id without a number.
     """
     objects = []
     for source_id, label in zip(images.source_id_N, images.label_N, strict=True):
-        number = re.match(r"\d+", source_id)
+        number = re.match(r"(?:FRII?_)?(\d+)", source_id)
         if number is None:
             raise DataError(
-                explain(images.name, expected="file names that start with a number", got=source_id)
+                explain(images.name, expected="ids such as FRI_37_example", got=source_id)
             )
-        objects.append((int(label), number[0], "FRICAT" in source_id))
+        objects.append((int(label), number[1], "FRICAT" in source_id))
     return objects
 
 

@@ -20,8 +20,8 @@ def test_check_of_the_real_data_reports_leaks_and_faults(data_root):
     assert "pool_first150: clean: 0 MiraBest F test sources" in text
     assert "md5 7d4e3a623d29db7204bce81676ee8ce2 ok" in text and "test: 157 (100 42, 102 6" in text
     assert (
-        "13_FRICAT_FR1_example: all pixels equal" in text
-        and "182_example: same pixels as 134_example" in text
+        "FRI_13_FRICAT_FR1_example: all pixels equal" in text
+        and "FRII_182_example: same pixels as FRII_134_example" in text
     )
     assert "fits: 23 files, 6 with faults" in text and "known: noise only" in text
     assert "44166 NaN pixels (49.1 %); known: black-listed" in text and "5197 NaN pixels" in text

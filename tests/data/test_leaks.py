@@ -142,12 +142,12 @@ def test_test_sources_of_mirabest_in_frdeep_are_refused_or_dropped(data_root):
     data = load_data(config, data_root, drop_leaks=True)
     left_out = set(whole.source_id_N) - set(data.unlabelled.source_id_N)
     assert left_out == {  # two more lie in FR-DEEP's own test part, which is not used
-        "123_FRICAT_FR1_example",
-        "124_FRICAT_FR1_example",
-        "181_FRICAT_FR1_example",
-        "200_FRICAT_FR1_example",
-        "299_example",
-        "50_example",
+        "FRI_123_FRICAT_FR1_example",
+        "FRI_124_FRICAT_FR1_example",
+        "FRI_181_FRICAT_FR1_example",
+        "FRI_200_FRICAT_FR1_example",
+        "FRII_299_example",
+        "FRI_50_example",
     }
     assert len(data.unlabelled) == 544 and (data.unlabelled.label_N == -1).all()
     assert {name: len(part) for name, part in data.tests.items()} == {

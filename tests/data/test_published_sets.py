@@ -5,7 +5,8 @@ import h5py
 import numpy as np
 import pytest
 
-from equirgz.data import list_datasets, load_data
+from equirgz.config import DataConfig, SplitConfig
+from equirgz.data import list_datasets, load_data, split_data
 from equirgz.data.batch_sets import MINGO_CLASSES, load_batch_set
 from equirgz.data.radio_galaxy_dataset import keep_classes, load_radio_galaxy_dataset
 from equirgz.data.sets import SETS, get_set
@@ -109,7 +110,13 @@ def test_frdeep_as_published(data_root, name):
     assert data.train.class_counts() == {"FRI": 242, "FRII": 308}
     assert data.tests["test"].class_counts() == {"FRI": 22, "FRII": 28}
     assert data.train.pixel_scale_arcsec == pytest.approx({"frdeep_first": 18.0, "frdeep_nvss": 150.0}[name])
-    assert len(set(data.train.source_id_N)) == 550
+    ids = np.concatenate([data.train.source_id_N, data.tests["test"].source_id_N])
+    labels = np.concatenate([data.train.label_N, data.tests["test"].label_N])
+    assert len(set(ids)) == 600  # FRI and FRII were numbered separately
+    assert [source.split("_")[0] for source in ids] == [("FRI", "FRII")[k] for k in labels]
+    config = DataConfig(name=name, image_size=15)
+    folded, _ = split_data(data, config, SplitConfig(fold=0, n_folds=5))  # pools train and test
+    assert len(folded.train) == 480 and len(folded.tests["test"]) == 120
 
 
 def test_mingo_keeps_resolved_sources_as_two_classes(tmp_path, monkeypatch):

@@ -65,5 +65,5 @@ def test_frdeep_trains_on_no_object_that_either_survey_tests_on(data_root):
 
 def test_a_file_name_without_a_number_is_refused():
     images = ImageSet("f", np.zeros((1, 4, 4), np.uint8), np.array([0]), np.array(["no_number"]), ("FRI",))
-    with pytest.raises(DataError, match="file names that start with a number, got no_number"):
+    with pytest.raises(DataError, match="ids such as FRI_37_example, got no_number"):
         frdeep_object(images)
