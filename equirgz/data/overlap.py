@@ -20,7 +20,7 @@ _BLOCK = 256
 
 @dataclass(frozen=True)
 class Overlap:
-    """What two sets share, by each criterion that could be applied."""
+    """What two sets share, by each criterion that could be applied; ``skipped`` names the others, with reasons."""
 
     name_a: str
     name_b: str
@@ -30,6 +30,7 @@ class Overlap:
     same_field: Pairs | None
     same_image: Pairs | None
     same_embedding: Pairs | None = None
+    skipped: tuple[str, ...] = ()
 
     def shared_a(self) -> np.ndarray:
         """Return indices of the sources of A that are found in B as objects or as images."""
@@ -45,7 +46,7 @@ class Overlap:
         return np.unique(np.concatenate(found)) if found else np.zeros(0, int)
 
     def lines(self) -> list[str]:
-        """Return a report of a few lines."""
+        """Return a report of a few lines: "clean" stands where something was compared and nothing is shared."""
         out = [f"{self.name_a} ({self.n_a} sources) against {self.name_b} ({self.n_b} sources)"]
         for what, pairs in (
             ("same object by position", self.same_object),
@@ -53,10 +54,17 @@ class Overlap:
             ("same image at some orientation", self.same_image),
             ("same embedding", self.same_embedding),
         ):
-            if pairs is None:
-                continue
-            out.append(f"  {what}: {len(pairs.sources_a)} of A in {len(pairs.sources_b)} of B")
-        out.append(f"  in all: {len(self.shared_a())} of A" if len(self.shared_a()) else "  clean")
+            if pairs is not None:
+                out.append(f"  {what}: {len(pairs.sources_a)} of A in {len(pairs.sources_b)} of B")
+        compared = len(out) > 1
+        if self.skipped:
+            out.append(f"  not compared: {'; '.join(self.skipped)}")
+        if len(self.shared_a()):
+            out.append(f"  in all: {len(self.shared_a())} of A")
+        elif self.same_field:
+            out.append(f"  in all: 0 of A, but {len(self.same_field.sources_a)} of A lie in a field of B")
+        elif compared:
+            out.append("  clean")
         return out
 
 
@@ -77,22 +85,41 @@ def check_overlap(
     By position: within ``object_arcsec`` it is the same object, within ``field_arcsec`` (one FIRST
     cutout) the images show the same sky. By image: correlation above ``correlation`` at the best
     orientation (:func:`match_images`). By embedding: cosine above ``cosine`` of the features given.
-    A criterion that cannot be applied (no positions, other pixel scales, no features) gives None.
+    A criterion that cannot be applied (no positions, other pixel scales, no features) gives None. Those by
+    position and image are named in ``skipped``, and so are sources without position.
     """
     itself = a is b
-    positions = a.position_deg_N2 is not None and b.position_deg_N2 is not None
     same_object = same_field = same_image = same_embedding = None
-    if positions:
+    skipped = []
+    known_a, known_b = (_has_position(images) for images in (a, b))
+    gaps = [
+        f"{(~known_N).sum()} of {len(images)} sources of {images.name}"
+        for images, known_N in ((a, known_a), (b, known_b))
+        if not known_N.all()
+    ]
+    if gaps:
+        skipped.append(f"by position ({' and '.join(dict.fromkeys(gaps))} have none)")
+    if known_a.any() and known_b.any():
         i, j, separation = match_positions(a.position_deg_N2, b.position_deg_N2, field_arcsec)
         near = separation <= object_arcsec
         same_object = _pairs(i[near], j[near], separation[near], itself)
         same_field = _pairs(i, j, separation, itself)
     scales = a.pixel_scale_arcsec, b.pixel_scale_arcsec
-    if images and (np.isclose(*scales, rtol=0.02) or not np.isfinite(scales).any()):
+    alike = np.isclose(*scales, rtol=0.02) or not np.isfinite(scales).any()
+    if images and alike:
         same_image = match_images(a, b, correlation=correlation)
+    elif images:
+        skipped.append(f"by image (pixel scales of {scales[0]:g} and {scales[1]:g} arcsec)")
     if embedding_a is not None and embedding_b is not None:
         same_embedding = match_embeddings(embedding_a, embedding_b, cosine=cosine, itself=itself)
-    return Overlap(a.name, b.name, len(a), len(b), same_object, same_field, same_image, same_embedding)
+    found = same_object, same_field, same_image, same_embedding
+    return Overlap(a.name, b.name, len(a), len(b), *found, skipped=tuple(skipped))
+
+
+def _has_position(images: ImageSet) -> np.ndarray:
+    if images.position_deg_N2 is None:
+        return np.zeros(len(images), bool)
+    return np.isfinite(images.position_deg_N2).all(1)
 
 
 def _pairs(i: np.ndarray, j: np.ndarray, score: np.ndarray, itself: bool) -> Pairs:

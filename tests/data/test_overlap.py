@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -106,6 +108,38 @@ def test_overlap_reports_every_criterion(images):
     far = make_set(images.image_NHW[:2], "c", position[:2] + 50)
     assert check_overlap(far, b, images=False).lines()[-1] == "  clean"
     assert check_overlap(make_set(images.image_NHW[:2]), b, images=False).same_object is None
+
+
+def test_clean_is_said_only_where_something_was_compared_and_nothing_is_shared(images):
+    a, b = make_set(images.image_NHW[:3], "a"), make_set(images.image_NHW[:3], "b")
+    wide = replace(b, pixel_scale_arcsec=15.0)
+    none = "by position (3 of 3 sources of a and 3 of 3 sources of b have none)"
+    assert check_overlap(a, wide).lines()[1:] == [
+        f"  not compared: {none}; by image (pixel scales of 1.8 and 15 arcsec)"
+    ]
+    unknown = replace(wide, pixel_scale_arcsec=float("nan"))
+    assert "by image (pixel scales of 1.8 and nan arcsec)" in check_overlap(a, unknown).lines()[-1]
+    assert check_overlap(a, b, images=False).lines()[1:] == [f"  not compared: {none}"]
+    position = np.array([[10.0, 0], [20, 0], [30, 0]])
+    blank = np.full((3, 2), np.nan)
+    lost = check_overlap(replace(a, position_deg_N2=position), replace(b, position_deg_N2=blank), images=False)
+    assert lost.same_object is None and lost.lines()[1:] == [
+        "  not compared: by position (3 of 3 sources of b have none)"
+    ]
+    some = np.concatenate([position[:2] + 50, blank[:1]])
+    part = check_overlap(replace(a, position_deg_N2=position), replace(b, position_deg_N2=some), images=False)
+    assert part.lines()[3:] == ["  not compared: by position (1 of 3 sources of b have none)", "  clean"]
+
+
+def test_fields_that_overlap_are_not_clean(images):
+    position = np.array([[10.0, 0], [20, 0], [30, 0]])
+    a = make_set(images.image_NHW[:3], "a", position)
+    b = make_set(images.image_NHW[3:6], "b", position + [0, 200 / 3600])
+    assert check_overlap(a, b, images=False).lines()[1:] == [
+        "  same object by position: 0 of A in 0 of B",
+        "  same field by position: 3 of A in 3 of B",
+        "  in all: 0 of A, but 3 of A lie in a field of B",
+    ]
 
 
 def test_leaks_by_id_and_position_are_refused_or_dropped(images):
