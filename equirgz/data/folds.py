@@ -85,6 +85,7 @@ def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_
             explain("split.fold", expected="no extra test sets", got=list(config.extra_tests), mend=mend)
         )
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
+    _check_labelled(pool, "split.fold")
     order_N = stratified_order(pool.label_N, split_seed, "folds")
     pieces = keep_together(np.array_split(order_N, n_folds), find_fields(pool), pool.label_N)
     return _test_on(data, config, pool, pieces[fold], f"fold {fold} of {n_folds}")
@@ -98,12 +99,20 @@ def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data
     recipe found on the result owes them nothing. Unlabelled sets, scaling and checksum are as for
     :func:`take_fold`. Raises InputError where no training source is left.
     """
+    _check_labelled(data.train, "split.hold_out")
     if n >= len(data.train):
         expected = f"fewer than the {len(data.train)} training sources"
         raise InputError(explain("split.hold_out", expected=expected, got=f"{n} to hold out"))
     order_N = stratified_order(data.train.label_N, split_seed, "hold out")
     pieces = keep_together(np.split(order_N, [n]), find_fields(data.train), data.train.label_N)
     return _test_on(data, config, data.train, pieces[0], f"held out {n}")
+
+
+def _check_labelled(images: ImageSet, what: str) -> None:
+    n = int((images.label_N < 0).sum())
+    if n:
+        mend = "leave them out of the catalogue's folder, or test on a set of its own"
+        raise InputError(explain(what, expected="a label of every source", got=f"{n} without one", mend=mend))
 
 
 def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray, name: str) -> Data:

@@ -1,5 +1,7 @@
 """Cross-validation: every pooled source is tested once, by seed alone, and contradictions are refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -115,6 +117,10 @@ def test_held_out_sources_are_training_sources_that_no_training_sees(data):
 def test_held_out_sources_must_leave_some_and_exclude_folds(data):
     with pytest.raises(InputError, match="expected fewer than the 43 training sources, got 43 to hold out"):
         split_data(data, CONFIG, SplitConfig(hold_out=43))
+    some = replace(data, train=replace(data.train, label_N=np.where(np.arange(43) < 3, -1, data.train.label_N)))
+    for options in ({"hold_out": 5}, {"n_folds": 5, "fold": 0}):
+        with pytest.raises(InputError, match="expected a label of every source, got 3 without one"):
+            split_data(some, CONFIG, SplitConfig(**options))
     with pytest.raises(ValueError, match="expected fold or hold_out, not both"):
         SplitConfig(fold=0, n_folds=5, hold_out=10)
 
