@@ -10,9 +10,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from equirgz.metrics import compute_metrics
 from equirgz.records import ROW_COLUMNS
+from equirgz.report.formats import to_csv
+from equirgz.report.load import open_results
+from equirgz.report.tables import find_table
 
 N_DRAWS = 20  # bootstrap draws of the interval tables in tests, few for speed
 ANGLES = np.arange(24) * 15.0
@@ -243,3 +247,18 @@ def _write_samples(folder):
         label_N=np.array(labels),
         class_names=np.array(["FRI", "FRII"]),
     )
+
+
+def cells_of(folder, **chosen):
+    table = find_table(open_results(folder), **chosen)
+    return {
+        (r["group"], r["n_labels"], r["augmentation"]): r for r in csv.DictReader(io.StringIO(to_csv(table)))
+    }
+
+
+def set_values(folder, values):
+    """Overwrite the error rates of rows.csv by {(group, seed): value}; None leaves the row out."""
+    rows = pd.read_csv(folder / "rows.csv", dtype=str, keep_default_na=False)
+    rows = rows[rows["metric"] == "error/rate"].copy()
+    rows["value"] = [values[g, int(s)] for g, s in zip(rows["group"], rows["seed"], strict=True)]
+    rows[rows["value"].notna()].to_csv(folder / "rows.csv", index=False)
