@@ -63,7 +63,7 @@ def test_ensembles_are_of_three_networks_of_one_label_set_and_pretrainings_are_s
     grid = load_grid(FOLDER / f"{name}.yaml")
     seeds = {(p.config.cell_key(), p.config.split.split_seed, p.config.seed) for p in grid.points}
     members = [sum(key[:2] == other[:2] for other in seeds) for key in seeds]
-    assert set(members) == {1, 3}
+    assert 3 in members and set(members) <= {1, 3}
     shared = {pretrain_key(p.config) for p in grid.points if p.labels["method"] == "byol"}
     assert len(shared) == {"objectives": 15, "mirabest_methods": 0}[name]  # one per network and seed, of three counts
 
