@@ -6,13 +6,13 @@ import torch
 from geomloss import SamplesLoss
 from torch import Tensor
 
-from equirgz.objectives.precision import full_precision
+from equirgz.objectives.precision import full_precision, widen
 
 
 @torch.no_grad()
 def compute_dynamic_blur(x_BF: Tensor, y_BF: Tensor, share: float = 0.05, floor: float = 0.01) -> float:
     """Return ``max(share * max_ij |x_i - y_j|, floor)``: the blur of SIDDA (arXiv 2501.14048). NaN gives floor."""
-    return max(floor, share * float(torch.cdist(x_BF.float(), y_BF.float()).max()))  # this order: NaN gives floor
+    return max(floor, share * float(torch.cdist(widen(x_BF), widen(y_BF)).max()))  # this order: NaN gives floor
 
 
 @full_precision

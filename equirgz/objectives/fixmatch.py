@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, explain
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View, make_classifier
 from equirgz.objectives.ema import make_target, update_ema
+from equirgz.objectives.gather import gather_rows
 from equirgz.objectives.losses import compute_fixmatch_loss
+from equirgz.objectives.precision import widen
 
 
 @OBJECTIVES.register("fixmatch")
@@ -89,7 +91,7 @@ class FixMatch(Objective):
         """Return the loss (nat); log the share of guesses that count and, with hidden labels, the wrong ones."""
         label_B = batch.label_B
         with torch.no_grad():
-            weak_BK = self.classifier(self.backbone(batch.view["weak"])).float().softmax(1)
+            weak_BK = widen(self.classifier(self.backbone(batch.view["weak"]))).softmax(1)
         probability_BK = self.align(weak_BK) if self.distribution_alignment else weak_BK
         both_BK = self.classifier(self.backbone(torch.cat([batch.view["labelled"], batch.view["strong"]])))
         labelled_BK, strong_BK = both_BK.tensor_split([len(label_B)])
@@ -105,7 +107,7 @@ class FixMatch(Objective):
 
     def align(self, probability_BK: Tensor) -> Tensor:
         """Return ``p * label share / running mean of p``, normalised, and move the running mean."""
-        self.guess_share_K.lerp_(probability_BK.mean(0), 0.05)
+        self.guess_share_K.lerp_(gather_rows(probability_BK).mean(0), 0.05)
         aligned_BK = probability_BK * (self.label_share_K / self.guess_share_K.clamp_min(1e-6))
         return aligned_BK / aligned_BK.sum(1, keepdim=True)
 

@@ -21,11 +21,12 @@ def full_precision(loss: Callable[..., Any]) -> Callable[..., Any]:
     def computed(*args: Any, **keywords: Any) -> Any:
         device = next((value.device.type for value in args if isinstance(value, Tensor)), "cpu")
         with torch.autocast(device, enabled=False):
-            return loss(*map(_full, args), **{key: _full(value) for key, value in keywords.items()})
+            return loss(*map(widen, args), **{key: widen(value) for key, value in keywords.items()})
 
     return computed
 
 
-def _full(value: Any) -> Any:
+def widen(value: Any) -> Any:
+    """Return half-precision tensors as float32, and all else as it is (float64 stays float64)."""
     half = isinstance(value, Tensor) and value.dtype in (torch.float16, torch.bfloat16)
     return value.float() if half else value

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, explain
-from equirgz.objectives.precision import full_precision
+from equirgz.objectives.precision import full_precision, widen
 
 
 @full_precision
@@ -46,7 +46,7 @@ def compute_votes_loss(votes_BA: Tensor, concentration_BA: Tensor, questions: Se
 
 def concentrations(raw_BA: Tensor) -> Tensor:
     """Return ``1 + 100 sigmoid(raw)``: Dirichlet concentrations between 1 and 101 (arXiv 2102.08414)."""
-    return 1 + 100 * torch.sigmoid(raw_BA.float() if raw_BA.dtype.itemsize < 4 else raw_BA)
+    return 1 + 100 * torch.sigmoid(widen(raw_BA))
 
 
 def check_votes(votes_NA: Tensor, questions: Sequence[int]) -> None:

@@ -18,6 +18,7 @@ from equirgz.errors import NumericalError
 from equirgz.objectives.base import Batch, Objective
 from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
+from equirgz.train.batch_norm import synchronised
 from equirgz.train.batches import BatchMaker, split_batch
 from equirgz.train.images import TrainImages
 from equirgz.train.log import JsonLines, TrainLog
@@ -98,7 +99,8 @@ class TrainingRun:
         total, values = 0.0, {}
         for i in range(self.accumulate):
             part = split_batch(batch, self.fabric.global_rank * self.accumulate + i, self.parts)
-            with self.fabric.no_backward_sync(self.module, enabled=i + 1 < self.accumulate):
+            alone = self.fabric.no_backward_sync(self.module, enabled=i + 1 < self.accumulate)
+            with alone, synchronised(self.objective, self.fabric.world_size):
                 loss, values = self.module(_Sealed(part), self.step, self.config.steps)
                 if bool(torch.isfinite(loss)) or self.fabric.world_size > 1:
                     self.fabric.backward(loss / self.accumulate)

@@ -69,9 +69,10 @@ def train(
     probe : as ``validate`` and called with it, for the log alone (``probe/error``, ...): it selects nothing
         and changes no weight. A warning tells where it ends no better than a guess.
     fabric : a launched Fabric, for other devices, precisions or several processes. Every process
-        draws the whole batch and trains on its share, so that numbers do not depend on how many
-        there are (batch norm, which sees its share alone, excepted).
-    accumulate : parts into which a batch is cut to save memory; gradients are their mean.
+        draws the whole batch and trains on its share, batch norm sees the shares of all, so that numbers
+        do not depend on how many there are (dropout and other noise excepted: each draws its own).
+    accumulate : parts into which a batch is cut to save memory; gradients are their mean, and batch
+        norm sees one part at a time.
     checkpoint_every, log_every : updates between checkpoints, and between rows of the log.
 
     Raises InputError for images, labels or sizes that cannot be trained on; NumericalError when the

@@ -10,39 +10,74 @@ import json
 import sys
 from pathlib import Path
 
+import torch
+
+from equirgz.backbones import create_backbone
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.objectives import create_objective
+from equirgz.objectives.gather import gather_rows
 from equirgz.train import TrainImages, train
+from equirgz.train.batch_norm import synchronised
+from equirgz.train.log import TrainLog
 from equirgz.train.run import TrainingRun
 from equirgz.train.trainer import make_fabric
 from tests.train.toy import make_backbone, make_task
 
-CONFIG = TrainConfig(steps=5, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=0.01))
-# Without batch norm, which sees its share of the batch alone, the numbers must be those of one process.
-NAMES = ("supervised", "fixmatch", "sidda", "sinkhorn", "mmd", "dann", "ivon")
+CONFIG = TrainConfig(
+    precision="64-true", steps=5, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=0.01)
+)
+SMALL = {"hidden": 16, "projection": 8}
+TRAININGS = {  # objective and its options; none draws noise, of which each process has its own
+    "supervised": {},
+    "fixmatch": {"distribution_alignment": True, "threshold": 0.5},
+    "sidda": {},
+    "sinkhorn": {},
+    "mmd": {},
+    "dann": {},
+    "ivon": {},
+    "byol": SMALL,
+    "simclr": SMALL,
+    "vicreg": SMALL,
+    "hybrid": SMALL,
+}
 
 
-def make(name: str):
-    return create_objective(name, make_backbone(norm=False), 2, init_seed=1)
+def make_images() -> TrainImages:
+    return TrainImages(*make_task(16), make_task(40, seed=5)[0])
 
 
-def make_contrastive(name: str):
-    objective = create_objective(name, make_backbone(norm=False), 2, init_seed=1, hidden=16, projection=8)
-    del objective.projector[1]  # the batch norm
-    return objective
+def losses(log: TrainLog) -> list[float]:
+    return [row["loss"] for row in log.rows]
 
 
 def run(fabric=None) -> dict[str, list[float]]:
-    x_NCHW, y_N = make_task(16)
-    u_MCHW, _ = make_task(40, seed=5)
+    """Return the losses of each training, and the numbers of one batch-norm layer in float64."""
+    keywords = {"seed": 0, "fabric": fabric, "log_every": 1}
     curves = {}
-    for name in (*NAMES, "simclr", "vicreg"):
-        objective = make_contrastive(name) if name in ("simclr", "vicreg") else make(name)
-        rows = train(
-            objective, TrainImages(x_NCHW, y_N, u_MCHW), CONFIG, seed=0, fabric=fabric, log_every=1
-        ).rows
-        curves[name] = [row["loss"] for row in rows]
-    return curves
+    for name, options in TRAININGS.items():
+        objective = create_objective(name, make_backbone(), 2, init_seed=1, **options)
+        curves[name] = losses(train(objective, make_images(), CONFIG, **keywords))
+    torch.manual_seed(0)
+    steerable = create_backbone("steerable_lenet", group="C4", image_size=33, width=2)
+    objective = create_objective("supervised", steerable, 2, init_seed=1)
+    curves["steerable"] = losses(train(objective, TrainImages(*make_task(16, 33)), CONFIG, **keywords))
+    return curves | {"batch norm": step_batch_norm(fabric)}
+
+
+def step_batch_norm(fabric) -> list[float]:
+    """Return outputs, gradients and running statistics after one step on 12 sources, shared by the processes."""
+    size, rank = (1, 0) if fabric is None else (fabric.world_size, fabric.global_rank)
+    layer = torch.nn.BatchNorm2d(3, dtype=torch.float64)
+    x_BCHW = torch.randn(12, 3, 4, 4, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    share_BCHW = x_BCHW.chunk(size)[rank].clone().requires_grad_()
+    with synchronised(layer, size):
+        y_BCHW = layer(share_BCHW)
+    (y_BCHW**3 + y_BCHW.sin()).sum().backward()
+    rows = [gather_rows(rows_BCHW) for rows_BCHW in (y_BCHW.detach(), share_BCHW.grad)]
+    weights = [gather_rows(weight.grad[None]).sum(0) for weight in (layer.weight, layer.bias)]
+    assert layer.state_dict().keys() == torch.nn.BatchNorm2d(3).state_dict().keys()
+    buffers = [layer.running_mean, layer.running_var, layer.num_batches_tracked]
+    return torch.cat([values.flatten() for values in (*rows, *weights, *buffers)]).tolist()
 
 
 class Stop(Exception):
@@ -51,14 +86,11 @@ class Stop(Exception):
 
 def run_interrupted(folder: Path, fabric) -> dict[str, list[float]]:
     """Return the losses of a training with dropout, whole and stopped after 5 of 7 updates to be resumed."""
-    config, update = CONFIG.model_copy(update={"steps": 7}), TrainingRun.update
-    images, keywords = (
-        TrainImages(*make_task(16)),
-        {"seed": 0, "fabric": fabric, "log_every": 1, "checkpoint_every": 2},
-    )
+    config, update, images = CONFIG.model_copy(update={"steps": 7}), TrainingRun.update, make_images()
+    keywords = {"seed": 0, "fabric": fabric, "log_every": 1, "checkpoint_every": 2}
 
     def begin(name: str):
-        objective = create_objective("supervised", make_backbone(norm=False, dropout=0.5), 2, init_seed=1)
+        objective = create_objective("supervised", make_backbone(dropout=0.5), 2, init_seed=1)
         return train(objective, images, config, work_dir=folder / name, **keywords)
 
     def limited(run: TrainingRun):
@@ -73,7 +105,7 @@ def run_interrupted(folder: Path, fabric) -> dict[str, list[float]]:
     TrainingRun.update = update
     resumed = begin("parts")
     assert resumed.resumed_from == 4
-    return {"whole": whole.curve("loss"), "resumed": resumed.curve("loss")}
+    return {"whole": losses(whole), "resumed": losses(resumed)}
 
 
 if __name__ == "__main__":

@@ -177,6 +177,14 @@ def test_bf16_and_accumulation(name):
             assert losses == pytest.approx(whole, rel=1e-4)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_float64_has_the_losses_of_float32(name):
+    losses, objective = two_steps(name, "64-true")
+    assert {p.dtype for p in objective.parameters()} == {torch.float64}
+    drawn = name in ("variational", "ivon")  # their noise has other values in float64
+    assert losses[0] == pytest.approx(two_steps(name)[0][0], rel=0.02 if drawn else 1e-5)
+
+
 def test_unlabelled_set_is_asked_for_where_it_is_needed():
     x_NCHW, y_N = make_task(8)
     for name in ("fixmatch", "sidda", "mmd"):
