@@ -36,7 +36,9 @@ class DataConfig(Section):
 
     ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
     to a class balance (arXiv 2204.08816; see :func:`equirgz.data.share.thin_to_share`). Their labels serve this
-    selection alone and are discarded after it. Unset, it is no part of a run's identity.
+    selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
+    validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. Unset, the two are no part
+    of a run's identity.
     """
 
     name: str = Field("synthetic_fr", description="registered dataset, e.g. mirabest_confident")
@@ -50,18 +52,24 @@ class DataConfig(Section):
     unlabelled_fri_share: float | None = Field(
         None, gt=0, lt=1, description="share of FRI to which the unlabelled set is thinned; None: as it is"
     )
+    unlabelled_with_train: bool = Field(False, description="add the training sources to the unlabelled set")
     extra_tests: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="other registered datasets to test on, each with its options"
     )
     drop_leaks: bool = Field(False, description="drop leaking unlabelled and extra test sources; else refuse")
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
 
+    @model_validator(mode="after")
+    def _with_train_adds_to_another_set(self) -> DataConfig:
+        if self.unlabelled_with_train and self.unlabelled is None:
+            raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
+        return self
+
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = dump(self)
-        if fields.get("unlabelled_fri_share") is None:
-            fields.pop("unlabelled_fri_share", None)
-        return fields
+        optional = ("unlabelled_fri_share", "unlabelled_with_train")
+        return {key: value for key, value in fields.items() if key not in optional or value}
 
 
 class SplitConfig(Section):

@@ -40,6 +40,13 @@ def train(
     data_dir: DataDir = None,
     overrides: Overrides = None,
     device: Device = "auto",
+    processes: Annotated[
+        int,
+        typer.Option("--processes", min=1, help="Processes that share every batch (DDP), on the CPU or one per GPU."),
+    ] = 1,
+    accumulate: Annotated[
+        int, typer.Option("--accumulate", min=1, help="Cut every batch into so many parts, to save memory.")
+    ] = 1,
 ) -> None:
     """Train and evaluate one run; write its JSON, its training log and its encoder."""
     from equirgz.config import load_yaml
@@ -49,7 +56,10 @@ def train(
     planned = make_grid({"name": "train", "base": load_yaml(config)}, overrides or (), source=config.name)
     if out is None:
         out = Path("runs") / f"{config.stem}-{planned.runs[0].run_key()}"
-    for line in train_one(planned.runs[0], out, data_dir, device=choose_device(device)):
+    lines = train_one(
+        planned.runs[0], out, data_dir, device=choose_device(device), processes=processes, accumulate=accumulate
+    )
+    for line in lines:
         typer.echo(line)
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 
 from equirgz.backbones import Backbone, create_backbone
 from equirgz.config import RunConfig, TrainConfig
@@ -35,6 +34,7 @@ from equirgz.grid.pretrained import PretrainedStore, pretrain_key
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.provenance import code_version
 from equirgz.seeding import derive_seed
+from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.memory import keep_freed_memory
 from equirgz.train.trainer import train
@@ -81,14 +81,16 @@ def prepare_run(config: RunConfig, data_dir: Path | None, work_dir: Path | None,
     return CellRun(config, data, split, backbone, work_dir, clock, **options)
 
 
-def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
-    """Train and evaluate a prepared run (see :func:`run_cell`)."""
+def finish_run(run: CellRun, grid: str = "") -> dict[str, Any] | None:
+    """Train and evaluate a prepared run (see :func:`run_cell`); None in all processes but the first."""
     config, clock, logs = run.config, run.clock, []
     if config.pretrain is not None:
         logs.append(run.pretrain())
         clock.lap("pretrain")
-        frozen = read_out_features(run)
+        frozen = read_out_features(run) if run.leads else []
     objective, log = run.train()
+    if not run.leads:
+        return None
     logs.append(log)
     clock.lap("train")
     if config.pretrain is None:
@@ -105,6 +107,7 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any]:
         *clock.timings,
         {"metric": "memory/peak", "value": measure_peak_bytes(run.device), "unit": "byte"},
         {"metric": "train/batch_parts", "value": run.accumulate, "unit": "1"},
+        *([{"metric": "train/processes", "value": run.processes, "unit": "1"}] if run.processes > 1 else []),
     ]
     return {
         "rows": [{**common, **row} for row in rows],
@@ -161,17 +164,22 @@ class Clock:
 
 
 class CellRun:
-    """The parts of a run that share its data, split and network."""
+    """The parts of a run that share its data, split and network.
+
+    With several ``processes`` the first training starts the others, which run the same script from its
+    start; ``leads`` tells the first one, which alone evaluates, from them.
+    """
 
     def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone, work_dir: Path | None,
                  clock: Clock, *, device: str = "cpu", progress: bool = False, accumulate: int = 1,
-                 store: Path | None = None) -> None:
+                 processes: int = 1, store: Path | None = None) -> None:
         unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
         if unknown:
             raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
         check_temperature(config)
         self.config, self.data, self.split, self.device = config, data, split, device
-        self.work_dir, self.clock, self.progress, self.accumulate = work_dir, clock, progress, accumulate
+        self.work_dir, self.clock, self.progress = work_dir, clock, progress
+        self.accumulate, self.processes, self.leads = accumulate, processes, True
         self.store = None if store is None else PretrainedStore(store)
         self.backbone = backbone.to(device)
         self.labelled = data.train.subset(split.train_index)
@@ -194,17 +202,21 @@ class CellRun:
 
     @property
     def pool_NCHW(self) -> np.ndarray:
-        """Images without labels: the configured set, else all training sources outside validation."""
-        if self.data.unlabelled is not None:
-            return self.data.unlabelled.x_NCHW
-        return self.data.train.subset(self.split.unlabelled_index).x_NCHW
+        """Images without labels: the configured set, all training sources outside validation, or both."""
+        own_NCHW = self.data.train.subset(self.split.unlabelled_index).x_NCHW
+        if self.data.unlabelled is None:
+            return own_NCHW
+        other_NCHW = self.data.unlabelled.x_NCHW
+        return np.concatenate([other_NCHW, own_NCHW]) if self.config.data.unlabelled_with_train else other_NCHW
 
     @property
     def hidden_label_M(self) -> np.ndarray:
         """Labels of the images of ``pool_NCHW`` where they are known, -1 elsewhere; a training only logs them."""
-        if self.data.unlabelled is not None:
-            return find_hidden_labels(self.data.unlabelled, self.data.train)
-        return self.data.train.label_N[self.split.unlabelled_index]
+        own_N = self.data.train.label_N[self.split.unlabelled_index]
+        if self.data.unlabelled is None:
+            return own_N
+        other_N = find_hidden_labels(self.data.unlabelled, self.data.train)
+        return np.concatenate([other_N, own_N]) if self.config.data.unlabelled_with_train else other_N
 
     def pretrain(self) -> dict[str, Any]:
         """Train the network without labels, in place; or take the weights from the store, if it has them."""
@@ -218,7 +230,7 @@ class CellRun:
         )
         if objective.needs_labels:
             raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
-        images = TrainImages(u_MCHW=self.pool_NCHW)
+        images = TrainImages(u_MCHW=self.pool_NCHW, mask=self.config.data.mask)
         log = self._fit("pretrain", objective, images, settings.train)
         if self.store is not None:
             self.store.save(key, self.backbone, log)
@@ -235,9 +247,9 @@ class CellRun:
             pool, hidden = (self.pool_NCHW, self.hidden_label_M) if objective.uses_unlabelled else (None, None)
             questions = getattr(objective, "questions", None)
             labels = self.labelled.label_N if questions is None else get_votes(self.labelled, questions)
-            images = TrainImages(self.labelled.x_NCHW, labels, pool, hidden)
+            images = TrainImages(self.labelled.x_NCHW, labels, pool, hidden, config.data.mask)
         else:
-            images = TrainImages(u_MCHW=self.pool_NCHW)
+            images = TrainImages(u_MCHW=self.pool_NCHW, mask=config.data.mask)
         return objective, self._fit("train", objective, images, config.train)
 
     def _fit(self, stage: str, objective: Objective, images: TrainImages, settings: TrainConfig) -> dict[str, Any]:
@@ -247,11 +259,15 @@ class CellRun:
             validate = make_validation(val.x_NCHW, val.label_N)
         elif "val" in self.eval_sets and settings.eval_every:
             probe = self._make_probe()
+        fabric = make_fabric(settings.precision, self.device, self.processes)
+        if self.processes > 1:
+            fabric.launch()
+            self.leads = fabric.is_global_zero
         long = self.work_dir is not None and (self.progress or settings.steps > CHECKPOINT_STEPS)
         log = train(
-            objective.to(self.device), images, settings, seed=derive_seed(self.config.seed, stage),
+            objective.to(fabric.device), images, settings, seed=derive_seed(self.config.seed, stage),
             work_dir=self.work_dir / stage if long else None, validate=validate, probe=probe,
-            fabric=make_fabric(self.device, settings.precision), checkpoint_every=CHECKPOINT_STEPS,
+            fabric=fabric, checkpoint_every=CHECKPOINT_STEPS,
             progress=self.progress, accumulate=self.accumulate,
         )
         half = [row for row in log.rows if 2 * row["step"] > settings.steps]
@@ -272,11 +288,3 @@ class CellRun:
         if not (len(bank) and len(val)):
             return None
         return make_knn_probe(bank.x_NCHW, bank.label_N, val.x_NCHW, val.label_N)
-
-
-def make_fabric(device: str, precision: str) -> Fabric:
-    """Return a Fabric on the one ``device``: "cpu", "cuda" or "cuda:1"."""
-    if device == "cpu":
-        return Fabric(accelerator="cpu", devices=1, precision=precision)
-    index = int(device.partition(":")[2] or 0)
-    return Fabric(accelerator="cuda", devices=[index], precision=precision)

@@ -94,7 +94,7 @@ def measure_rotation(run: CellRun, objective: Objective) -> Rows:
 
 def measure_equivariance(run: CellRun) -> Rows:
     """Return how far features and maps of the trained network are from their symmetry on test sources."""
-    x_NCHW = torch.as_tensor(run.data.tests["test"].x_NCHW[:N_EQUIVARIANCE]).to(run.device)
+    x_NCHW = torch.as_tensor(run.data.tests["test"].x_NCHW[:N_EQUIVARIANCE]).to(next(run.backbone.parameters()))
     found = equivariance_error(run.backbone, x_NCHW, EQUIVARIANCE_ANGLES_DEG, reflect=(False, True))
     names = {"features": "equivariance/relative_l2", "maps": "equivariance/maps_relative_l2"}
     common = {"readout": "features", "split": "test", "unit": "1", "direction": "lower", "n": len(x_NCHW)}

@@ -62,7 +62,7 @@ class _Parts:
 
     def __init__(self) -> None:
         self._costs: dict[str, float] = {}
-        self._seen: set[str] = set()
+        self._views: dict[str, int] = {}
         self._pretrained: set[str] = set()
 
     def check(self, config: RunConfig, n_classes: int, n_channels: int, has_pool: bool) -> float:
@@ -80,23 +80,28 @@ class _Parts:
         trainings = [(config.objective, config.train)]
         if config.pretrain is not None:
             trainings.append((config.pretrain.objective, config.pretrain.train))
-        new = [(o, t) for o, t in trainings if f"{key} {o.model_dump_json()} {t.model_dump_json()}" not in self._seen]
-        if key not in self._costs or new:
+        names = [f"{key} {made.model_dump_json()} {training.model_dump_json()}" for made, training in trainings]
+        if key not in self._costs or any(name not in self._views for name in names):
             backbone = build_backbone(config, n_channels)
             self._costs.setdefault(key, float(measure_cost(backbone)["multiply_adds"]))
-            for objective, training in new:
-                check_training(backbone, objective, training, n_classes, config)
-                self._seen.add(f"{key} {objective.model_dump_json()} {training.model_dump_json()}")
+            for name, (objective, training) in zip(names, trainings, strict=True):
+                if name not in self._views:
+                    self._views[name] = check_training(backbone, objective, training, n_classes, config)
         if config.pretrain is not None:
             shared = pretrain_key(config)
-            trainings = trainings[:1] if shared in self._pretrained else trainings
+            names = names[:1] if shared in self._pretrained else names
             self._pretrained.add(shared)
-        return sum(estimate_multiply_adds(self._costs[key], o, t) for o, t in trainings)
+        updates = zip(names, (training for _, training in trainings), strict=False)
+        images = sum(self._views[name] * training.steps * training.batch_size for name, training in updates)
+        return 3.0 * images * self._costs[key]  # forward, and backward at twice its cost
 
 
 def check_training(backbone: Any, objective: ObjectiveConfig, training: TrainConfig, n_classes: int,
-                   config: RunConfig) -> None:
-    """Make one objective and its augmentation; refuse trainings that must fail at their end."""
+                   config: RunConfig) -> int:
+    """Make one objective and its augmentation; refuse trainings that must fail at their end.
+
+    Returns the number of images that an update looks at, in batches.
+    """
     from equirgz.augment import create_augmentation
     from equirgz.objectives.base import Objective, create_objective
     from equirgz.train.optim import lr_factor
@@ -112,6 +117,7 @@ def check_training(backbone: Any, objective: ObjectiveConfig, training: TrainCon
             f"evaluation.readouts: objective {objective.name!r} has no classifier, so no read-out 'network'; "
             "use linear_probe or knn"
         )
+    return sum(made.unlabelled_ratio if view.pool == "unlabelled" else 1 for view in made.views.values())
 
 
 def check_strong_views(config: RunConfig) -> None:
@@ -124,17 +130,6 @@ def check_strong_views(config: RunConfig) -> None:
             f"data.normalise: expected false with objective {config.objective.name!r}, whose strong views are of "
             "images in [0, 1], got true; set data.normalise: false"
         )
-
-
-def estimate_multiply_adds(per_image: float, objective: ObjectiveConfig, training: TrainConfig) -> float:
-    """Return steps x batch x views x 3 (forward, and backward at twice its cost) x ``per_image``."""
-    from equirgz.objectives.base import OBJECTIVES
-
-    factory = OBJECTIVES.get(objective.name)
-    views = getattr(factory, "views", None) or {"labelled": None}
-    ratio = getattr(factory, "unlabelled_ratio", 1)
-    sources = sum(ratio if getattr(view, "pool", "") == "unlabelled" else 1 for view in views.values())
-    return 3.0 * training.steps * training.batch_size * sources * per_image
 
 
 def _by_data(grid: Grid) -> Iterator[tuple[DataConfig, list[RunConfig]]]:

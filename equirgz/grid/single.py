@@ -10,8 +10,20 @@ from equirgz.errors import InputError
 from equirgz.records import write_json_atomic
 
 
-def train_one(config: RunConfig, out: Path, data_dir: Path | None = None, *, device: str = "cpu") -> list[str]:
+def train_one(
+    config: RunConfig,
+    out: Path,
+    data_dir: Path | None = None,
+    *,
+    device: str = "cpu",
+    processes: int = 1,
+    accumulate: int = 1,
+) -> list[str]:
     """Train and evaluate one run; return lines that say what came out and where it is.
+
+    With several ``processes`` (DDP: one per GPU, or on one CPU) the running script is started once more for
+    each of the others, which help to train and return no lines. ``accumulate`` cuts each batch into so many
+    parts to save memory.
 
     Writes ``OUT/run.json`` (configuration, rows, predictions), ``OUT/work`` (log and checkpoints; the
     same call after an interruption goes on from them) and ``OUT/encoder`` (weights and configuration).
@@ -23,8 +35,11 @@ def train_one(config: RunConfig, out: Path, data_dir: Path | None = None, *, dev
 
     out = Path(out)
     write_json_atomic(out / "config.json", config.model_dump(mode="json"))
-    run = prepare_run(config, data_dir, out / "work", device=device, progress=True)
+    run = prepare_run(config, data_dir, out / "work", device=device, progress=True, processes=processes,
+                      accumulate=accumulate)
     result = finish_run(run, grid="train")
+    if result is None:
+        return []
     save_encoder(run.backbone.cpu(), out / "encoder", preprocessing=preprocessing_facts(config.data, data_dir))
     write_json_atomic(
         out / "run.json",

@@ -26,6 +26,11 @@ class _GatherRows(torch.autograd.Function):
         return gradient.narrow(0, dist.get_rank() * ctx.rows, ctx.rows)
 
 
+def mean_over_processes(value: Tensor) -> Tensor:
+    """Return the mean of a scalar over processes, without gradient; in a single process ``value`` detached."""
+    return gather_rows(value.detach().reshape(1)).mean()
+
+
 def gather_rows(z_BP: Tensor) -> Tensor:
     """Return the rows of all processes, in order of rank; in a single process ``z_BP`` itself.
 

@@ -1,4 +1,4 @@
-"""Hybrid pre-training: BYOL on all sources, a supervised head on those with labels (arXiv 2206.11927).
+"""Hybrid pre-training: BYOL on the unlabelled sources, a supervised head on those with labels (arXiv 2206.11927).
 
 Legend: B batch, A answers, K classes.
 """
@@ -14,12 +14,16 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.objectives.base import OBJECTIVES, Batch, View, make_classifier
 from equirgz.objectives.byol import Byol
+from equirgz.objectives.gather import mean_over_processes
 from equirgz.objectives.votes import check_votes, compute_votes_loss, concentrations
 
 
 @OBJECTIVES.register("hybrid")
 class Hybrid(Byol):
     """``L = L_byol + w L_sup``, the head reading the backbone's features, not the projection.
+
+    BYOL sees the unlabelled pool; the paper's holds the labelled sources too (``data.unlabelled_with_train``
+    in a grid; without an unlabelled set the pool is all training sources).
 
     Parameters
     ----------
@@ -103,6 +107,6 @@ class Hybrid(Byol):
 def combine(contrastive: Tensor, supervised: Tensor, weight: float, balance: str) -> Tensor:
     """Return ``contrastive + weight * supervised``, the second scaled to the first if ``matched``."""
     if balance == "matched":
-        scale = contrastive.detach().abs() / supervised.detach().abs().clamp_min(1e-8)
+        scale = mean_over_processes(contrastive).abs() / mean_over_processes(supervised).abs().clamp_min(1e-8)
         return contrastive + weight * scale * supervised
     return contrastive + weight * supervised

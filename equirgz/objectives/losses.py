@@ -49,11 +49,12 @@ def compute_nt_xent(z1_BP: Tensor, z2_BP: Tensor, temperature: float = 0.2) -> T
 def compute_vicreg_terms(
     z1_BP: Tensor, z2_BP: Tensor, epsilon: float = 1e-4
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Return VICReg's invariance, variance and covariance terms (arXiv 2105.04906, eqs. 1 to 5).
+    """Return VICReg's invariance, variance and covariance terms (arXiv 2105.04906).
 
     invariance = mean squared difference; variance = mean over both views and P of
     ``max(0, 1 - sqrt(var_B + epsilon))``; covariance = sum of squared off-diagonal covariances over P,
-    summed over views. Needs B >= 2; NaN gives NaN.
+    summed over views. Scaled as in the authors' code, for which the weights 25, 25 and 1 were found: the paper's
+    equations sum the invariance over P and the variance over the views. Needs B >= 2; NaN gives NaN.
     """
     invariance = F.mse_loss(z1_BP, z2_BP)
     variance, covariance = 0.0, 0.0

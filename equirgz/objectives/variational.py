@@ -26,8 +26,9 @@ class Variational(WeightPosterior):
     Parameters
     ----------
     prior : "gaussian", "laplace" or "scale_mixture" (:mod:`equirgz.objectives.priors`).
-    prior_std : its standard deviation; None takes that of each tensor's initial weights (0.1 for
-        tensors that start constant), so that every layer's prior has the scale of its fan-in.
+    prior_std : its standard deviation (of a scale mixture: of its wide part); None takes that of each
+        tensor's initial weights (0.1 for tensors that start constant), so that every layer's prior has
+        the scale of its fan-in.
     temperature : T; 1 is the posterior, less a cold one. The published recipe has 0.01.
     initial_std : posterior std at the start, as a share of the prior's.
     local_reparametrisation : draw the outputs of linear layers instead of their weights, which has

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, explain
+from equirgz.objectives.gather import mean_over_processes
 from equirgz.objectives.precision import full_precision, widen
 
 
@@ -29,6 +30,8 @@ def compute_dirichlet_multinomial_nll(votes_BA: Tensor, concentration_BA: Tensor
 def compute_votes_loss(votes_BA: Tensor, concentration_BA: Tensor, questions: Sequence[int]) -> Tensor:
     """Return the mean nll (nat) over all (source, question) pairs that have votes; 0 where there are none.
 
+    Over several processes it is the share of this one: their mean is the loss of all pairs.
+
     ``questions`` holds the number of answers of each question, in the order of the columns.
     """
     nll_BQ = torch.stack(
@@ -41,7 +44,7 @@ def compute_votes_loss(votes_BA: Tensor, concentration_BA: Tensor, questions: Se
         -1,
     )
     asked_BQ = torch.stack([torch.nan_to_num(v).sum(-1) > 0 for v in votes_BA.split(list(questions), -1)], -1)
-    return (nll_BQ * asked_BQ).sum() / asked_BQ.sum().clamp_min(1)
+    return (nll_BQ * asked_BQ).sum() / mean_over_processes(asked_BQ.sum().to(nll_BQ.dtype)).clamp_min(1)
 
 
 def concentrations(raw_BA: Tensor) -> Tensor:

@@ -87,7 +87,9 @@ class BatchMaker:
             pool: IndexStream(len(images.pool(pool)), size, derive_seed(seed, "batches", pool))
             for pool, size in sizes.items()
         }
-        self.augmentations = {role: _augmentation(view.strength, config) for role, view in self.views.items()}
+        self.augmentations = {
+            role: _augmentation(view.strength, config, images.mask) for role, view in self.views.items()
+        }
         self.generators = {
             role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views
         }
@@ -122,10 +124,12 @@ class BatchMaker:
             generator.set_state(state["views"][role].cpu())
 
 
-def _augmentation(strength: str, config: TrainConfig) -> Callable[[Tensor, torch.Generator], Tensor]:
+def _augmentation(
+    strength: str, config: TrainConfig, mask: bool
+) -> Callable[[Tensor, torch.Generator], Tensor]:
     if strength == "train":
-        return create_augmentation(config.augmentation, **config.augmentation_params)
-    return create_augmentation(strength)
+        return create_augmentation(config.augmentation, **{"mask": mask} | config.augmentation_params)
+    return create_augmentation(strength, mask=mask)
 
 
 def _take(value_N: Tensor | None, index_B: Tensor | None) -> Tensor | None:

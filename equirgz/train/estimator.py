@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -19,11 +18,13 @@ from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.errors import InputError, explain
+from equirgz.evaluate.predict import embed, predict
+from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
 from equirgz.seeding import derive_seed
+from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.trainer import train
-from equirgz.train.validation import predict_logits
 
 
 class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
@@ -41,6 +42,8 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     objective, objective_params : a registered objective that needs labels and no other images.
     steps, batch_size, augmentation, lr, weight_decay, layer_decay, warmup_steps, precision : the
         training, as in ``TrainConfig``.
+    mask : zero all images outside the inscribed disk, in ``fit`` and wherever they are predicted or
+        transformed: corners that turn with the image give its angle away.
     device : "auto", "cpu" or "cuda".
     random_state : integer, RandomState or None, as everywhere in scikit-learn.
     """
@@ -62,6 +65,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         layer_decay: float = 1.0,
         warmup_steps: int = 0,
         precision: str = "32-true",
+        mask: bool = True,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
         progress: bool = False,
@@ -81,6 +85,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.layer_decay = layer_decay
         self.warmup_steps = warmup_steps
         self.precision = precision
+        self.mask = mask
         self.device = device
         self.random_state = random_state
         self.progress = progress
@@ -90,7 +95,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
 
         Raises InputError or DataError for images or labels that cannot be trained on.
         """
-        x_NCHW = as_square_images(X)
+        x_NCHW = self._prepare(X)
         self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(explain("labels", expected="at least two classes", got=self.classes_.tolist()))
@@ -115,20 +120,18 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 warmup_steps=self.warmup_steps,
             ),
         )
-        images = TrainImages(x_NCHW, label_N)
-        self.log_ = train(
-            self.objective_, images, config, seed=seed, progress=self.progress, fabric=self._make_fabric()
-        )
+        images = TrainImages(x_NCHW, label_N, mask=self.mask)
+        fabric = make_fabric(self.precision, self.device)
+        self.log_ = train(self.objective_, images, config, seed=seed, progress=self.progress, fabric=fabric)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
-        """Return probability_NK, columns in the order of ``classes_``; the mean over predictive samples."""
+        """Return probability_NK, columns in the order of ``classes_``; the mean over predictive samples.
+
+        The samples are the same networks at every call; dropout masks are those of a source's place among 256.
+        """
         check_is_fitted(self, "objective_")
-        n_samples = self.objective_.n_predictive_samples
-        with torch.random.fork_rng():
-            torch.manual_seed(0)
-            log_p_NK = predict_logits(self.objective_, as_square_images(X), n_samples=n_samples)
-        return log_p_NK.exp().numpy()
+        return predict(self.objective_, self._prepare(X), n_samples=self.objective_.n_predictive_samples)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of largest probability of each source."""
@@ -137,13 +140,11 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def transform(self, X: Any) -> np.ndarray:
         """Return the trained backbone's features_NF."""
         check_is_fitted(self, "objective_")
-        parameter = next(self.objective_.parameters())
-        with torch.no_grad():
-            parts = [
-                self.objective_(x.to(parameter.device, parameter.dtype)).float().cpu()
-                for x in as_square_images(X).split(256)
-            ]
-        return torch.cat(parts).numpy()
+        return embed(self.objective_, self._prepare(X))
+
+    def _prepare(self, X: Any) -> Tensor:
+        x_NCHW = as_square_images(X)
+        return x_NCHW * disk_mask(x_NCHW.shape[-1], like=x_NCHW) if self.mask else x_NCHW
 
     def _make_backbone(self, x_NCHW: Tensor, seed: int) -> nn.Module:
         from equirgz import backbones
@@ -162,11 +163,6 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 image_size=x_NCHW.shape[-1],
                 **(self.backbone_params or {}),
             )
-
-    def _make_fabric(self) -> Fabric | None:
-        if self.device == "auto":
-            return None
-        return Fabric(accelerator=self.device, devices=1, precision=self.precision)
 
 
 def as_square_images(X: Any) -> Tensor:
@@ -193,6 +189,7 @@ def finetune(
     label_smoothing: float = 0.1,
     freeze: bool = False,
     augmentation: str = "rotation_flips",
+    mask: bool = True,
     device: str = "auto",
     seed: int = 0,
     progress: bool = False,
@@ -207,6 +204,7 @@ def finetune(
     layer_decay : learning-rate factor from each block to the one below; the recipe of arXiv 2305.16127
         has 0.75, AdamW with weight decay 0.05 and label smoothing 0.1.
     freeze : train the classifier alone, on features of a backbone in eval mode.
+    mask : zero the images outside the inscribed disk, here and in the predictions of the classifier.
 
     >>> model = finetune(encoder, images, labels)              # doctest: +SKIP
     >>> model.predict_proba(images).shape                      # doctest: +SKIP
@@ -221,6 +219,7 @@ def finetune(
         weight_decay=weight_decay,
         layer_decay=1.0 if freeze else layer_decay,
         augmentation=augmentation,
+        mask=mask,
         device=device,
         random_state=seed,
         progress=progress,

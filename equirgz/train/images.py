@@ -22,12 +22,14 @@ class TrainImages:
     y_N : int classes, or (N, answers) votes; None without labels.
     u_MCHW : unlabelled sources, or the target domain; None where there are none.
     hidden_label_M : labels of the unlabelled sources where known: for logs, never for a loss.
+    mask : whether views are zero outside the inscribed disk; as the images are that are predicted later.
     """
 
     x_NCHW: Any = None
     y_N: Any = None
     u_MCHW: Any = None
     hidden_label_M: Any = None
+    mask: bool = True
 
     def __post_init__(self) -> None:
         self.x_NCHW = _as_images("labelled", self.x_NCHW)
@@ -52,11 +54,12 @@ class TrainImages:
             None if self.y_N is None else self.y_N.to(device),
             None if self.u_MCHW is None else self.u_MCHW.to(device, dtype),
             None if self.hidden_label_M is None else self.hidden_label_M.to(device),
+            self.mask,
         )
 
     def checksum(self) -> str:
-        """Return a hash of all pixels and training labels (not of the hidden ones)."""
-        digest = hashlib.sha256()
+        """Return a hash of all pixels, training labels (not the hidden ones) and the mask."""
+        digest = hashlib.sha256(repr(self.mask).encode())
         for part in (self.x_NCHW, self.y_N, self.u_MCHW):
             if part is not None:
                 digest.update(repr((tuple(part.shape), str(part.dtype))).encode())

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from equirgz.config import TrainConfig
 from equirgz.errors import NumericalError
+from equirgz.geometry.group import Group
 from equirgz.objectives.base import Batch, Objective
 from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
@@ -214,17 +215,26 @@ def _fingerprint(
     objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int
 ) -> str:
     """Hash what determines a training, apart from the values of the initial weights."""
-    options = {
-        k: v for k, v in vars(objective).items() if isinstance(v, (int, float, str)) and k != "training"
-    }
     return content_hash(
         {
             "config": config.model_dump(mode="json"),
             "seed": seed,
             "data": images.checksum(),
             "objective": type(objective).__name__,
-            "options": options,
+            "layers": [(name, *_describe(module)) for name, module in objective.named_modules()],
             "shapes": {name: list(value.shape) for name, value in objective.state_dict().items()},
             "processes": world_size,
         }
     )
+
+
+def _describe(module: nn.Module) -> tuple[str, dict[str, str]]:
+    """Return the type of a layer and its public settings: numbers, texts, groups, and tuples of them."""
+    public = {k: v for k, v in vars(module).items() if not k.startswith("_") and k != "training"}
+    return type(module).__qualname__, {k: repr(v) for k, v in public.items() if _is_setting(v)}
+
+
+def _is_setting(value: Any) -> bool:
+    if isinstance(value, (tuple, list)):
+        return all(map(_is_setting, value))
+    return value is None or isinstance(value, (bool, int, float, str, Group))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
-from lightning_fabric.strategies import DDPStrategy
 from tqdm import tqdm
 
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives.base import Objective
 from equirgz.seeding import derive_seed
+from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages, check_training_set
 from equirgz.train.log import TrainLog
 from equirgz.train.optim import lr_factor
@@ -26,18 +26,6 @@ from equirgz.train.run import TrainingRun
 from equirgz.train.validation import Validate
 
 QUIET_SECONDS = 10.0  # a progress bar that no terminal shows, but a log keeps, is written so often
-
-
-def make_fabric(config: TrainConfig, devices: int = 1) -> Fabric:
-    """Return a Fabric on CUDA devices if there are any, else on the CPU.
-
-    With several ``devices`` (processes, on the CPU) call its ``launch()`` before anything else; the
-    gradients are then averaged by DDP, which is told that some objectives leave parameters unused
-    in some steps.
-    """
-    accelerator = "cuda" if torch.cuda.is_available() else "cpu"
-    strategy = "auto" if devices == 1 else DDPStrategy(find_unused_parameters=True)
-    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=config.precision)
 
 
 def train(
@@ -83,7 +71,7 @@ def train(
     if config.selection_rule == "best_val" and validate is None:
         raise InputError("selection_rule best_val: expected a validation set, got none; set split.n_val")
     lr_factor(0, config.steps, config.optimizer.warmup_steps)
-    fabric = make_fabric(config) if fabric is None else fabric
+    fabric = make_fabric(config.precision) if fabric is None else fabric
     objective.prepare(images.y_N, 0 if images.u_MCHW is None else len(images.u_MCHW))
     run = TrainingRun(objective, images, config, seed, work_dir, fabric, accumulate)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +15,8 @@ from equirgz.train.images import TrainImages
 Validate = Callable[[Objective], dict[str, float]]
 
 
-def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256, n_samples: int = 1) -> Tensor:
-    """Return log probabilities_NK (float64, CPU) in eval mode, the mean over predictive samples; modes restored."""
+def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256) -> Tensor:
+    """Return log probabilities_NK (float64, CPU) in eval mode; modes restored."""
     was_training = objective.training
     parameter = next(objective.parameters())
     objective.eval()
@@ -25,13 +24,7 @@ def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256, n_s
     with torch.no_grad():
         for x_BCHW in x_NCHW.split(batch_size):
             x_BCHW = x_BCHW.to(device=parameter.device, dtype=parameter.dtype)
-            logits = (
-                objective.logits(x_BCHW)[None]
-                if n_samples == 1
-                else objective.sample_logits(x_BCHW, n_samples)
-            )
-            log_p_SBK = logits.double().log_softmax(-1)
-            parts.append((log_p_SBK.logsumexp(0) - math.log(len(log_p_SBK))).cpu())
+            parts.append(objective.logits(x_BCHW).double().log_softmax(-1).cpu())
     objective.train(was_training)
     return torch.cat(parts)
 

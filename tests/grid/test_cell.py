@@ -1,3 +1,4 @@
+import contextlib
 import json
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from equirgz.errors import EquirgzError, InputError, ResultsError
-from equirgz.grid.cell import run_cell
+from equirgz.grid.cell import prepare_run, run_cell
 from equirgz.grid.plan import make_grid
 from equirgz.grid.preflight import check_grid
 from equirgz.grid.pretrained import pretrain_key
@@ -117,6 +118,37 @@ def test_pretrainings_are_shared_across_label_counts_but_not_seeds_or_data():
     assert keys[10] == keys[20]
     others = ("seed=1", "split_seed=1", "n_val=5", "group=C4", "pretrain.train.steps=9", "image_size=33")
     assert len({pretrain_key(plan(o, pretrain=PRETRAIN).runs[0]) for o in ("steps=4", *others)}) == 7
+
+
+def test_training_sources_join_the_unlabelled_set_where_asked():
+    data = {**BASE["data"], "unlabelled": "synthetic_fr", "unlabelled_params": {"n_unlabelled": 30, "seed": 5}}
+    plain, joined = plan("n_val=4", data=data), plan("n_val=4", "data.unlabelled_with_train=true", data=data)
+    runs = [prepare_run(grid.runs[0], None, None) for grid in (plain, joined)]
+    n_other, n_own = len(runs[0].pool_NCHW), len(runs[0].data.train) - 4
+    assert [len(run.pool_NCHW) for run in runs] == [n_other, n_other + n_own]
+    assert [len(run.hidden_label_M) for run in runs] == [n_other, n_other + n_own]
+    assert np.array_equal(runs[1].pool_NCHW[n_other:], runs[1].data.train.subset(runs[1].split.unlabelled_index).x_NCHW)
+    assert "unlabelled_with_train" not in plain.runs[0].model_dump()["data"]
+    with pytest.raises(InputError, match="unlabelled_with_train"):
+        plan("data.unlabelled_with_train=true")
+
+
+def test_a_mask_that_is_off_is_off_in_training_too(monkeypatch):
+    seen = {}
+    monkeypatch.setattr("equirgz.grid.cell.train", lambda objective, images, *_, **__: seen.update(mask=images.mask))
+    for mask in (True, False):
+        with contextlib.suppress(AttributeError):  # there is no log to read
+            prepare_run(plan(f"mask={str(mask).lower()}").runs[0], None, None).train()
+        assert seen == {"mask": mask}
+
+
+def test_the_cost_estimate_counts_the_views_of_each_objective():
+    data = {**BASE["data"], "normalise": False}
+    found = {}
+    for ratio in (1, 4, 7):
+        grid = plan("objective=fixmatch", f"objective.params.ratio={ratio}", data=data)
+        found[ratio] = check_grid(grid, None).multiply_adds[grid.runs[0].run_key()]
+    assert found[4] / found[1] == pytest.approx(9 / 3) and found[7] / found[1] == pytest.approx(15 / 3)
 
 
 def test_batches_in_parts_are_recorded():

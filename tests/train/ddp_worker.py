@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -18,9 +19,9 @@ from equirgz.objectives import create_objective
 from equirgz.objectives.gather import gather_rows
 from equirgz.train import TrainImages, train
 from equirgz.train.batch_norm import synchronised
+from equirgz.train.fabric import make_fabric
 from equirgz.train.log import TrainLog
 from equirgz.train.run import TrainingRun
-from equirgz.train.trainer import make_fabric
 from tests.train.toy import make_backbone, make_task
 
 CONFIG = TrainConfig(
@@ -46,6 +47,13 @@ def make_images() -> TrainImages:
     return TrainImages(*make_task(16), make_task(40, seed=5)[0])
 
 
+def make_votes() -> torch.Tensor:
+    """Return counts for two questions; most sources were not asked the second."""
+    votes_NA = torch.randint(1, 9, (16, 5), generator=torch.Generator().manual_seed(3)).double()
+    votes_NA[torch.arange(16) % 5 > 0, 2:] = torch.nan
+    return votes_NA
+
+
 def losses(log: TrainLog) -> list[float]:
     return [row["loss"] for row in log.rows]
 
@@ -57,6 +65,10 @@ def run(fabric=None) -> dict[str, list[float]]:
     for name, options in TRAININGS.items():
         objective = create_objective(name, make_backbone(), 2, init_seed=1, **options)
         curves[name] = losses(train(objective, make_images(), CONFIG, **keywords))
+    objective = create_objective(
+        "hybrid", make_backbone(), 2, init_seed=1, questions=(2, 3), balance="matched", **SMALL
+    )
+    curves["votes"] = losses(train(objective, replace(make_images(), y_N=make_votes()), CONFIG, **keywords))
     torch.manual_seed(0)
     steerable = create_backbone("steerable_lenet", group="C4", image_size=33, width=2)
     objective = create_objective("supervised", steerable, 2, init_seed=1)
@@ -109,7 +121,7 @@ def run_interrupted(folder: Path, fabric) -> dict[str, list[float]]:
 
 
 if __name__ == "__main__":
-    several = make_fabric(CONFIG, devices=int(sys.argv[1]))
+    several = make_fabric(CONFIG.precision, processes=int(sys.argv[1]))
     several.launch()
     found = run(several) | run_interrupted(Path(sys.argv[2]).parent, several)
     if several.is_global_zero:

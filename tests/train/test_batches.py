@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from equirgz.config import TrainConfig
+from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
 from equirgz.train.batches import BatchMaker, IndexStream, split_batch
 from equirgz.train.images import TrainImages
@@ -76,3 +77,16 @@ def test_parts_of_a_batch_cover_it():
     parts = [split_batch(batch, i, 4) for i in range(4)]
     assert sorted(sum((p.index["labelled"].tolist() for p in parts), [])) == list(range(8))
     assert all(torch.equal(p.label_B, y_N[p.index["labelled"]]) and len(p.label_B) == 2 for p in parts)
+
+
+@pytest.mark.parametrize("name", ["supervised", "fixmatch", "byol"])
+@pytest.mark.parametrize("mask", [True, False])
+def test_views_are_masked_exactly_where_the_set_is(name, mask):
+    x_NCHW, y_N = make_task(16)
+    images = TrainImages(x_NCHW + 1, y_N, x_NCHW + 1, mask=mask)
+    config = TrainConfig(batch_size=8, augmentation="flips")
+    batch = BatchMaker(create_objective(name, make_backbone(), 2), images, config, 0).next()
+    outside_HW = disk_mask(x_NCHW.shape[-1]) == 0
+    assert outside_HW.any()
+    for role, view_BCHW in batch.view.items():
+        assert bool((view_BCHW[..., outside_HW] == 0).all()) == mask, role

@@ -13,6 +13,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 import equirgz
 from equirgz.backbones import create_backbone
 from equirgz.errors import InputError
+from equirgz.geometry.action import disk_mask
 from equirgz.train.estimator import EquirgzClassifier, finetune
 from tests.train.toy import make_backbone, make_task
 
@@ -70,6 +71,26 @@ def test_bayesian_objectives_average_their_samples():
     assert np.array_equal(model.predict_proba(X), model.predict_proba(X))
     single = torch.softmax(model.objective_.logits(torch.tensor(X)[:, None]), 1).detach().numpy()
     assert not np.allclose(single, model.predict_proba(X), atol=1e-3)
+
+
+def test_images_are_masked_alike_in_training_and_prediction():
+    X, y = make_arrays()
+    sky = np.linspace(0, 2, len(X))[:, None, None]
+    corners = (X + sky).astype(np.float32)
+    model = EquirgzClassifier(**SMALL).fit(corners, y)
+    outside = disk_mask(17).numpy() == 0
+    dark = np.where(outside, 0, corners).astype(np.float32)
+    assert np.array_equal(model.predict_proba(corners), model.predict_proba(dark))
+    assert np.array_equal(model.transform(corners), model.transform(dark))
+    bare = EquirgzClassifier(**SMALL, mask=False).fit(corners, y)
+    assert not np.array_equal(bare.predict_proba(corners), bare.predict_proba(dark))
+
+
+def test_a_probability_does_not_depend_on_the_other_images():
+    X, y = make_arrays()
+    model = EquirgzClassifier(**SMALL, objective="laplace").fit(X, y)
+    many = np.concatenate([make_arrays(260, seed=1)[0], X])
+    assert model.predict_proba(many)[260:] == pytest.approx(model.predict_proba(X), abs=1e-6)
 
 
 def test_finetune_copies_the_encoder_and_moves_lower_blocks_less():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 import torch
 
+from equirgz.backbones import create_backbone
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.errors import DataError, InputError, NumericalError, ResultsError
 from equirgz.objectives import create_objective
@@ -128,10 +131,30 @@ def test_checkpoint_of_another_training_and_damaged_one_are_refused(tmp_path):
         train(make("supervised"), images(), CONFIG, seed=1, work_dir=tmp_path)
     with pytest.raises(ResultsError, match="another configuration"):
         train(make("supervised", label_smoothing=0.1), images(), CONFIG, seed=0, work_dir=tmp_path)
+    with pytest.raises(ResultsError, match="another configuration"):
+        train(make("supervised", dropout=0.5), images(), CONFIG, seed=0, work_dir=tmp_path)
+    with pytest.raises(ResultsError, match="another configuration"):
+        train(make("supervised"), replace(images(), mask=False), CONFIG, seed=0, work_dir=tmp_path)
     path = tmp_path / "checkpoint.pt"
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(ResultsError, match="damaged"):
         train(make("supervised"), images(), CONFIG, seed=0, work_dir=tmp_path)
+
+
+@pytest.mark.parametrize("first, second", [("C4", "D2"), ("C8", "D4")])
+def test_groups_of_one_order_are_different_trainings(first, second, tmp_path):
+    config = CONFIG.model_copy(update={"steps": 2})
+    for group in (first, second):
+        with pytest.raises(ResultsError, match="another configuration") if group == second else nullcontext():
+            backbone = create_backbone("steerable_lenet", group=group, image_size=33, width=1)
+            objective = create_objective("supervised", backbone, 2, init_seed=0)
+            train(objective, TrainImages(*make_task(8, 33)), config, seed=0, work_dir=tmp_path)
+
+
+def test_tuples_of_weights_are_part_of_a_training(tmp_path):
+    train(make("vicreg"), images(), CONFIG, seed=0, work_dir=tmp_path)
+    with pytest.raises(ResultsError, match="another configuration"):
+        train(make("vicreg", invariance=1.0), images(), CONFIG, seed=0, work_dir=tmp_path)
 
 
 def test_log_file_is_json_lines(tmp_path):

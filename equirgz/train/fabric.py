@@ -1,0 +1,29 @@
+"""Lightning Fabric, which brings devices, precisions and processes, set up for one training."""
+
+from __future__ import annotations
+
+import torch
+from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
+
+from equirgz.errors import InputError, explain
+
+
+def make_fabric(precision: str = "32-true", device: str = "auto", processes: int = 1) -> Fabric:
+    """Return a Fabric on ``device``: "cpu", "cuda", "cuda:1", or "auto", a GPU where there is one.
+
+    With several ``processes`` (one per GPU, or on one CPU over gloo) call its ``launch()`` before
+    anything else: it starts the running script once more for each. Gradients are then averaged by DDP,
+    which is told that some objectives leave parameters unused in some steps.
+    Raises InputError for less than one process, and for several on one numbered GPU.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    accelerator, _, index = device.partition(":")
+    if processes < 1 or (processes > 1 and index):
+        wanted = f"1 on {device}, which is one GPU" if index else "at least 1"
+        raise InputError(explain("processes", expected=wanted, got=processes))
+    strategy = "auto" if processes == 1 else DDPStrategy(find_unused_parameters=True)
+    one = [int(index or 0)] if accelerator == "cuda" else 1
+    devices = one if processes == 1 else processes
+    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
