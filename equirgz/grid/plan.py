@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_dotted
-from equirgz.errors import InputError, suggest
+from equirgz.errors import InputError, check_choice, suggest
 from equirgz.grid.axes import Axis, name_columns, parse_axis, resolve_key
 from equirgz.grid.ensemble import check_ensemble_labels
 
@@ -97,14 +97,26 @@ def make_grid(
         _apply_override(document, override)
     axes = name_columns([parse_axis(str(key), values, source) for key, values in document["axes"].items()], source)
     check_ensemble_labels(document["report"], [axis.column for axis in axes], source)
-    if "extras" in document["report"]:
-        from equirgz.report.extras import check_extras
-
-        check_extras(document["report"], source)
+    _check_report(document["report"], axes, source)
     points = tuple(_make_points(document, axes, named, source))
     if document["report"].get("ensemble") and any(point.config.split.fold is not None for point in points):
         raise InputError(f"{source}: report.ensemble: expected a grid without folds; leave the axis fold or it out")
     return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
+
+
+def _check_report(report: dict[str, Any], axes: list[Axis], source: str) -> None:
+    """Refuse an unknown extra table, and a reference that is no label of an axis."""
+    if "extras" in report:
+        from equirgz.report.extras import check_extras
+
+        check_extras(report, source)
+    if "reference" in report:
+        from equirgz.report.pairing import check_reference
+
+        labels = {axis.column: [str(label) for label in axis.labels] for axis in axes}
+        for column, value in check_reference(report, source).items():
+            where = f"{source}: key 'report.reference'"
+            check_choice(f"{where}: {column}", str(value), labels[check_choice(where, column, tuple(labels))])
 
 
 def _check_keys(mapping: dict[str, Any], valid: tuple[str, ...], source: str) -> None:

@@ -14,7 +14,7 @@ from equirgz.report.axes import Axes, show_value
 from equirgz.report.cells import LEVEL
 from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
-from equirgz.report.pairing import Column, pair_rows, share_seeds
+from equirgz.report.pairing import Column, Name, pair_rows, share_seeds
 from equirgz.report.pool import Cell
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import Part, labels_text
@@ -38,19 +38,19 @@ class Difference:
 def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
     """Return (lines of the csv, the printed table) of error differences; None below two comparable rows.
 
-    Each row is compared with the plain network (group C1) that shares its other names, else with the first row.
+    Each row is compared with its references (:func:`equirgz.report.pairing.find_references`), a line for each.
     """
     rows = pair_rows(results, part)
-    columns, reference = rows.columns, rows.reference
-    found: dict[tuple[tuple, Column], Difference] = {}
-    for name in rows.compared:
-        pairs = {column: _differences(*rows.cells_of(name, column)) for column in columns}
+    columns = rows.columns
+    found: dict[tuple[tuple[Name, Name], Column], Difference] = {}
+    for names in rows.pairs:
+        pairs = {column: _differences(*rows.cells_of(names, column)) for column in columns}
         pairs = {column: pair for column, pair in pairs.items() if pair is not None}
-        found |= {(name, column): _test(*pair) for column, pair in pairs.items()}
+        found |= {(names, column): _test(*pair) for column, pair in pairs.items()}
         if len(pairs) > 1 and len({(runs, signed_RS.shape[1]) for runs, signed_RS, _ in pairs.values()}) == 1:
             runs = next(iter(pairs.values()))[0]
             signed, unlike = (np.mean([pair[k] for pair in pairs.values()], axis=0) for k in (1, 2))
-            found[name, MEAN] = _test(runs, signed, unlike)
+            found[names, MEAN] = _test(runs, signed, unlike)
     if not found:
         return None
     columns = [*columns, MEAN] if any(column == MEAN for _, column in found) else columns
@@ -59,7 +59,7 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
         place: Difference(d.test, d.disagreement, float(p))
         for (place, d), p in zip(found.items(), adjusted, strict=True)
     }
-    return _csv_lines(found, reference, part.axes), _make_sheet(found, reference, columns, part)
+    return _csv_lines(found, part.axes), _make_sheet(found, columns, part)
 
 
 def _differences(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
@@ -81,29 +81,29 @@ def _needed(difference: Difference) -> int | None:
     return required_sources(size, max(size, difference.disagreement)) if size > 0 else None
 
 
-def _csv_lines(found: dict, reference: dict, axes: Axes) -> list[list[str]]:
+def _csv_lines(found: dict, axes: Axes) -> list[list[str]]:
     lines = [[*axes.names, *CSV_COLUMNS]]
-    for (name, (n_labels, augmentation)), d in found.items():
+    for ((name, reference), (n_labels, augmentation)), d in found.items():
         t = d.test
         numbers = [t.mean, t.half_width, t.p_value, d.p_holm, t.effect_size, d.disagreement]
         lines.append([*map(str, name), labels_text(n_labels).split()[0] if n_labels < math.inf else "", augmentation,
-                      " ".join(map(show_value, reference[name])),
+                      " ".join(map(show_value, reference)),
                       *("" if math.isnan(x) else f"{x:.6g}" for x in numbers), str(t.n_runs), str(t.n_sources),
                       str(_needed(d) or "") if n_labels < math.inf else ""])  # fmt: skip
     return lines
 
 
-def _make_sheet(found: dict, reference: dict, columns: list[tuple[float, str]], part: Part) -> Sheet:
-    names = list(dict.fromkeys(name for name, _ in found))
+def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
+    pairs = list(dict.fromkeys(pair for pair, _ in found))
     lines, bold = [], set()
-    for i, name in enumerate(names):
+    for i, pair in enumerate(pairs):
         cells = []
         for j, column in enumerate(columns):
-            d = found.get((name, column))
+            d = found.get((pair, column))
             cells.append(_words(d))
             if d is not None and d.p_holm < LEVEL:
                 bold.add((i, len(part.axes.names) + 1 + j))
-        lines.append([*map(show_value, name), " ".join(map(show_value, reference[name])), *cells])
+        lines.append([*map(show_value, pair[0]), " ".join(map(show_value, pair[1])), *cells])
     header = [*part.axes.names, "minus", *(a for _, a in columns)]
     upper = [*[""] * (len(part.axes.names) + 1), *(_labels(n) for n, _ in columns)]
     disagreement = float(np.median([d.disagreement for (_, c), d in found.items() if c != MEAN]))

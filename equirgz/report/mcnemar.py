@@ -10,7 +10,7 @@ from equirgz.report.axes import show_value
 from equirgz.report.cells import LEVEL
 from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
-from equirgz.report.pairing import pair_rows, share_seeds
+from equirgz.report.pairing import Column, pair_rows, share_seeds
 from equirgz.report.pivot import show_p
 from equirgz.report.pool import Cell
 from equirgz.report.sheet import Sheet
@@ -33,17 +33,16 @@ class Tested:
 def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
     """Return (lines of the csv, the printed table) of exact McNemar tests; None below two comparable rows.
 
-    Each row meets the reference that the comparison table gives it. An answer is the most probable class of the
+    Each row meets the references that the comparison table gives it. An answer is the most probable class of the
     mean probability over the seeds that both have: one ensemble against another, each source counted once.
     """
     rows = pair_rows(results, part)
-    columns, reference = rows.columns, rows.reference
     found = {}
-    for name in rows.compared:
-        for column in columns:
-            tested = _test(*rows.cells_of(name, column))
+    for pair in rows.pairs:
+        for column in rows.columns:
+            tested = _test(*rows.cells_of(pair, column))
             if tested is not None:
-                found[name, column] = tested
+                found[pair, column] = tested
     if not found:
         return None
     adjusted = adjust_holm([tested.test.p_value for tested in found.values()])
@@ -52,13 +51,13 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
         for (place, tested), p in zip(found.items(), adjusted, strict=True)
     }
     csv = [[*part.axes.names, *CSV_COLUMNS]]
-    for (name, (n_labels, augmentation)), tested in found.items():
+    for ((name, reference), (n_labels, augmentation)), tested in found.items():
         t = tested.test
         numbers = (f"{x:.6g}" for x in (t.difference_percent, t.p_value, tested.p_holm))
         csv.append([*map(str, name), labels_text(n_labels).split()[0], augmentation,
-                    " ".join(map(show_value, reference[name])), str(t.only_first), str(t.only_second), *numbers,
+                    " ".join(map(show_value, reference)), str(t.only_first), str(t.only_second), *numbers,
                     str(tested.n_seeds), str(t.n)])  # fmt: skip
-    return csv, _make_sheet(found, reference, columns, part)
+    return csv, _make_sheet(found, rows.columns, part)
 
 
 def _test(mine: Cell | None, other: Cell | None) -> Tested | None:
@@ -73,18 +72,18 @@ def _test(mine: Cell | None, other: Cell | None) -> Tested | None:
     return Tested(mcnemar_test(*wrong), len(shared))
 
 
-def _make_sheet(found: dict, reference: dict, columns: list[tuple[float, str]], part: Part) -> Sheet:
-    names = list(dict.fromkeys(name for name, _ in found))
+def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
+    pairs = list(dict.fromkeys(pair for pair, _ in found))
     n_names = len(part.axes.names) + 1
     lines, bold = [], set()
-    for i, name in enumerate(names):
+    for i, pair in enumerate(pairs):
         cells = []
         for j, column in enumerate(columns):
-            tested = found.get((name, column))
+            tested = found.get((pair, column))
             cells.append(MISSING if tested is None else _words(tested))
             if tested is not None and tested.p_holm < LEVEL:
                 bold.add((i, n_names + j))
-        lines.append([*map(show_value, name), " ".join(map(show_value, reference[name])), *cells])
+        lines.append([*map(show_value, pair[0]), " ".join(map(show_value, pair[1])), *cells])
     some, folds = next(iter(found.values())), show_folds(part.rows)
     caption = [
         "McNemar test: sources that the row alone gets wrong, against those that only the one named under against does",

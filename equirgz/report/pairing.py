@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from equirgz.report.axes import Axes, sort_values
+from equirgz.errors import InputError, explain
+from equirgz.report.axes import Axes, show_value, sort_values
 from equirgz.report.load import Results
 from equirgz.report.pool import Cell, pool_predictions
 from equirgz.report.summary import ALL_LABELS, Part
@@ -14,47 +18,94 @@ from equirgz.report.summary import ALL_LABELS, Part
 Column = tuple[float, str]  # label count, augmentation
 
 
+Name = tuple  # the values that name a row, one for each of the axes
+
+
 @dataclass(frozen=True)
 class Pairing:
-    """Rows and columns of a table in order, the reference of each row, and the stored predictions of each place."""
+    """Rows and columns of a table in order, pairs (row, reference), and the stored predictions of each place."""
 
-    names: list[tuple]
+    names: list[Name]
     columns: list[Column]
-    reference: dict[tuple, tuple]
+    pairs: list[tuple[Name, Name]]
     cells: dict[tuple, Cell]
 
-    def cells_of(self, name: tuple, column: Column) -> tuple[Cell | None, Cell | None]:
+    def cells_of(self, pair: tuple[Name, Name], column: Column) -> tuple[Cell | None, Cell | None]:
         """Return the cell of a row and that of its reference, None where there is none."""
-        return self.cells.get((name, *column)), self.cells.get((self.reference[name], *column))
-
-    @property
-    def compared(self) -> list[tuple]:
-        """Rows that are not their own reference."""
-        return [name for name in self.names if name != self.reference[name]]
+        name, reference = pair
+        return self.cells.get((name, *column)), self.cells.get((reference, *column))
 
 
 def pair_rows(results: Results, part: Part) -> Pairing:
-    """Pair each row with the plain network (group C1) that shares its other names, else with the first row."""
+    """Pair each row with its references (see :func:`find_references`)."""
     cells = pool_predictions(results, part)
-    labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
-    names = [tuple(row) for row in labels.itertuples(index=False, name=None)]
+    rows = part.rows[part.rows["metric"] == "error/rate"]
+    names = [tuple(row) for row in part.axes.sort(rows).itertuples(index=False, name=None)]
     columns = [(n, a) for n in sorted({p[1] for p in cells}, key=lambda n: (n == ALL_LABELS, n))
                for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
-    return Pairing(names, columns, {name: find_reference(name, names, part.axes) for name in names}, cells)
+    baseline = find_baseline(results, part.rows, part.axes)
+    pairs = [(name, other) for name in names for other in find_references(name, names, baseline)]
+    return Pairing(names, columns, pairs, cells)
 
 
-def find_reference(name: tuple, names: list[tuple], axes: Axes) -> tuple:
-    """Return the row that ``name`` is compared with; itself where it is the reference."""
-    group = axes.names.index("group")
-    plain = [other for other in names if other[group] == "C1"]
-    twins = [
-        other
-        for other in plain
-        if all(a == b for i, (a, b) in enumerate(zip(other, name, strict=True)) if i != group)
-    ]
-    if name in plain:
-        return plain[0]
-    return (twins or plain or names)[0]
+def find_baseline(results: Results, rows: pd.DataFrame, axes: Axes) -> Name:
+    """Return the value of each axis that the others are measured against.
+
+    Of the group it is C1, if there is one; of another axis what ``report: {reference: {AXIS: VALUE}}`` says, else
+    its value in the first of the planned runs that has rows.
+    """
+    place = {run["run_key"]: i for i, run in enumerate(results.plan.get("runs", ()))}
+    first = rows.loc[rows["run_key"].map(lambda key: place.get(key, len(place))).idxmin()]
+    named = {"group": "C1"} | check_reference(results.options, results.name)
+    chosen = []
+    for column in axes.names:
+        known = {show_value(value): value for value in rows[column]}
+        chosen.append(known.get(show_value(named.get(column)), first[column]))
+    return tuple(chosen)
+
+
+def check_reference(options: Mapping[str, Any], source: str = "grid") -> dict[str, Any]:
+    """Return the baselines by axis that a grid's ``report`` section names; raise InputError for no mapping of them."""
+    named = options.get("reference") or {}
+    if not isinstance(named, Mapping) or any(isinstance(value, (list, Mapping)) for value in named.values()):
+        expected = "a mapping of axes to one label each, such as {method: supervised}"
+        raise InputError(explain(f"{source}: key 'report.reference'", expected=expected, got=repr(named)))
+    return dict(named)
+
+
+def find_references(name: Name, names: list[Name], baseline: Name) -> list[Name]:
+    """Return the rows that ``name`` is compared with: for each axis off its baseline, the row that has it there.
+
+    That row shares all other values; where there is none, all but those that follow from the axis, as the objective
+    from the method. A row without any is compared with the baseline row, if that exists, else with the first row.
+    """
+    shown = {other: tuple(map(show_value, other)) for other in names}
+    mine, base = shown[name], tuple(map(show_value, baseline))
+    found = []
+    for axis in range(len(base)):
+        if mine[axis] == base[axis]:
+            continue
+        there = [other for other in names if shown[other][axis] == base[axis]]
+        for free in ({axis}, {axis, *_following(axis, list(shown.values()))}):
+            kept = [i for i in range(len(base)) if i not in free]
+            twins = [other for other in there if all(shown[other][i] == mine[i] for i in kept)]
+            if twins:
+                found.append(twins[0])
+                break
+    if not found:
+        found = [other for other in names if shown[other] == base][:1] or names[:1]
+    return [other for other in dict.fromkeys(found) if other != name]
+
+
+def _following(axis: int, shown: list[tuple]) -> set[int]:
+    """Return the axes whose value is settled by that of ``axis``, and which are not alike in all rows."""
+    values = {row[axis] for row in shown}
+    settled = set()
+    for i in range(len(shown[0])):
+        seen = {value: {row[i] for row in shown if row[axis] == value} for value in values}
+        if i != axis and all(len(found) == 1 for found in seen.values()):
+            settled.add(i)
+    return settled
 
 
 def share_seeds(mine: Cell | None, other: Cell | None) -> tuple:

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from fake_results import N_DRAWS, SMALL, make_results
 
+from equirgz.errors import InputError
 from equirgz.metrics.bootstrap import bootstrap_interval
 from equirgz.metrics.calibration import expected_calibration_error
 from equirgz.metrics.crossed import crossed_test
 from equirgz.report import load_results, write_tables
-from equirgz.report.axes import Axes
 from equirgz.report.comparison import make_comparison
 from equirgz.report.intervals import make_intervals
 from equirgz.report.load import open_results
-from equirgz.report.pairing import find_reference
+from equirgz.report.pairing import check_reference, find_baseline, find_references
 from equirgz.report.pool import pool_predictions
 from equirgz.report.scaling import fit_part, make_scaling_table
 from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_text
@@ -95,12 +95,37 @@ def test_a_clear_difference_is_bold(tmp_path):
 
 
 def test_references():
-    axes = Axes(("backbone", "group"), ())
     names = [("lenet", "C1"), ("steerable", "C1"), ("steerable", "D4"), ("other", "C4")]
-    assert find_reference(("steerable", "D4"), names, axes) == ("steerable", "C1")
-    assert find_reference(("other", "C4"), names, axes) == ("lenet", "C1")
-    assert find_reference(("steerable", "C1"), names, axes) == ("lenet", "C1")
-    assert find_reference(("a", "D4"), [("a", "C4"), ("a", "D4")], axes) == ("a", "C4")
+    base = ("lenet", "C1")
+    assert find_references(("steerable", "D4"), names, base) == [("steerable", "C1")]
+    assert find_references(("steerable", "C1"), names, base) == [("lenet", "C1")]
+    assert find_references(("other", "C4"), names, base) == [("lenet", "C1")], "no twin: the baseline row"
+    assert find_references(("lenet", "C1"), names, base) == []
+    assert find_references(("a", "D4"), [("a", "C4"), ("a", "D4")], ("a", "C4")) == [("a", "C4")]
+
+
+def test_a_row_meets_a_reference_on_each_axis():
+    methods = [("supervised", "supervised"), ("supervised", "byol"), ("sidda", "sidda")]
+    names = [("cnn", group, *method) for group in ("C1", "D4") for method in methods]
+    base = ("cnn", "C1", "supervised", "supervised")
+    found = find_references(("cnn", "D4", "sidda", "sidda"), names, base)
+    assert found == [("cnn", "C1", "sidda", "sidda"), ("cnn", "D4", "supervised", "supervised")]
+    found = find_references(("cnn", "C1", "supervised", "byol"), names, base)
+    assert found == [("cnn", "C1", "supervised", "supervised")]
+    assert find_references(("cnn", "D4", "supervised", "supervised"), names, base) == [base]
+
+
+def test_the_baseline_is_planned_first_or_named(tmp_path):
+    folder = make_results(tmp_path / "r", **SMALL)
+    results = open_results(folder)
+    part = make_parts(results.rows)[0]
+    rows, axes = part.of("error/rate"), part.axes
+    assert find_baseline(results, rows, axes) == ("steerable_lenet", "C1")
+    results.plan["document"] = {"report": {"reference": {"group": "D4"}}}
+    assert find_baseline(results, rows, axes) == ("steerable_lenet", "D4")
+    for wrong in ("D4", {"group": ["C1", "D4"]}):
+        with pytest.raises(InputError, match="report.reference"):
+            check_reference({"reference": wrong})
 
 
 def test_intervals_are_those_of_the_bootstrap(results, part):
