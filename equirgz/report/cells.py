@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,9 @@ from equirgz.metrics.interval import student_interval
 from equirgz.metrics.paired import adjust_holm, paired_t_test
 from equirgz.report.axes import ANGLE, PAIR, Axes, sort_values
 from equirgz.report.folds import show_folds
+from equirgz.report.pairing import compare_errors
+from equirgz.report.pool import Cell as Predictions
+from equirgz.report.summary import ALL_LABELS
 
 Place = tuple[tuple, float | None, str]
 LEVEL = 0.05  # two-sided, after Holm's correction over all pairs of rows of the table
@@ -78,12 +83,18 @@ class Table:
 
 
 def make_table(
-    key: Key, rows: pd.DataFrame, planned: pd.DataFrame, axes: Axes, perfect: pd.DataFrame
+    key: Key,
+    rows: pd.DataFrame,
+    planned: pd.DataFrame,
+    axes: Axes,
+    perfect: pd.DataFrame,
+    predictions: Mapping[tuple, Predictions] = MappingProxyType({}),
 ) -> Table:
     """Return the table of ``rows`` (one value per run) and of the ``planned`` runs beside them.
 
     Args: planned: run_key, status, naming columns, n_labels, augmentation, seeds of every planned run.
     perfect: run_key and value of the ECE of a perfect model, empty where the table needs none.
+    predictions: those of every cell of a table of errors, so that rows are told apart for other test sources too.
     Raises: ResultsError where two versions, two data checksums or two values of one run would mix.
     """
     _check_unmixed(key, rows, axes)
@@ -108,8 +119,17 @@ def make_table(
     }
     direction = rows["direction"].iloc[0]
     comparable = direction != "none" and ANGLE not in axes.names  # rows at other angles are no rivals
-    best = _find_best(runs, cells, len(labels), len(columns), direction) if comparable else {}
-    return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, _facts(rows))
+    kept = {place: predictions.get(_kept_place(labels, columns, *place)) for place in cells}
+    crossed = bool(predictions) and all(kept[place] for place, cell in cells.items() if cell.status == "done")
+    answers, compare = (kept, compare_errors) if crossed else (runs, _paired_p)
+    best = _find_best(answers, compare, cells, len(labels), len(columns), direction) if comparable else {}
+    facts = _facts(rows) | {"rivals": "over seeds and test sources" if crossed else "over seeds"}
+    return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, facts)
+
+
+def _kept_place(labels: pd.DataFrame, columns: tuple, i: int, j: int) -> tuple:
+    n_labels, augmentation = columns[j]
+    return tuple(labels.iloc[i]), ALL_LABELS if n_labels is None else n_labels, augmentation
 
 
 def _by_place(frame: pd.DataFrame, axes: Axes) -> dict[Place, list[dict[str, Any]]]:
@@ -175,13 +195,14 @@ def _make_cell(runs: list[dict], planned: list[dict], perfect_of: dict[str, floa
 
 
 def _find_best(
-    runs: dict[tuple[int, int], list[dict]],
+    answers: dict[tuple[int, int], Any],
+    compare: Callable[[Any, Any], float],
     cells: dict[tuple[int, int], Cell],
     n_rows: int,
     n_columns: int,
     direction: str,
 ) -> dict[int, Best]:
-    """Compare the best of each column with the others by paired t over shared seeds.
+    """Compare the best of each column with the others, ``compare`` giving p of two cells.
 
     The best is known only from the same numbers, so Holm's correction is over all pairs of rows of the table.
     """
@@ -193,7 +214,7 @@ def _find_best(
             continue
         best_row[j] = min(done, key=lambda i: sign * cells[i, j].mean)
         pairs += [(a, b, j) for a, b in itertools.combinations(done, 2)]
-    adjusted = adjust_holm([_paired_p(runs[a, j], runs[b, j]) for a, b, j in pairs])
+    adjusted = adjust_holm([compare(answers[a, j], answers[b, j]) for a, b, j in pairs])
     beats: dict[int, list[int]] = {j: [] for j in best_row}
     for (a, b, j), p in zip(pairs, adjusted, strict=True):
         if best_row[j] in (a, b):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import InputError, explain
+from equirgz.metrics.crossed import crossed_test
 from equirgz.report.axes import Axes, show_value, sort_values
 from equirgz.report.load import Results
 from equirgz.report.pool import Cell, pool_predictions
@@ -106,6 +108,15 @@ def _following(axis: int, shown: list[tuple]) -> set[int]:
         if i != axis and all(len(found) == 1 for found in seen.values()):
             settled.add(i)
     return settled
+
+
+def compare_errors(mine: Cell, other: Cell) -> float:
+    """Return p of no difference in error, over other seeds and other test sources; NaN where not comparable."""
+    shared = share_seeds(mine, other)
+    if len(shared) < 2 or len(mine.target_S) < 2:
+        return math.nan
+    a_RS, b_RS = (cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
+    return crossed_test(a_RS - b_RS).p_value
 
 
 def share_seeds(mine: Cell | None, other: Cell | None) -> tuple:

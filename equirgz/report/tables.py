@@ -13,6 +13,8 @@ from equirgz.errors import ResultsError, explain, suggest
 from equirgz.report.axes import ANGLE, PAIR, Axes, find_axes, show_labels
 from equirgz.report.cells import Key, Table, make_table
 from equirgz.report.load import Results
+from equirgz.report.pool import pool_predictions
+from equirgz.report.summary import Part
 
 MANY_ANGLES = 6  # a metric at more angles than this is tabulated as the mean over them
 SKIPPED_SPLITS = ("", "train")
@@ -39,7 +41,10 @@ def make_tables(results: Results) -> Iterator[Table]:
             for angle, details, part, part_axes in _separate(rows, axes):
                 key = Key(str(data), split, readout, metric, angle, details)
                 plan = _at_angles(planned, part) if ANGLE in part_axes.names else planned
-                table = make_table(key, part, plan, part_axes, _perfect(measured, key))
+                pooled = {}
+                if metric == "error/rate" and not details and np.isnan(angle):
+                    pooled = pool_predictions(results, Part(part, part_axes, "", str(data), split, readout))
+                table = make_table(key, part, plan, part_axes, _perfect(measured, key), pooled)
                 yield _add_context(table, costs, results)
 
 

@@ -139,7 +139,7 @@ def caption(table: Table) -> list[str]:
         )
     if table.best:
         sentences.append(
-            f"Last row: the best mean of each column, and the rows from which paired t tests over seeds "
+            f"Last row: the best mean of each column, and the rows from which paired tests {facts['rivals']} "
             f"distinguish it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
     if any(c.half_width == 0 and c.mean for c in table.cells.values()):

@@ -257,7 +257,8 @@ def cells_of(folder, **chosen):
 
 
 def set_values(folder, values):
-    """Overwrite the error rates of rows.csv by {(group, seed): value}; None leaves the row out."""
+    """Overwrite the error rates by {(group, seed): value}, None leaves a row out; predictions go: they tell others."""
+    (folder / "predictions.csv.gz").unlink(missing_ok=True)
     rows = pd.read_csv(folder / "rows.csv", dtype=str, keep_default_na=False)
     rows = rows[rows["metric"] == "error/rate"].copy()
     rows["value"] = [values[g, int(s)] for g, s in zip(rows["group"], rows["seed"], strict=True)]

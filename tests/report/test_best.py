@@ -7,10 +7,13 @@ import pytest
 from fake_results import SMALL, cells_of, make_results, set_values
 from scipy import stats
 
+from equirgz.metrics.crossed import crossed_test
 from equirgz.report import format_table
-from equirgz.report.cells import Cell, _find_best
+from equirgz.report.cells import Cell, _find_best, _paired_p
 from equirgz.report.formats import to_markdown
 from equirgz.report.load import open_results
+from equirgz.report.pool import pool_predictions
+from equirgz.report.summary import make_parts
 from equirgz.report.tables import find_table, make_tables
 
 
@@ -33,6 +36,20 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     cells = cells_of(folder)
     assert cells["D4", "50", "none"]["is_best"] == "1" and cells["D4", "50", "none"]["is_marked"] == "0"
     assert "D4: none" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))
+
+
+def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
+    folder = make_results(tmp_path / "r", groups=("C1", "D4"), labels=(729,), augmentations=("none",))
+    results = open_results(folder)
+    pooled = pool_predictions(results, make_parts(results.rows)[0])
+    plain, steerable = (pooled[("steerable_lenet", group), 729.0, "none"] for group in ("C1", "D4"))
+    p = crossed_test(steerable.wrong_RS - plain.wrong_RS).p_value
+    cells = cells_of(folder)
+    told = [float(c["p_against_best_holm"]) for c in cells.values() if c["p_against_best_holm"]]
+    assert told == [pytest.approx(p)]
+    assert "paired tests over seeds and test sources" in format_table(folder)
+    (folder / "predictions.csv.gz").unlink()
+    assert "paired tests over seeds distinguish" in format_table(folder)
 
 
 def test_differences_without_spread_mark_nothing(tmp_path):
@@ -65,7 +82,7 @@ def test_rows_that_are_all_alike_are_seldom_told_apart():
         runs = {(i, 0): [{"seed": s, "split_seed": s, "value": error[i, s]} for s in range(n_seeds)]
                 for i in range(n_rows)}  # fmt: skip
         cells = {(i, 0): Cell("done", float(error[i].mean()), n_seeds=n_seeds) for i in range(n_rows)}
-        best = _find_best(runs, cells, n_rows, 1, "lower")[0]
+        best = _find_best(runs, _paired_p, cells, n_rows, 1, "lower")[0]
         assert best.row == error.mean(1).argmin() and math.isnan(cells[best.row, 0].p_best)
         marked += bool(best.beats)
     assert marked <= 0.08 * 150
