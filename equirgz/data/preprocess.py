@@ -18,6 +18,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.records import content_hash
 
+CHUNK = 256  # images at a time
 STRETCHES = ("linear", "sqrt", "asinh")
 
 
@@ -60,12 +61,12 @@ def resample(image_NHW: np.ndarray, size_out: int) -> np.ndarray:
     matrix = resampling_matrix(height, size_out)
     flat = image_NHW.reshape(-1, height, width)
     out = np.empty((len(flat), size_out, size_out), np.float32)
-    for start in range(0, len(flat), 256):
-        chunk = flat[start : start + 256].astype(np.float64)
+    for start in range(0, len(flat), CHUNK):
+        chunk = flat[start : start + CHUNK].astype(np.float64)
         # the mean of both orders of multiplication commutes with the transpose to the last bit
         rows_first = (matrix @ chunk) @ matrix.T
         columns_first = matrix @ (chunk @ matrix.T)
-        out[start : start + 256] = (rows_first + columns_first) / 2
+        out[start : start + CHUNK] = (rows_first + columns_first) / 2
     return out.reshape(*image_NHW.shape[:-2], size_out, size_out)
 
 
@@ -139,18 +140,22 @@ class Preprocessing:
         """Return the set as float32 (N, image_size, image_size) with the new pixel scale."""
         image = images.image_NHW
         size_in = image.shape[-1] if self.crop is None else self.crop
+        out = np.empty((*image.shape[:-2], self.image_size, self.image_size), np.float32)
+        for start in range(0, len(image), CHUNK):  # no second copy of a large set
+            out[start : start + CHUNK] = self._apply(image[start : start + CHUNK])
+        return replace(
+            images,
+            image_NHW=out,
+            pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
+            recipe=f"{images.recipe or images.checksum}|{self.hash}",
+        )
+
+    def _apply(self, image: np.ndarray) -> np.ndarray:
         if self.crop is not None:
             image = crop_centre(image, self.crop)
         scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
         image = stretch(resample(image, self.image_size) * scale, self.stretch)
-        if self.mask:
-            image = image * disk(self.image_size).astype(np.float32)
-        return replace(
-            images,
-            image_NHW=image.astype(np.float32, copy=False),
-            pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
-            recipe=f"{images.recipe or images.checksum}|{self.hash}",
-        )
+        return image * disk(self.image_size).astype(np.float32) if self.mask else image
 
     def apply(self, data: Data) -> Data:
         """Apply the chain to every part of ``data``."""

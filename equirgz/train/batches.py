@@ -78,9 +78,10 @@ class BatchMaker:
     """Draws sources and makes the views of every batch, on the device of the images."""
 
     def __init__(
-        self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1
+        self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1,
+        dtype: torch.dtype = torch.float32,
     ):
-        self.images = images
+        self.images, self.dtype = images, dtype
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)
         self.streams = {
@@ -99,7 +100,7 @@ class BatchMaker:
         index = {pool: stream.next() for pool, stream in self.streams.items()}
         drawn = {pool: _take(self.images.pool(pool), index_B) for pool, index_B in index.items()}
         view = {
-            role: self.augmentations[role](drawn[spec.pool], self.generators[role])
+            role: self.augmentations[role](drawn[spec.pool].to(self.dtype), self.generators[role])
             for role, spec in self.views.items()
         }
         return Batch(

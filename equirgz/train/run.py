@@ -63,10 +63,9 @@ class TrainingRun:
         self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)
         objective.train()
         self.parts = fabric.world_size * accumulate
-        self.images = images.to(
-            fabric.device, torch.float64 if config.precision == "64-true" else torch.float32
-        )
-        self.batches = BatchMaker(objective, self.images, config, seed, self.parts)
+        dtype = torch.float64 if config.precision == "64-true" else torch.float32
+        self.images = images.to(fabric.device, dtype)
+        self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
         self.module, self.optimizer = fabric.setup(
             _Step(objective), make_optimizer(objective, config.optimizer)
         )

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -111,3 +113,12 @@ def test_bad_settings_are_refused(arguments, expected):
         Preprocessing(**{"image_size": 15, **arguments})(make_images())
     with pytest.raises(InputError, match="square"):
         resample(np.zeros((1, 4, 5)), 2)
+
+
+def test_a_large_set_is_not_copied_twice():
+    images = make_images(4000, 64)
+    tracemalloc.start()
+    made = Preprocessing(64)(images)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert made.image_NHW.dtype == np.float32 and peak_bytes < 2 * made.image_NHW.nbytes
