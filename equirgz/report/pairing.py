@@ -79,7 +79,8 @@ def find_references(name: Name, names: list[Name], baseline: Name) -> list[Name]
     """Return the rows that ``name`` is compared with: for each axis off its baseline, the row that has it there.
 
     That row shares all other values; where there is none, all but those that follow from the axis, as the objective
-    from the method. A row without any is compared with the baseline row, if that exists, else with the first row.
+    from the method; or it is the plain kin of a backbone, as resnet18 of steerable_resnet18. A row without any is
+    compared with the baseline row, if that exists, else with the first row.
     """
     shown = {other: tuple(map(show_value, other)) for other in names}
     mine, base = shown[name], tuple(map(show_value, baseline))
@@ -88,15 +89,22 @@ def find_references(name: Name, names: list[Name], baseline: Name) -> list[Name]
         if mine[axis] == base[axis]:
             continue
         there = [other for other in names if shown[other][axis] == base[axis]]
-        for free in ({axis}, {axis, *_following(axis, list(shown.values()))}):
-            kept = [i for i in range(len(base)) if i not in free]
-            twins = [other for other in there if all(shown[other][i] == mine[i] for i in kept)]
+        following = _following(axis, list(shown.values()))
+        for free, view in (({axis}, tuple), ({axis, *following}, tuple), ({axis}, _as_kin)):
+            wanted = [value for i, value in enumerate(view(mine)) if i not in free]
+            twins = [other for other in there
+                     if [value for i, value in enumerate(view(shown[other])) if i not in free] == wanted]  # fmt: skip
             if twins:
                 found.append(twins[0])
                 break
     if not found:
         found = [other for other in names if shown[other] == base][:1] or names[:1]
     return [other for other in dict.fromkeys(found) if other != name]
+
+
+def _as_kin(row: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the row with its backbone (always the first axis) named as the plain network that it makes steerable."""
+    return row[0].removeprefix("steerable_"), *row[1:]
 
 
 def _following(axis: int, shown: list[tuple]) -> set[int]:

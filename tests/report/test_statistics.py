@@ -104,6 +104,13 @@ def test_references():
     assert find_references(("a", "D4"), [("a", "C4"), ("a", "D4")], ("a", "C4")) == [("a", "C4")]
 
 
+def test_a_steerable_network_meets_its_plain_kin():
+    names = [("lenet", "C1"), ("resnet18", "C1"), ("steerable_resnet18", "D4"), ("steerable_attention", "D4"),
+             ("cnn", "C1"), ("cnn", "D4")]  # fmt: skip
+    assert find_references(names[2], names, names[0]) == [names[1]]
+    assert find_references(names[3], names, names[0]) == [names[0]]
+
+
 def test_a_row_meets_a_reference_on_each_axis():
     methods = [("supervised", "supervised"), ("supervised", "byol"), ("sidda", "sidda")]
     names = [("cnn", group, *method) for group in ("C1", "D4") for method in methods]
