@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids
+from equirgz.data.classes import encode_labels
 from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.npz import arrays_to_images
 from equirgz.data.preprocess import resample
@@ -160,16 +161,4 @@ def _labels(table: pd.DataFrame, column: str | None, source: str) -> tuple[np.nd
         return np.full(len(table), -1), ()
     if column not in table:
         raise DataError(explain(source, expected=f"a column {column!r} of labels", got=list(table.columns)))
-    return encode_labels(table[column])
-
-
-def encode_labels(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return label indices and class names: integers 0..K-1 stay, names are sorted; missing values give -1."""
-    missing = values.isna().to_numpy()
-    if pd.api.types.is_numeric_dtype(values) and (values[~missing] == values[~missing].astype(int)).all():
-        label_N = np.where(missing, -1, values.fillna(-1)).astype(np.int64)
-        return label_N, tuple(str(k) for k in range(int(label_N.max(initial=-1)) + 1))
-    text = values.astype(str)
-    class_names = tuple(sorted(set(text[~missing])))
-    place = {name: k for k, name in enumerate(class_names)}
-    return np.array([-1 if gone else place[v] for v, gone in zip(text, missing, strict=True)]), class_names
+    return encode_labels(table[column], source=f"{source}: {column}")

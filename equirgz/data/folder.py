@@ -17,7 +17,8 @@ import pandas as pd
 
 from equirgz.data.cache import cached_arrays
 from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
-from equirgz.data.containers import decode_image, encode_labels
+from equirgz.data.classes import encode_labels
+from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
@@ -138,7 +139,7 @@ def load_folder(
                 raise InputError(
                     explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns))
                 )
-            label_N, class_names = encode_labels(matched[label_column])
+            label_N, class_names = encode_labels(matched[label_column], source=f"{catalogue}: {label_column}")
         position = _fill_positions(position, matched)
     elif len({file.parent for file in used}) > 1:
         label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from equirgz.data.catalogue import get_ids, get_positions, read_catalogue
-from equirgz.data.containers import encode_labels, load_hdf5, load_parquet
+from equirgz.data.classes import encode_labels
+from equirgz.data.containers import load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
 from equirgz.data.folder import FolderOptions, load_folder
 from equirgz.data.imageset import Data, ImageSet
@@ -77,7 +78,7 @@ def load_mosaic(
             raise InputError(
                 explain(str(catalogue), expected=f"a column {label_column!r}", got=list(table.columns))
             )
-        label_N, class_names = encode_labels(table[label_column])
+        label_N, class_names = encode_labels(table[label_column], source=f"{catalogue}: {label_column}")
     return ImageSet(
         name,
         chosen(cuts.image_NSS),

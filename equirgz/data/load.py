@@ -10,12 +10,13 @@ import numpy as np
 
 from equirgz.config import DataConfig
 from equirgz.data.batch_sets import load_first_images
+from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.leaks import mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
-from equirgz.errors import DataError, InputError
+from equirgz.errors import DataError
 
 
 def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
@@ -86,19 +87,3 @@ def divide_by_rms(data: Data) -> Data:
         tests=tests,
         unlabelled=None if data.unlabelled is None else divided(data.unlabelled),
     )
-
-
-def match_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:
-    """Return a set with the labels of another one, matched by class name (case is ignored).
-
-    Sources whose class the other set does not have get the label -1. Raises InputError when the two
-    sets have no class in common.
-    """
-    place = {name.lower(): k for k, name in enumerate(class_names)}
-    new_label = np.array([*(place.get(name.lower(), -1) for name in images.class_names), -1])
-    if images.class_names and (new_label < 0).all():
-        raise InputError(
-            f"{images.name}: expected a class of {', '.join(class_names)}, got {', '.join(images.class_names)}; "
-            "choose a test set with classes in common"
-        )
-    return replace(images, label_N=new_label[images.label_N], class_names=tuple(class_names))

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equirgz.data.classes import encode_labels, match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet, number_sources
 from equirgz.data.root import check_md5, find_file
@@ -49,8 +50,9 @@ def load_npz(
 ) -> ImageSet:
     """Read an ``.npz`` of images (N, H, W) or (N, C, H, W), uint8 or float in [0, 1], as an ImageSet.
 
-    Labels become -1 where there are none; ``class_names`` default to "0", "1", ... up to the largest
-    label. NaN pixels are refused. Raises DataError for a damaged or misshapen file.
+    Labels become -1 where there are none; ``class_names`` default to the labels that occur
+    (:func:`~equirgz.data.classes.encode_labels`). NaN pixels are refused. Raises DataError
+    for a damaged or misshapen file.
     """
     path = Path(path)
     return arrays_to_images(
@@ -84,9 +86,12 @@ def arrays_to_images(
             raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
     n = len(image_NHW)
     label_N = _first(arrays, _LABELS)
-    label_N = np.full(n, -1) if label_N is None else label_N.astype(np.int64)
-    if not class_names and n and label_N.max() >= 0:
-        class_names = tuple(str(k) for k in range(int(label_N.max()) + 1))
+    if label_N is None:
+        label_N = np.full(n, -1)
+    elif label_N.shape != (n,):
+        raise DataError(explain(f"{source}: labels", expected=f"one per image ({n})", got=label_N.shape))
+    else:
+        label_N, class_names = encode_labels(pd.Series(label_N), tuple(class_names), f"{source}: labels")
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
         source_id_N = number_sources(name, image_NHW)
@@ -151,4 +156,8 @@ def npz(
         full = Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
         return load_npz(full, class_names=tuple(class_names), pixel_scale_arcsec=pixel_scale_arcsec)
 
-    return Data(load(path), {} if test_path is None else {"test": load(test_path)})
+    train = load(path)
+    if test_path is None:
+        return Data(train, {})
+    test = load(test_path)
+    return Data(train, {"test": match_classes(test, train.class_names) if train.class_names else test})

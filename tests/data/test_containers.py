@@ -6,7 +6,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equirgz.data.containers import decode_image, encode_labels, load_hdf5, load_parquet
+from equirgz.data.classes import encode_labels
+from equirgz.data.containers import decode_image, load_hdf5, load_parquet
+from equirgz.data.datasets import DATASETS
 from equirgz.data.generic import load_images
 from equirgz.errors import DataError, InputError
 from tests.data.writers import make_pixels
@@ -103,10 +105,58 @@ def test_pictures_of_every_mode_become_bytes():
 
 def test_labels_are_integers_or_names():
     assert encode_labels(pd.Series([2, 0, 1]))[0].tolist() == [2, 0, 1]
-    assert encode_labels(pd.Series([1.0, np.nan]))[0].tolist() == [1, -1]
+    label, names = encode_labels(pd.Series([200, 100, -1, np.nan, 200]))
+    assert label.tolist() == [1, 0, -1, -1, 1] and names == ("100", "200")
+    assert encode_labels(pd.Series([1, 2]))[1] == ("1", "2")
+    assert encode_labels(pd.Series([1.0, np.nan]), ("x", "y"))[0].tolist() == [1, -1]
+    assert encode_labels(pd.Series([True, False]))[1] == ("0", "1")
+    assert encode_labels(pd.Series([], dtype=float))[1] == ()
     label, names = encode_labels(pd.Series(["b", "a", None, "b"]))
     assert label.tolist() == [1, 0, -1, 1] and names == ("a", "b")
+    assert encode_labels(pd.Series([b"b", b"", b"a"]), ("b", "a"))[0].tolist() == [0, -1, 1]
     assert encode_labels(pd.Series([0.5, 1.5]))[1] == ("0.5", "1.5")
+    for values, class_names, expected in (
+        ([0, -2], (), "t: expected labels of 0 or more, or -1 for none, got -2"),
+        ([0, 2], ("x", "y"), r"t: expected labels up to 1 \(x, y\), got 2"),
+        (["x", "z"], ("x", "y"), "t: expected classes x, y, got z"),
+    ):
+        with pytest.raises(DataError, match=expected):
+            encode_labels(pd.Series(values), class_names, "t")
+
+
+def test_codes_of_every_kind_of_file_become_as_many_classes_as_there_are(tmp_path):
+    pixels, codes = make_pixels(4, 8), [200, 100, -1, 200]
+    np.savez(tmp_path / "a.npz", X=pixels, y=codes)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"], file["labels"] = pixels, codes
+    pd.DataFrame({"image": [encode(x) for x in pixels], "code": codes}).to_parquet(tmp_path / "a.parquet")
+    (tmp_path / "folder").mkdir()
+    for i, image in enumerate(pixels):
+        (tmp_path / "folder" / f"{i}.png").write_bytes(encode(image))
+    pd.DataFrame({"id": range(4), "code": codes}).to_csv(tmp_path / "a.csv", index=False)
+    options = {"label_column": "code"}
+    for name, keywords in {
+        "a.npz": {}, "a.h5": {}, "a.parquet": options, "folder": {**options, "catalogue": tmp_path / "a.csv"},
+    }.items():
+        images = load_images(tmp_path / name, **keywords)
+        assert images.class_names == ("100", "200") and images.label_N.tolist() == [1, 0, -1, 1], name
+
+
+def test_labels_in_words_and_a_test_file_with_fewer_classes(tmp_path):
+    pixels = make_pixels(4)
+    np.savez(tmp_path / "a.npz", X=pixels, y=["FRI", "FRII", "", "FRI"])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["images"], file["labels"] = pixels, ["FRI", "FRII", "", "FRI"]
+    for name in ("a.npz", "a.h5"):
+        images = load_images(tmp_path / name)
+        assert images.class_names == ("FRI", "FRII") and images.label_N.tolist() == [0, 1, -1, 0]
+    np.savez(tmp_path / "train.npz", X=pixels, y=[0, 1, 2, 1])
+    np.savez(tmp_path / "test.npz", X=pixels[:2], y=[2, 1])
+    data = DATASETS.create("npz", tmp_path, path="train.npz", test_path="test.npz")
+    assert data.tests["test"].label_N.tolist() == [2, 1] and data.tests["test"].n_classes == 3
+    np.savez(tmp_path / "b.npz", X=pixels, y=np.eye(4))
+    with pytest.raises(DataError, match=r"labels: expected one per image \(4\), got \(4, 4\)"):
+        load_images(tmp_path / "b.npz")
 
 
 def test_unknown_endings_are_refused(tmp_path):
