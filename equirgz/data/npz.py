@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equirgz.data.catalogue import get_positions
 from equirgz.data.classes import encode_labels, match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet, number_sources
@@ -48,11 +49,12 @@ def load_npz(
     class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
 ) -> ImageSet:
-    """Read an ``.npz`` of images (N, H, W) or (N, C, H, W), uint8 or float in [0, 1], as an ImageSet.
+    """Read an ``.npz`` of images (N, H, W) or (N, C, H, W) as an ImageSet.
+
+    Pixels are integers from 0 to 255 or floats in [0, 1] (:func:`check_pixels`).
 
     Labels become -1 where there are none; ``class_names`` default to the labels that occur
-    (:func:`~equirgz.data.classes.encode_labels`). NaN pixels are refused. Raises DataError
-    for a damaged or misshapen file.
+    (:func:`~equirgz.data.classes.encode_labels`). Raises DataError for a damaged or misshapen file.
     """
     path = Path(path)
     return arrays_to_images(
@@ -62,6 +64,32 @@ def load_npz(
         class_names=class_names,
         pixel_scale_arcsec=pixel_scale_arcsec,
     )
+
+
+def check_pixels(image: np.ndarray, source: str) -> np.ndarray:
+    """Return integers from 0 to 255 (and booleans) as uint8 and floats in [0, 1] as float32.
+
+    Raises DataError that names ``source`` for any other pixels: what lies outside would wrap or be cut, and no
+    scale can be guessed.
+    """
+    if image.dtype.kind == "f":
+        low, high, dtype = 0, 1, np.float32
+        if not np.isfinite(image).all():
+            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+    elif image.dtype.kind in "iub":
+        low, high, dtype = 0, 255, np.uint8
+    else:
+        raise DataError(explain(source, expected="pixels that are numbers", got=image.dtype))
+    if image.size and (image.min() < low or image.max() > high):
+        raise DataError(
+            explain(
+                f"{source}: pixels",
+                expected="integers from 0 to 255 or floats from 0 to 1",
+                got=f"{image.dtype} from {image.min():g} to {image.max():g}",
+                mend="scale every image, or read FITS maps in Jy/beam as a folder with a recipe",
+            )
+        )
+    return image.astype(dtype, copy=False)
 
 
 def arrays_to_images(
@@ -80,10 +108,7 @@ def arrays_to_images(
         )
     if image_NHW.ndim not in (3, 4):
         raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
-    if image_NHW.dtype != np.uint8:
-        image_NHW = image_NHW.astype(np.float32)
-        if not np.isfinite(image_NHW).all():
-            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+    image_NHW = check_pixels(image_NHW, source)
     n = len(image_NHW)
     label_N = _first(arrays, _LABELS)
     if label_N is None:
@@ -95,7 +120,10 @@ def arrays_to_images(
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
         source_id_N = number_sources(name, image_NHW)
-    position = np.stack([arrays["ra"], arrays["dec"]], 1) if {"ra", "dec"} <= set(arrays) else None
+    position = None
+    if {"ra", "dec"} <= set(arrays):
+        columns = {key: pd.Series(arrays[key]) for key in ("ra", "dec")}
+        position = get_positions(pd.DataFrame(columns), source=source)
     used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
     return ImageSet(

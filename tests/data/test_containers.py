@@ -74,7 +74,7 @@ def test_parquet_round_trip(tmp_path, form):
         ({"image": ["text"]}, "encoded image or rows"),
         (
             {"image": [encode(np.zeros((2, 2), np.uint8)), encode(np.zeros((3, 3), np.uint8))]},
-            "one shape.*set size",
+            "one shape and type.*set size",
         ),
     ],
 )
@@ -88,6 +88,70 @@ def test_bad_parquet_files_are_named(tmp_path, table, expected):
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="a folder of them"):
         load_parquet(tmp_path / "empty")
+
+
+@pytest.mark.parametrize("form", ["npz", "h5", "parquet"])
+def test_pixels_are_bytes_or_shares_of_one_and_nothing_else(tmp_path, form):
+    path = tmp_path / f"a.{form}"
+
+    def write(pixels):
+        if form == "npz":
+            np.savez(path, X=pixels)
+        elif form == "h5":
+            with h5py.File(path, "w") as file:
+                file["X"] = pixels
+        else:
+            pd.DataFrame({"image": [image.tolist() for image in pixels]}).to_parquet(path)
+        return load_images(path).image_NHW
+
+    pixels = make_pixels(3)
+    for dtype in (np.uint8, np.uint16, np.int64):
+        read = write(pixels.astype(dtype))
+        assert read.dtype == np.uint8 and (read == pixels).all()
+    read = write(pixels / 255)
+    assert read.dtype == np.float32 and np.allclose(read, pixels / 255, atol=1e-7)
+    colour = np.stack([pixels, pixels], 1)
+    assert (write(colour) == colour).all()
+    for wrong, got in (
+        (pixels.astype(np.uint16) + 40000, "from 4"),
+        (pixels.astype(np.int64) - 300, "int64 from -"),
+        (pixels * 10.0, "float64 from [0-9]"),
+        (pixels / 255 - 0.5, "float64 from -0."),
+    ):
+        with pytest.raises(DataError, match=f"expected integers from 0 to 255 or floats from 0 to 1, got .*{got}"):
+            write(wrong)
+
+
+def test_rows_that_cannot_be_read_are_listed_and_the_others_kept(tmp_path):
+    pixels = make_pixels(3)
+    column = [encode(pixels[0]), b"damaged", encode(pixels[1]), None, encode(pixels[2])]
+    table = pd.DataFrame({"image": column, "id": list("abcde"), "kind": ["x", "y", "x", "y", "z"]})
+    table.to_parquet(tmp_path / "a.parquet")
+    images = load_parquet(tmp_path / "a.parquet", label_column="kind", bad_list=tmp_path / "bad.txt")
+    assert (images.image_NHW == pixels).all() and images.source_id_N.tolist() == list("ace")
+    assert images.class_names == ("x", "z") and images.label_N.tolist() == [0, 0, 1]
+    lines = (tmp_path / "bad.txt").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["a.parquet row 1", "a.parquet row 3"]
+    pd.DataFrame({"image": [[[1, 2], [3]], [[1, 2], [3, 4]]]}).to_parquet(tmp_path / "b.parquet")
+    assert load_parquet(tmp_path / "b.parquet").image_NHW.tolist() == [[[1, 2], [3, 4]]]
+    table.iloc[:0].to_parquet(tmp_path / "c.parquet")
+    with pytest.raises(DataError, match="expected rows with images, got none of 0"):
+        load_parquet(tmp_path / "c.parquet")
+
+
+@pytest.mark.parametrize("form", ["npz", "h5", "parquet"])
+def test_positions_in_other_units_are_refused(tmp_path, form):
+    path, pixels = tmp_path / f"a.{form}", make_pixels(1)
+    columns = {"ra": ["12:30:49.4"], "dec": ["+12:23:28"]}
+    if form == "npz":
+        np.savez(path, X=pixels, **columns)
+    elif form == "h5":
+        with h5py.File(path, "w") as file:
+            file["X"], file["ra"], file["dec"] = pixels, columns["ra"], columns["dec"]
+    else:
+        pd.DataFrame({"image": [pixels[0].tolist()], **columns}).to_parquet(path)
+    with pytest.raises(DataError, match="expected positions in degrees, got '12:30:49.4'; write"):
+        load_images(path)
 
 
 def test_pictures_of_every_mode_become_bytes():
