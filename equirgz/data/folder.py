@@ -22,7 +22,7 @@ from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
-from equirgz.data.mosaic import resample_image
+from equirgz.data.mosaic import check_alike, resample_image
 from equirgz.data.notes import list_bad
 from equirgz.data.position import match_positions, parse_position
 from equirgz.data.preprocess import fit_size
@@ -39,7 +39,8 @@ class FolderOptions:
     recipe : named recipe for FITS maps in Jy/beam (see :data:`equirgz.data.recipes.RECIPES`).
     size : side of the cut from the centre, pixels, after any resampling; smaller images are padded
         with zeros; None: what the recipe gives, or the most common size of the pictures.
-    pixel_scale_arcsec : FITS maps are resampled to it; None: they stay as they are.
+    pixel_scale_arcsec : FITS maps are resampled to it, and pictures, which do not say theirs, have it; None:
+        all stay as they are, and FITS maps of several scales are refused.
     colour : three channels, one channel, or (None) as most files are.
     """
 
@@ -97,7 +98,8 @@ def load_folder(
         named in one line by the logger ``equirgz``.
 
     Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
-    DataError when no file can be used; otherwise bad files are only listed.
+    DataError when no file can be used; otherwise bad files are only listed. Raises InputError for maps of
+    several pixel scales without ``options.pixel_scale_arcsec``, or in several units.
     """
     folder = Path(folder)
     options = options or FolderOptions()
@@ -106,7 +108,7 @@ def load_folder(
     contents = _hash_files(files, n_jobs)
     key = {
         "format": "folder",
-        "version": 4,
+        "version": 5,
         "recipe": recipe.hash,
         "options": asdict(options),
         "files": contents,
@@ -144,6 +146,7 @@ def load_folder(
     elif len({file.parent for file in used}) > 1:
         label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))
     scales = arrays["pixel_scale"][good_N]
+    check_alike([str(path) for path in paths], scales.tolist(), arrays["unit"][good_N].tolist())
     scale = float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan")
     return ImageSet(
         name or folder.name,
@@ -170,23 +173,20 @@ def _hash_files(files: list[Path], n_jobs: int) -> list[str]:
 
 def _read_one(
     file: Path, options: FolderOptions, recipe: Recipe
-) -> tuple[np.ndarray, int, float, tuple[float, float]]:
-    """Return the image, its number of NaN, its pixel scale and its centre; DataError where unusable."""
+) -> tuple[np.ndarray, int, float, tuple[float, float], str]:
+    """Return the image, its number of NaN, its pixel scale, centre and unit; DataError where unusable."""
     if not file.name.lower().endswith(FITS_ENDINGS):
         try:
             content = file.read_bytes()
         except OSError as error:
             raise DataError(f"{file}: {error.strerror or error}") from error
         pixels = decode_image(content, file.name, colour=options.colour)
-        return (
-            (pixels if options.size is None else fit_size(pixels, options.size)),
-            0,
-            np.nan,
-            (np.nan, np.nan),
-        )
+        scale = np.nan if options.pixel_scale_arcsec is None else options.pixel_scale_arcsec
+        pixels = pixels if options.size is None else fit_size(pixels, options.size)
+        return pixels, 0, scale, (np.nan, np.nan), ""
     fits_image = load_fits(file)
     raw_HW, scale = _square(fits_image, options, recipe)
-    return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg
+    return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg, fits_image.unit
 
 
 def _square(image: FitsImage, options: FolderOptions, recipe: Recipe) -> tuple[np.ndarray, float]:
@@ -228,7 +228,7 @@ def _read_all(
             reasons[i] = f"{files[i]}: expected {usual} pixels as most files, got {result[0].shape}; set size"
             results[i] = None
     kept = [result for result in results if result is not None]
-    blank = (None, 0, np.nan, (np.nan, np.nan))
+    blank = (None, 0, np.nan, (np.nan, np.nan), "")
     return {
         "image": np.stack([result[0] for result in kept]) if kept else np.zeros((0, 1, 1), np.uint8),
         "good": np.array([result is not None for result in results]),
@@ -236,6 +236,7 @@ def _read_all(
         "n_nan": np.array([(result or blank)[1] for result in results]),
         "pixel_scale": np.array([(result or blank)[2] for result in results]),
         "position": np.array([(result or blank)[3] for result in results]).reshape(-1, 2),
+        "unit": np.array([(result or blank)[4] for result in results], dtype=str),
     }
 
 

@@ -127,7 +127,7 @@ def folder(
 def mosaic(
     data_dir: Path | None = None,
     /,
-    mosaics: tuple[str, ...] = (),
+    mosaics: str | tuple[str, ...] = (),
     catalogue: str = "",
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
@@ -136,11 +136,11 @@ def mosaic(
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> Data:
-    """Sources of a catalogue cut from one or more mosaics; part of them may be kept for testing."""
+    """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing."""
     if not (mosaics and catalogue):
         raise InputError("dataset 'mosaic': expected params mosaics and catalogue, got none; name the files")
     images = load_mosaic(
-        [_find(path, data_dir) for path in mosaics],
+        [_find(path, data_dir) for path in ([mosaics] if isinstance(mosaics, str) else mosaics)],
         _find(catalogue, data_dir),
         size=size,
         recipe=recipe,
