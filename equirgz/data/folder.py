@@ -16,18 +16,17 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.cache import cached_arrays
-from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
 from equirgz.data.classes import encode_labels
 from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
-from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
+from equirgz.data.join import join_catalogue
+from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
 from equirgz.data.mosaic import check_alike, resample_image
 from equirgz.data.notes import list_bad
-from equirgz.data.position import match_positions, parse_position
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -127,36 +126,25 @@ def load_folder(
     paths = [file.relative_to(folder) for file in used]
     table = pd.DataFrame({"file": [str(path) for path in paths], "n_nan": arrays["n_nan"][good_N]})
     label_N, class_names = np.full(len(used), -1), ()
-    position = arrays["position"][good_N]
-    if catalogue is not None:
-        rows = read_catalogue(catalogue)
-        if match == "position":
-            named = np.array([parse_position(path.name) for path in paths])
-            position = np.where(np.isfinite(position).all(1, keepdims=True), position, named)
-        row_N = _match_rows(rows, paths, position, match, match_radius_arcsec, str(catalogue))
-        matched = rows.reindex(row_N).reset_index(drop=True)
-        table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)
-        if label_column is not None:
-            if label_column not in rows:
-                raise InputError(
-                    explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns))
-                )
-            label_N, class_names = encode_labels(matched[label_column], source=f"{catalogue}: {label_column}")
-        position = _fill_positions(position, matched)
-    elif len({file.parent for file in used}) > 1:
+    if catalogue is None and len({file.parent for file in used}) > 1:
         label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))
+    position = arrays["position"][good_N]
     scales = arrays["pixel_scale"][good_N]
     check_alike([str(path) for path in paths], scales.tolist(), arrays["unit"][good_N].tolist())
-    scale = float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan")
-    return ImageSet(
+    images = ImageSet(
         name or folder.name,
         arrays["image"],
         label_N,
         _ids(paths),
         class_names,
-        scale,
+        float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan"),
         position if np.isfinite(position).any() else None,
         table,
+    )
+    if catalogue is None:
+        return images
+    return join_catalogue(
+        images, paths, catalogue, label_column=label_column, match=match, match_radius_arcsec=match_radius_arcsec
     )
 
 
@@ -246,28 +234,3 @@ def _ids(paths: list[Path]) -> np.ndarray:
         if len(set(names)) == len(names):
             return np.array(names)
     return np.array([str(path) for path in paths])
-
-
-def _match_rows(
-    rows: pd.DataFrame, files: list[Path], position: np.ndarray, match: str, radius_arcsec: float, source: str
-) -> np.ndarray:
-    """Return the catalogue row of every file; -1 (an absent row) where there is none."""
-    row_N = np.full(len(files), -1)
-    if match == "position":
-        i, j, _ = match_positions(position, get_positions(rows, source=source), radius_arcsec)
-        row_N[i[::-1]] = j[::-1]  # pairs are sorted by separation: the nearest is written last
-    elif match == "name":
-        row_N = match_names(rows, files, source)
-    else:
-        raise InputError(explain("match", expected="'name' or 'position'", got=repr(match)))
-    if (row_N < 0).all():
-        raise DataError(f"{source}: expected rows that match the files by {match}, got none of {len(files)}")
-    return row_N
-
-
-def _fill_positions(position: np.ndarray, matched: pd.DataFrame) -> np.ndarray:
-    ra, dec = find_column(matched, RA_NAMES), find_column(matched, DEC_NAMES)
-    if ra is None or dec is None:
-        return position
-    listed = matched[[ra, dec]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    return np.where(np.isfinite(listed), listed, position)

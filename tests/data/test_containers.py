@@ -4,6 +4,7 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from astropy.table import Table
 from PIL import Image
 
 from equirgz.data.classes import encode_labels
@@ -226,3 +227,39 @@ def test_labels_in_words_and_a_test_file_with_fewer_classes(tmp_path):
 def test_unknown_endings_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"got '\.zip'"):
         load_images(tmp_path / "a.zip")
+
+
+@pytest.mark.parametrize("ending", ["npz", "h5", "parquet"])
+@pytest.mark.parametrize("listed", ["c.csv", "c.fits", "c.vot"])
+def test_the_dataset_folder_reads_a_file_with_its_catalogue(tmp_path, ending, listed):
+    pixels, ids = make_pixels(6), [f"src{i}" for i in range(6)]
+    path = tmp_path / f"a.{ending}"
+    columns = {"name": ids, "kind": np.array([1, 2, 1, 2, 1, 2])}
+    if ending == "npz":
+        np.savez(path, X=pixels, **columns)
+    elif ending == "h5":
+        with h5py.File(path, "w") as file:
+            file["X"], file["name"], file["kind"] = pixels, ids, columns["kind"]
+    else:
+        pd.DataFrame({"image": [x.tolist() for x in pixels], **columns}).to_parquet(path)
+    rows = pd.DataFrame(
+        {"name": ids[::-1], "morphology": ["b", "a"] * 3, "ra": np.arange(6.0), "dec": np.zeros(6)}
+    )
+    if listed == "c.csv":
+        rows.to_csv(tmp_path / listed, index=False)
+    else:
+        Table.from_pandas(rows).write(tmp_path / listed, format={"c.fits": "fits", "c.vot": "votable"}[listed])
+    params = {"path": path.name, "pixel_scale_arcsec": 2.0, "test_fraction": 1 / 3}
+    data = DATASETS.create("folder", tmp_path, **params, catalogue=listed, label_column="morphology")
+    train, test = data.train, data.tests["test"]
+    assert len(train) == 4 and len(test) == 2 and train.pixel_scale_arcsec == 2.0
+    both = train.joined(test, "both")
+    order = np.argsort(both.source_id_N)
+    assert (both.image_NHW[order] == pixels).all() and both.class_names == ("a", "b")
+    assert both.label_N[order].tolist() == [0, 1] * 3
+    assert both.position_deg_N2[order, 0].tolist() == [5, 4, 3, 2, 1, 0]
+    data = DATASETS.create("folder", tmp_path, path=path.name, label_column="kind")
+    assert data.train.class_names == ("1", "2") and data.train.label_N.tolist() == [0, 1] * 3
+    if ending != "parquet":
+        with pytest.raises(InputError, match="expected no option size, got 3; the images are taken as they are"):
+            DATASETS.create("folder", tmp_path, path=path.name, size=3)
