@@ -37,8 +37,8 @@ class DataConfig(Section):
     ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
     to a class balance (arXiv 2204.08816; see :func:`equirgz.data.share.thin_to_share`). Their labels serve this
     selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
-    validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. Unset, the two are no part
-    of a run's identity.
+    validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. ``allow_unchecked`` takes
+    sources whose overlap with the test set cannot be found. Unset, the three are no part of a run's identity.
     """
 
     name: str = Field("synthetic_fr", description="registered dataset, e.g. mirabest_confident")
@@ -57,6 +57,7 @@ class DataConfig(Section):
         default_factory=dict, description="other registered datasets to test on, each with its options"
     )
     drop_leaks: bool = Field(False, description="drop leaking unlabelled and extra test sources; else refuse")
+    allow_unchecked: bool = Field(False, description="take sources that cannot be compared with the test set")
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
 
     @model_validator(mode="after")
@@ -68,7 +69,7 @@ class DataConfig(Section):
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = dump(self)
-        optional = ("unlabelled_fri_share", "unlabelled_with_train")
+        optional = ("unlabelled_fri_share", "unlabelled_with_train", "allow_unchecked")
         return {key: value for key, value in fields.items() if key not in optional or value}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,7 +13,8 @@ import pandas as pd
 from equirgz.data.batches import join_batches, read_batches
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.root import find_file
+from equirgz.data.leaks import OBJECT
+from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
 
@@ -118,18 +121,51 @@ def relabel(images: ImageSet, new_label: dict[int, int], class_names: tuple[str,
     )
 
 
+def frdeep_object(source_id: str) -> str:
+    """Return what names a FR-DEEP object in both surveys: class, running number, FRICAT where it is from there.
+
+    The published file names hold the number: ``37_example`` in FIRST is ``37_CoNFIG_FR1_`` in NVSS; the ids
+    are the class and that name. Raises DataError for an id without class or number.
+
+    >>> frdeep_object("FRI_37_example"), frdeep_object("FRI_37_CoNFIG_FR1_")
+    ('FRI 37', 'FRI 37')
+    """
+    found = re.match(r"(FRII?)_(\d+)", source_id)
+    if found is None:
+        raise DataError(explain("FR-DEEP", expected="ids such as FRI_37_example", got=source_id))
+    return f"{found[1]} {found[2]}{' FRICAT' if 'FRICAT' in source_id else ''}"
+
+
+def _load_frdeep(name: str, data_dir: Path | None, scale: float) -> Data:
+    parts = [
+        replace(part, table=part.table.assign(**{OBJECT: [frdeep_object(i) for i in part.source_id_N]}))
+        for part in _load(name, data_dir, FR_CLASSES, scale, class_in_id=True)
+    ]
+    return Data(parts[0], {"test": parts[1]})
+
+
+def load_first_images(sets: list[ImageSet], data_dir: Path | None) -> ImageSet | None:
+    """Return FR-DEEP's FIRST images where ``sets`` hold its objects in another survey; None without the archive.
+
+    They show which of these objects other sets at FIRST's pixel scale hold (:func:`equirgz.data.leaks.refuse_leaks`).
+    """
+    elsewhere = any(OBJECT in images.table and images.pixel_scale_arcsec > 2 for images in sets)
+    if not elsewhere or not (data_root(data_dir) / SETS["frdeep_first"].filename).is_file():
+        return None
+    data = frdeep_first(data_dir)
+    return data.train.joined(data.tests["test"], "frdeep_first")
+
+
 @DATASETS.register("frdeep_first")
 def frdeep_first(data_dir: Path | None = None, /) -> Data:
     """FR-DEEP in FIRST: 550 train (242 FRI, 308 FRII), 50 test (22, 28); 150 px of 1.8 arcsec."""
-    train, test = _load("frdeep_first", data_dir, FR_CLASSES, 1.8, class_in_id=True)
-    return Data(train, {"test": test})
+    return _load_frdeep("frdeep_first", data_dir, 1.8)
 
 
 @DATASETS.register("frdeep_nvss")
 def frdeep_nvss(data_dir: Path | None = None, /) -> Data:
     """FR-DEEP in NVSS: 550 train, 50 test; 150 px of 15 arcsec (set data.crop to 18-40)."""
-    train, test = _load("frdeep_nvss", data_dir, FR_CLASSES, 15.0, class_in_id=True)
-    return Data(train, {"test": test})
+    return _load_frdeep("frdeep_nvss", data_dir, 15.0)
 
 
 @DATASETS.register("mingo_lotss")

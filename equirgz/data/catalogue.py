@@ -114,7 +114,10 @@ def get_positions(
     try:
         position = table[[ra_name, dec_name]].to_numpy(np.float64)
     except (TypeError, ValueError) as error:
-        raise DataError(f"{source}: expected positions in degrees, got {table[ra_name].iloc[0]!r}") from error
+        raise DataError(
+            f"{source}: expected positions in degrees, got {table[ra_name].iloc[0]!r}; "
+            "write sexagesimal ones in degrees (astropy.coordinates.SkyCoord)"
+        ) from error
     with np.errstate(invalid="ignore"):
         bad = (np.abs(position[:, 1]) > 90) | (position[:, 0] < -180) | (position[:, 0] > 360)
     if bad.any():

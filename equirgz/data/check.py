@@ -11,6 +11,7 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.fetch import verify
 from equirgz.data.fits import find_faults, load_fits
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.leaks import OBJECT
 from equirgz.data.likeness import SAME_IMAGE
 from equirgz.data.mirabest import load_mirabest, select
 from equirgz.data.overlap import Overlap, check_overlap, match_images
@@ -180,7 +181,8 @@ def _fits_faults(path: Path) -> list[str]:
 def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]:
     """Return the lines about MiraBest F test sources in other sets, and whether the pool is clean.
 
-    RadioGalaxyDataset and the pool are compared by position, FR-DEEP, which has none, by image.
+    RadioGalaxyDataset and the pool are compared by position, FR-DEEP, which has none, by image in FIRST; what is
+    found there is looked up in NVSS by its object.
     """
     test = loaded["mirabest_f"]["test"]
     confident_N = np.isin(test.source_id_N, select(test, "confident").source_id_N)
@@ -197,13 +199,17 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
             f"inside one of its fields (270 arcsec): {field_N.sum()}"
         )
     if "frdeep_first" in loaded:
-        found_N = np.zeros(len(test), bool)
+        found_N, objects = np.zeros(len(test), bool), set()
         for part in loaded["frdeep_first"].values():
-            found_N[match_images(test, part, correlation=SAME_IMAGE).sources_a] = True
+            pairs = match_images(test, part, correlation=SAME_IMAGE)
+            found_N[pairs.sources_a] = True
+            objects.update(part.table[OBJECT].iloc[pairs.sources_b])
         leak_N |= found_N
         out.append(
             f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)"
         )
+        for part, images in loaded.get("frdeep_nvss", {}).items():
+            out.append(f"  of these objects in FR-DEEP NVSS {part}: {images.table[OBJECT].isin(objects).sum()}")
     if out:
         total = f"leaks: MiraBest F test sources also in other sets: {leak_N.sum()} of {len(test)}"
         out.insert(0, f"{total}, {leak_N[confident_N].sum()} of the {confident_N.sum()} confident ones")

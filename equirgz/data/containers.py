@@ -9,18 +9,21 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids
+from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids, get_positions
+from equirgz.data.classes import encode_labels
 from equirgz.data.imageset import ImageSet, number_sources
-from equirgz.data.npz import arrays_to_images
+from equirgz.data.notes import list_bad
+from equirgz.data.npz import arrays_to_images, check_pixels
 from equirgz.data.preprocess import resample
 from equirgz.errors import DataError, InputError, explain
 
 
 def shrink(image_NCHW: np.ndarray, size: int | None) -> np.ndarray:
-    """Return uint8 images averaged down to (size, size); unchanged where ``size`` is None or theirs."""
+    """Return images averaged down to (size, size), bytes as bytes; unchanged where ``size`` is None or theirs."""
     if size is None or image_NCHW.shape[-1] == size == image_NCHW.shape[-2]:
         return np.ascontiguousarray(image_NCHW)
-    return np.clip(np.round(resample(image_NCHW, size)), 0, 255).astype(np.uint8)
+    small = resample(image_NCHW, size)
+    return np.clip(np.round(small), 0, 255).astype(np.uint8) if image_NCHW.dtype == np.uint8 else small
 
 
 def load_hdf5(
@@ -96,38 +99,53 @@ def load_parquet(
     size: int | None = None,
     colour: bool | None = None,
     pixel_scale_arcsec: float = float("nan"),
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Read images from a Parquet file, or from every ``*.parquet`` of a folder in the order of their names.
 
     ``image_column`` holds encoded images (bytes, or a mapping with ``bytes`` as data-set hubs write
-    them) or nested lists of pixels. ``label_column`` holds class names or integers. The other scalar
-    columns go to the table, positions and ids are recognised by name. Needs the package pyarrow.
+    them) or nested lists of pixels: integers from 0 to 255 or floats in [0, 1]. ``label_column`` holds class
+    names or integers. The other scalar columns go to the table, positions and ids are recognised by name. Rows
+    whose image cannot be read are left out and listed with the reason in ``bad_list``; by default in the cache,
+    in a file that the logger ``equirgz`` names in one line. Raises DataError when none can be read, or for other
+    pixels (:func:`~equirgz.data.npz.check_pixels`). Needs the package pyarrow.
     """
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].exists():
         raise DataError(f"{path}: expected a .parquet file or a folder of them, got none")
-    images, tables = [], []
+    images, tables, bad = [], [], {}
     for file in files:
         table = _read_parquet(file)
         if image_column not in table:
             raise DataError(
                 explain(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns))
             )
+        good = []
         for i, value in enumerate(table.pop(image_column)):
-            image = _pixels(value, f"{file} row {i}", colour)
-            images.append(shrink(image, size))
-        tables.append(table)
-    shapes = {image.shape for image in images}
-    if len(shapes) > 1:
-        raise DataError(
-            explain(str(path), expected="images of one shape", got=sorted(shapes)[:3], mend="set size")
-        )
+            row = f"{file.name} row {i}"
+            try:
+                pixels = _pixels(value, row, colour)
+            except DataError as error:
+                bad[row] = str(error)
+                continue
+            images.append(shrink(check_pixels(pixels, f"{path}: {row}"), size))
+            good.append(i)
+        tables.append(table.iloc[good])
+    if not images:
+        reason = f"; e.g. {next(iter(bad.values()))}" if bad else ""
+        raise DataError(f"{path}: expected rows with images, got none of {len(bad)}{reason}")
+    if bad:
+        list_bad(bad, path, bad_list, what="rows")
+    kinds = {(image.shape, image.dtype.name) for image in images}
+    if len(kinds) > 1:
+        mend = "set size"
+        raise DataError(explain(str(path), expected="images of one shape and type", got=sorted(kinds)[:3], mend=mend))
     table = pd.concat(tables, ignore_index=True)
     label_N, class_names = _labels(table, label_column, str(path))
-    ra, dec = find_column(table, RA_NAMES), find_column(table, DEC_NAMES)
+    placed = all(find_column(table, names) is not None for names in (RA_NAMES, DEC_NAMES))
+    position = get_positions(table, source=str(path)) if placed else None
     stem = name or path.stem
-    position = None if ra is None or dec is None else table[[ra, dec]].to_numpy(float)
     image_NHW = np.stack(images)
     ids = number_sources(stem, image_NHW) if find_column(table, ID_NAMES) is None else get_ids(table)
     return ImageSet(stem, image_NHW, label_N, ids, class_names, pixel_scale_arcsec, position, table)
@@ -151,8 +169,21 @@ def _pixels(value: Any, source: str, colour: bool | None) -> np.ndarray:
     if isinstance(value, bytes | bytearray):
         return decode_image(bytes(value), source, colour=colour)
     if isinstance(value, np.ndarray | list):
-        return np.stack([np.asarray(row) for row in value]).astype(np.uint8)
+        try:
+            pixels = np.array(_unfold(value))
+        except ValueError:  # rows of several lengths
+            raise DataError(explain(source, expected="rows of equal length", got="several lengths")) from None
+        if pixels.ndim not in (2, 3):
+            raise DataError(explain(source, expected="pixels (H, W) or (C, H, W)", got=pixels.shape))
+        return pixels
     raise DataError(explain(source, expected="an encoded image or rows of pixels", got=type(value).__name__))
+
+
+def _unfold(value: Any) -> Any:
+    """Return nested lists and arrays of arrays, as Parquet gives them, as nested lists or one array of numbers."""
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return value
+    return [_unfold(v) for v in value] if isinstance(value, np.ndarray | list) else value
 
 
 def _labels(table: pd.DataFrame, column: str | None, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -160,16 +191,4 @@ def _labels(table: pd.DataFrame, column: str | None, source: str) -> tuple[np.nd
         return np.full(len(table), -1), ()
     if column not in table:
         raise DataError(explain(source, expected=f"a column {column!r} of labels", got=list(table.columns)))
-    return encode_labels(table[column])
-
-
-def encode_labels(values: pd.Series) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return label indices and class names: integers 0..K-1 stay, names are sorted; missing values give -1."""
-    missing = values.isna().to_numpy()
-    if pd.api.types.is_numeric_dtype(values) and (values[~missing] == values[~missing].astype(int)).all():
-        label_N = np.where(missing, -1, values.fillna(-1)).astype(np.int64)
-        return label_N, tuple(str(k) for k in range(int(label_N.max(initial=-1)) + 1))
-    text = values.astype(str)
-    class_names = tuple(sorted(set(text[~missing])))
-    place = {name: k for k, name in enumerate(class_names)}
-    return np.array([-1 if gone else place[v] for v, gone in zip(text, missing, strict=True)]), class_names
+    return encode_labels(table[column], source=f"{source}: {column}")

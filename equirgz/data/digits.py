@@ -31,7 +31,8 @@ def digits(data_dir: Path | None = None, /, test_fraction: float = 0.2, seed: in
     bunch = load_digits()
     image_NHW = np.round(bunch.images * (255 / 16)).astype(np.uint8)
     ids = np.array([f"digit_{i:04d}" for i in range(len(image_NHW))])
-    return split_off_test(ImageSet("digits", image_NHW, bunch.target, ids, DIGITS), test_fraction, seed)
+    images = ImageSet("digits", image_NHW, bunch.target, ids, DIGITS, of_sky=False)
+    return split_off_test(images, test_fraction, seed)
 
 
 def read_idx(path: Path) -> np.ndarray:
@@ -78,7 +79,7 @@ def load_mnist(root: Path, part: str) -> ImageSet:
             )
         )
     ids = np.array([f"mnist_{part}_{i:05d}" for i in range(len(images))])
-    return ImageSet(f"mnist/{part}", images, labels, ids, DIGITS)
+    return ImageSet(f"mnist/{part}", images, labels, ids, DIGITS, of_sky=False)
 
 
 @DATASETS.register("mnist")
@@ -125,7 +126,8 @@ def load_mnist_m(path: Path, mnist_parts: dict[str, ImageSet]) -> dict[str, Imag
                 )
             )
         ids = np.array([name.replace("mnist", "mnist_m") for name in labelled.source_id_N])
-        parts[part] = ImageSet(f"mnist_m/{part}", np.moveaxis(images, 3, 1), labelled.label_N, ids, DIGITS)
+        image_NCHW = np.moveaxis(images, 3, 1)
+        parts[part] = ImageSet(f"mnist_m/{part}", image_NCHW, labelled.label_N, ids, DIGITS, of_sky=False)
     return parts
 
 

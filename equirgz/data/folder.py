@@ -16,17 +16,17 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.cache import cached_arrays
-from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
-from equirgz.data.containers import decode_image, encode_labels
+from equirgz.data.classes import encode_labels
+from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
-from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending, match_names
-from equirgz.data.mosaic import resample_image
+from equirgz.data.join import join_catalogue
+from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
+from equirgz.data.mosaic import check_alike, resample_image
 from equirgz.data.notes import list_bad
-from equirgz.data.position import match_positions, parse_position
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,8 @@ class FolderOptions:
     recipe : named recipe for FITS maps in Jy/beam (see :data:`equirgz.data.recipes.RECIPES`).
     size : side of the cut from the centre, pixels, after any resampling; smaller images are padded
         with zeros; None: what the recipe gives, or the most common size of the pictures.
-    pixel_scale_arcsec : FITS maps are resampled to it; None: they stay as they are.
+    pixel_scale_arcsec : FITS maps are resampled to it, and pictures, which do not say theirs, have it; None:
+        all stay as they are, and FITS maps of several scales are refused.
     colour : three channels, one channel, or (None) as most files are.
     """
 
@@ -96,7 +97,8 @@ def load_folder(
         named in one line by the logger ``equirgz``.
 
     Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
-    DataError when no file can be used; otherwise bad files are only listed.
+    DataError when no file can be used; otherwise bad files are only listed. Raises InputError for maps of
+    several pixel scales without ``options.pixel_scale_arcsec``, or in several units.
     """
     folder = Path(folder)
     options = options or FolderOptions()
@@ -105,7 +107,7 @@ def load_folder(
     contents = _hash_files(files, n_jobs)
     key = {
         "format": "folder",
-        "version": 4,
+        "version": 5,
         "recipe": recipe.hash,
         "options": asdict(options),
         "files": contents,
@@ -124,35 +126,25 @@ def load_folder(
     paths = [file.relative_to(folder) for file in used]
     table = pd.DataFrame({"file": [str(path) for path in paths], "n_nan": arrays["n_nan"][good_N]})
     label_N, class_names = np.full(len(used), -1), ()
-    position = arrays["position"][good_N]
-    if catalogue is not None:
-        rows = read_catalogue(catalogue)
-        if match == "position":
-            named = np.array([parse_position(path.name) for path in paths])
-            position = np.where(np.isfinite(position).all(1, keepdims=True), position, named)
-        row_N = _match_rows(rows, paths, position, match, match_radius_arcsec, str(catalogue))
-        matched = rows.reindex(row_N).reset_index(drop=True)
-        table = pd.concat([table, matched.drop(columns=[c for c in matched if c in table])], axis=1)
-        if label_column is not None:
-            if label_column not in rows:
-                raise InputError(
-                    explain(f"{catalogue}", expected=f"a column {label_column!r}", got=list(rows.columns))
-                )
-            label_N, class_names = encode_labels(matched[label_column])
-        position = _fill_positions(position, matched)
-    elif len({file.parent for file in used}) > 1:
+    if catalogue is None and len({file.parent for file in used}) > 1:
         label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))
+    position = arrays["position"][good_N]
     scales = arrays["pixel_scale"][good_N]
-    scale = float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan")
-    return ImageSet(
+    check_alike([str(path) for path in paths], scales.tolist(), arrays["unit"][good_N].tolist())
+    images = ImageSet(
         name or folder.name,
         arrays["image"],
         label_N,
         _ids(paths),
         class_names,
-        scale,
+        float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan"),
         position if np.isfinite(position).any() else None,
         table,
+    )
+    if catalogue is None:
+        return images
+    return join_catalogue(
+        images, paths, catalogue, label_column=label_column, match=match, match_radius_arcsec=match_radius_arcsec
     )
 
 
@@ -169,23 +161,20 @@ def _hash_files(files: list[Path], n_jobs: int) -> list[str]:
 
 def _read_one(
     file: Path, options: FolderOptions, recipe: Recipe
-) -> tuple[np.ndarray, int, float, tuple[float, float]]:
-    """Return the image, its number of NaN, its pixel scale and its centre; DataError where unusable."""
+) -> tuple[np.ndarray, int, float, tuple[float, float], str]:
+    """Return the image, its number of NaN, its pixel scale, centre and unit; DataError where unusable."""
     if not file.name.lower().endswith(FITS_ENDINGS):
         try:
             content = file.read_bytes()
         except OSError as error:
             raise DataError(f"{file}: {error.strerror or error}") from error
         pixels = decode_image(content, file.name, colour=options.colour)
-        return (
-            (pixels if options.size is None else fit_size(pixels, options.size)),
-            0,
-            np.nan,
-            (np.nan, np.nan),
-        )
+        scale = np.nan if options.pixel_scale_arcsec is None else options.pixel_scale_arcsec
+        pixels = pixels if options.size is None else fit_size(pixels, options.size)
+        return pixels, 0, scale, (np.nan, np.nan), ""
     fits_image = load_fits(file)
     raw_HW, scale = _square(fits_image, options, recipe)
-    return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg
+    return recipe(raw_HW[None])[0], fits_image.n_nan, scale, fits_image.centre_deg, fits_image.unit
 
 
 def _square(image: FitsImage, options: FolderOptions, recipe: Recipe) -> tuple[np.ndarray, float]:
@@ -227,7 +216,7 @@ def _read_all(
             reasons[i] = f"{files[i]}: expected {usual} pixels as most files, got {result[0].shape}; set size"
             results[i] = None
     kept = [result for result in results if result is not None]
-    blank = (None, 0, np.nan, (np.nan, np.nan))
+    blank = (None, 0, np.nan, (np.nan, np.nan), "")
     return {
         "image": np.stack([result[0] for result in kept]) if kept else np.zeros((0, 1, 1), np.uint8),
         "good": np.array([result is not None for result in results]),
@@ -235,6 +224,7 @@ def _read_all(
         "n_nan": np.array([(result or blank)[1] for result in results]),
         "pixel_scale": np.array([(result or blank)[2] for result in results]),
         "position": np.array([(result or blank)[3] for result in results]).reshape(-1, 2),
+        "unit": np.array([(result or blank)[4] for result in results], dtype=str),
     }
 
 
@@ -244,28 +234,3 @@ def _ids(paths: list[Path]) -> np.ndarray:
         if len(set(names)) == len(names):
             return np.array(names)
     return np.array([str(path) for path in paths])
-
-
-def _match_rows(
-    rows: pd.DataFrame, files: list[Path], position: np.ndarray, match: str, radius_arcsec: float, source: str
-) -> np.ndarray:
-    """Return the catalogue row of every file; -1 (an absent row) where there is none."""
-    row_N = np.full(len(files), -1)
-    if match == "position":
-        i, j, _ = match_positions(position, get_positions(rows, source=source), radius_arcsec)
-        row_N[i[::-1]] = j[::-1]  # pairs are sorted by separation: the nearest is written last
-    elif match == "name":
-        row_N = match_names(rows, files, source)
-    else:
-        raise InputError(explain("match", expected="'name' or 'position'", got=repr(match)))
-    if (row_N < 0).all():
-        raise DataError(f"{source}: expected rows that match the files by {match}, got none of {len(files)}")
-    return row_N
-
-
-def _fill_positions(position: np.ndarray, matched: pd.DataFrame) -> np.ndarray:
-    ra, dec = find_column(matched, RA_NAMES), find_column(matched, DEC_NAMES)
-    if ra is None or dec is None:
-        return position
-    listed = matched[[ra, dec]].apply(pd.to_numeric, errors="coerce").to_numpy(float)
-    return np.where(np.isfinite(listed), listed, position)

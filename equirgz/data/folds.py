@@ -11,7 +11,7 @@ import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import note_unchecked, refuse_leaks
+from equirgz.data.leaks import refuse_leaks
 from equirgz.data.load import divide_by_rms
 from equirgz.data.share import thin_to_share
 from equirgz.data.splits import Split, make_split, stratified_order
@@ -122,6 +122,5 @@ def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray,
     unlabelled = data.unlabelled
     if unlabelled is not None:
         unlabelled = refuse_leaks(unlabelled, {"test": test}, drop=config.drop_leaks)
-        note_unchecked(unlabelled, {"test": test})
     part = Data(train, {"test": test}, unlabelled, whole=data.checksum)
     return divide_by_rms(part) if config.normalise else part

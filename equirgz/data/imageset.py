@@ -46,6 +46,7 @@ class ImageSet:
     table : one row per source with extras (redshift, las_arcsec, code, ...).
     recipe : what made the pixels, where a recipe identifies them better than their last bits do
         (simulations differ in rounding between processors); empty: the pixels identify themselves.
+    of_sky : False for simulations and digits, which show no source that another set could show too.
 
     Raises DataError when lengths disagree or a label is outside ``class_names``.
     """
@@ -59,6 +60,7 @@ class ImageSet:
     position_deg_N2: np.ndarray | None = None
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     recipe: str = ""
+    of_sky: bool = True
 
     def __post_init__(self) -> None:
         image_NHW = np.ascontiguousarray(self.image_NHW)

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from equirgz.config import DataConfig
+from equirgz.data.batch_sets import load_first_images
+from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import mark_shown, note_unchecked, refuse_leaks
+from equirgz.data.leaks import mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
-from equirgz.errors import DataError, InputError
+from equirgz.errors import DataError
 
 
 def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
@@ -26,9 +28,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     data_dir : the data root; default: ``EQUIRGZ_DATA``, else the per-user cache.
     overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
 
-    An unlabelled set that holds test sources (by position, id, pixels or image: :func:`refuse_leaks`) is
-    refused, or cleaned when ``drop_leaks`` is set; so is an extra test set that holds training sources.
-    Where neither positions nor images can tell, the logger ``equirgz`` says so. With
+    An unlabelled set that holds test sources (by position, id, pixels, image or object: :func:`refuse_leaks`)
+    is refused, or cleaned when ``drop_leaks`` is set; so is an extra test set that holds training sources, and
+    sources of either that nothing can compare (:func:`refuse_unchecked`), which ``allow_unchecked`` keeps. With
     ``unlabelled_fri_share`` what is left of it is thinned by its labels (:func:`thin_to_share`), which are
     then discarded; without an unlabelled set the label split thins the training pool. Labels of extra test
     sets are matched by class name, and test sources of other classes have none. Raises InputError
@@ -38,22 +40,25 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else Path(data_dir)
     data = DATASETS.create(config.name, root, **config.params)
-    tests = dict(data.tests)
-    for name, params in config.extra_tests.items():
-        other = DATASETS.create(name, root, **params)
-        for part, images in (other.tests or {"all": other.train}).items():
-            images = match_classes(images, data.train.class_names)
-            note_unchecked(images, {"train": data.train})
-            tests[f"{name}_{part}"] = refuse_leaks(
-                images, {"train": data.train}, drop=config.drop_leaks, held="training"
-            )
-    data = Data(data.train, tests, data.unlabelled)
+    others = {name: DATASETS.create(name, root, **params) for name, params in config.extra_tests.items()}
+    extra = None
     if config.unlabelled is not None:
-        extra = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
-        unlabelled = extra.unlabelled or extra.train
-        note_unchecked(unlabelled, data.tests)
-        unlabelled = refuse_leaks(unlabelled, data.tests, drop=config.drop_leaks)
-        data = Data(data.train, data.tests, mark_shown(unlabelled, data.train))
+        made = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
+        extra = made.unlabelled or made.train
+    sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
+    options = {"drop": config.drop_leaks, "first": load_first_images(sets, root) if len(sets) > 1 else None}
+    tests = dict(data.tests)
+    for name, other in others.items():
+        for part, images in (other.tests or {"all": other.train}).items():
+            images, held = match_classes(images, data.train.class_names), {"train": data.train}
+            images = refuse_unchecked(images, held, allow=config.allow_unchecked, **options)
+            tests[f"{name}_{part}"] = refuse_leaks(images, held, held="training", **options)
+    data = Data(data.train, tests, data.unlabelled)
+    if extra is not None:
+        held = data.tests or {"train": data.train}  # without a test set training sources will be held out
+        extra = refuse_unchecked(extra, held, allow=config.allow_unchecked, **options)
+        extra = refuse_leaks(extra, data.tests, **options)
+        data = replace(data, unlabelled=mark_shown(extra, data.train, options["first"]))
     if data.unlabelled is not None:
         unlabelled, share = data.unlabelled, config.unlabelled_fri_share
         if share is not None:
@@ -82,19 +87,3 @@ def divide_by_rms(data: Data) -> Data:
         tests=tests,
         unlabelled=None if data.unlabelled is None else divided(data.unlabelled),
     )
-
-
-def match_classes(images: ImageSet, class_names: tuple[str, ...]) -> ImageSet:
-    """Return a set with the labels of another one, matched by class name (case is ignored).
-
-    Sources whose class the other set does not have get the label -1. Raises InputError when the two
-    sets have no class in common.
-    """
-    place = {name.lower(): k for k, name in enumerate(class_names)}
-    new_label = np.array([*(place.get(name.lower(), -1) for name in images.class_names), -1])
-    if images.class_names and (new_label < 0).all():
-        raise InputError(
-            f"{images.name}: expected a class of {', '.join(class_names)}, got {', '.join(images.class_names)}; "
-            "choose a test set with classes in common"
-        )
-    return replace(images, label_N=new_label[images.label_N], class_names=tuple(class_names))

@@ -101,13 +101,15 @@ def load_mightee(
     confidence: str = "all",
     recipe: str = "mightee",
     exclude_users: tuple[str, ...] = (),
+    pixel_scale_arcsec: float | None = None,
     bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Return the voted sources cut from the first mosaic that covers each, made by a named recipe.
 
-    Sources of the votes that the catalogue does not name, or that no mosaic covers, are left out and listed
-    with the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in
-    one line. ``table`` holds those kept. Raises DataError when none is left.
+    Mosaics of several pixel scales take ``pixel_scale_arcsec``, to which they are resampled. Sources of the
+    votes that the catalogue does not name, or that no mosaic covers, are left out and listed with the reason in
+    ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one line. ``table``
+    holds those kept. Raises DataError when none is left.
     """
     labels = votes_to_labels(read_catalogue(votes_path), confidence=confidence, exclude_users=exclude_users)
     catalogue = read_catalogue(catalogue_path)
@@ -130,7 +132,8 @@ def load_mightee(
     merged = labels.merge(known, on="name", how="inner")
     chosen = get_recipe(recipe)
     size = chosen.size or 114
-    cuts = cut_mosaics(mosaic_paths, merged[["ra_deg", "dec_deg"]].to_numpy(), size=size)
+    position_deg_N2 = merged[["ra_deg", "dec_deg"]].to_numpy()
+    cuts = cut_mosaics(mosaic_paths, position_deg_N2, size=size, pixel_scale_arcsec=pixel_scale_arcsec)
     outside = dict(zip(merged["name"].to_numpy(str)[list(cuts.missing)], cuts.missing.values(), strict=True))
     unnamed = np.setdiff1d(labels["name"].to_numpy(str), merged["name"].to_numpy(str))
     bad = {**dict.fromkeys(unnamed.tolist(), "not in the catalogue"), **outside}
@@ -160,10 +163,11 @@ def mightee(
     /,
     votes: str = "",
     catalogue: str = "",
-    mosaics: tuple[str, ...] = (),
+    mosaics: str | tuple[str, ...] = (),
     confidence: str = "all",
     recipe: str = "mightee",
     exclude_users: tuple[str, ...] = (),
+    pixel_scale_arcsec: float | None = None,
 ) -> Data:
     """MIGHTEE sources voted FRI or FRII; files by path, or by name inside the data root."""
     if not (votes and catalogue and mosaics):
@@ -177,9 +181,10 @@ def mightee(
     images = load_mightee(
         find(votes),
         find(catalogue),
-        [find(path) for path in mosaics],
+        [find(path) for path in ([mosaics] if isinstance(mosaics, str) else mosaics)],
         confidence=confidence,
         recipe=recipe,
         exclude_users=tuple(exclude_users),
+        pixel_scale_arcsec=pixel_scale_arcsec,
     )
     return Data(images, {})

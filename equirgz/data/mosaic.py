@@ -77,11 +77,13 @@ def cut_mosaics(
 ) -> Cutouts:
     """Cut every position from the first mosaic that covers it (see :func:`cut_mosaic`).
 
-    ``missing`` says why of every mosaic, in their order; scale, unit and beam are those of the last.
+    ``missing`` says why of every mosaic, in their order; the beam is that of the last. Raises InputError for
+    mosaics of several pixel scales without ``pixel_scale_arcsec``, and for mosaics in several units.
     """
     left = np.arange(len(position_deg_N2))
     images, index, cuts = [np.zeros((0, size, size), np.float32)], [np.zeros(0, np.int64)], None
     missing: dict[int, str] = {}
+    scales, units = [], []
     for path in mosaics:
         cuts = cut_mosaic(path, position_deg_N2[left], size=size, pixel_scale_arcsec=pixel_scale_arcsec)
         images.append(cuts.image_NSS)
@@ -89,11 +91,35 @@ def cut_mosaics(
         reasons = {int(left[row]): f"{Path(path).name}: {reason}" for row, reason in cuts.missing.items()}
         missing = {row: "; ".join(filter(None, (missing.get(row), why))) for row, why in reasons.items()}
         left = np.delete(left, cuts.index_N)
+        scales.append(cuts.pixel_scale_arcsec)
+        units.append(cuts.unit)
+    check_alike([Path(path).name for path in mosaics], scales, units)
     found = Cutouts(np.concatenate(images), np.concatenate(index), missing)
     if cuts is None:
         return replace(found, missing=dict.fromkeys(left.tolist(), "no mosaic given"))
     scale = cuts.pixel_scale_arcsec
     return replace(found, pixel_scale_arcsec=scale, unit=cuts.unit, beam_arcsec=cuts.beam_arcsec)
+
+
+def check_alike(names: list[str], scales_arcsec: list[float], units: list[str]) -> None:
+    """Raise InputError unless images have one pixel scale, to 2 %, and one unit; those without it are not compared."""
+    for what, values, differ, mend in (
+        ("pixel scale", scales_arcsec, _scales_differ, "set pixel_scale_arcsec to resample them to one"),
+        ("unit", units, str.__ne__, "convert them to one, or read them apart"),
+    ):
+        known = [k for k, value in enumerate(values) if value and value == value]
+        other = next((k for k in known if differ(values[known[0]], values[k])), None)
+        if other is not None:
+            got = " and ".join(f"{_show(values[k])} ({names[k]})" for k in (known[0], other))
+            raise InputError(explain("images", expected=f"the same {what} in all", got=got, mend=mend))
+
+
+def _show(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:g} arcsec"
+
+
+def _scales_differ(a: float, b: float) -> bool:
+    return not np.isclose(a, b, rtol=0.02)
 
 
 def _cut_each(

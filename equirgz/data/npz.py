@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from equirgz.data.catalogue import get_positions
+from equirgz.data.classes import encode_labels, match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet, number_sources
 from equirgz.data.root import check_md5, find_file
@@ -47,10 +49,12 @@ def load_npz(
     class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
 ) -> ImageSet:
-    """Read an ``.npz`` of images (N, H, W) or (N, C, H, W), uint8 or float in [0, 1], as an ImageSet.
+    """Read an ``.npz`` of images (N, H, W) or (N, C, H, W) as an ImageSet.
 
-    Labels become -1 where there are none; ``class_names`` default to "0", "1", ... up to the largest
-    label. NaN pixels are refused. Raises DataError for a damaged or misshapen file.
+    Pixels are integers from 0 to 255 or floats in [0, 1] (:func:`check_pixels`).
+
+    Labels become -1 where there are none; ``class_names`` default to the labels that occur
+    (:func:`~equirgz.data.classes.encode_labels`). Raises DataError for a damaged or misshapen file.
     """
     path = Path(path)
     return arrays_to_images(
@@ -60,6 +64,32 @@ def load_npz(
         class_names=class_names,
         pixel_scale_arcsec=pixel_scale_arcsec,
     )
+
+
+def check_pixels(image: np.ndarray, source: str) -> np.ndarray:
+    """Return integers from 0 to 255 (and booleans) as uint8 and floats in [0, 1] as float32.
+
+    Raises DataError that names ``source`` for any other pixels: what lies outside would wrap or be cut, and no
+    scale can be guessed.
+    """
+    if image.dtype.kind == "f":
+        low, high, dtype = 0, 1, np.float32
+        if not np.isfinite(image).all():
+            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+    elif image.dtype.kind in "iub":
+        low, high, dtype = 0, 255, np.uint8
+    else:
+        raise DataError(explain(source, expected="pixels that are numbers", got=image.dtype))
+    if image.size and (image.min() < low or image.max() > high):
+        raise DataError(
+            explain(
+                f"{source}: pixels",
+                expected="integers from 0 to 255 or floats from 0 to 1",
+                got=f"{image.dtype} from {image.min():g} to {image.max():g}",
+                mend="scale every image, or read FITS maps in Jy/beam as a folder with a recipe",
+            )
+        )
+    return image.astype(dtype, copy=False)
 
 
 def arrays_to_images(
@@ -78,19 +108,22 @@ def arrays_to_images(
         )
     if image_NHW.ndim not in (3, 4):
         raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
-    if image_NHW.dtype != np.uint8:
-        image_NHW = image_NHW.astype(np.float32)
-        if not np.isfinite(image_NHW).all():
-            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+    image_NHW = check_pixels(image_NHW, source)
     n = len(image_NHW)
     label_N = _first(arrays, _LABELS)
-    label_N = np.full(n, -1) if label_N is None else label_N.astype(np.int64)
-    if not class_names and n and label_N.max() >= 0:
-        class_names = tuple(str(k) for k in range(int(label_N.max()) + 1))
+    if label_N is None:
+        label_N = np.full(n, -1)
+    elif label_N.shape != (n,):
+        raise DataError(explain(f"{source}: labels", expected=f"one per image ({n})", got=label_N.shape))
+    else:
+        label_N, class_names = encode_labels(pd.Series(label_N), tuple(class_names), f"{source}: labels")
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
         source_id_N = number_sources(name, image_NHW)
-    position = np.stack([arrays["ra"], arrays["dec"]], 1) if {"ra", "dec"} <= set(arrays) else None
+    position = None
+    if {"ra", "dec"} <= set(arrays):
+        columns = {key: pd.Series(arrays[key]) for key in ("ra", "dec")}
+        position = get_positions(pd.DataFrame(columns), source=source)
     used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
     return ImageSet(
@@ -151,4 +184,8 @@ def npz(
         full = Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
         return load_npz(full, class_names=tuple(class_names), pixel_scale_arcsec=pixel_scale_arcsec)
 
-    return Data(load(path), {} if test_path is None else {"test": load(test_path)})
+    train = load(path)
+    if test_path is None:
+        return Data(train, {})
+    test = load(test_path)
+    return Data(train, {"test": match_classes(test, train.class_names) if train.class_names else test})

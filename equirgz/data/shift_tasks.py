@@ -6,7 +6,6 @@ domain. The third task is ``synthetic_fr`` with ``shift`` and ``n_unlabelled``. 
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,29 +15,13 @@ from equirgz.data.batch_sets import frdeep_first, frdeep_nvss
 from equirgz.data.datasets import DATASETS
 from equirgz.data.digits import digits
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.leaks import OBJECT
 from equirgz.data.preprocess import crop_centre, resample
 from equirgz.data.splits import stratified_order
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import InputError, explain
 from equirgz.seeding import derive_seed
 
 FIRST_SIZE = 150  # px of 1.8 arcsec
-
-
-def frdeep_object(images: ImageSet) -> list[tuple[int, str, bool]]:
-    """Return what names a FR-DEEP object in both surveys: class, running number, whether it is from FRICAT.
-
-    The published file names hold the number: ``37_example`` in FIRST is ``37_CoNFIG_FR1_`` in NVSS; the ids
-    are the class and that name (``FRI_37_example``). Raises DataError for an id without a number.
-    """
-    objects = []
-    for source_id, label in zip(images.source_id_N, images.label_N, strict=True):
-        number = re.match(r"(?:FRII?_)?(\d+)", source_id)
-        if number is None:
-            raise DataError(
-                explain(images.name, expected="ids such as FRI_37_example", got=source_id)
-            )
-        objects.append((int(label), number[1], "FRICAT" in source_id))
-    return objects
 
 
 def cut_and_enlarge(images: ImageSet, size: int, size_out: int) -> ImageSet:
@@ -81,8 +64,7 @@ def frdeep_first_to_nvss(data_dir: Path | None = None, /, nvss_size: int = 18) -
 
 def _without(images: ImageSet, others: ImageSet) -> ImageSet:
     """Return the FR-DEEP sources of ``images`` that are no object of ``others``."""
-    held = set(frdeep_object(others))
-    return images.subset(np.array([name not in held for name in frdeep_object(images)]))
+    return images.subset(~images.table[OBJECT].isin(others.table[OBJECT]).to_numpy())
 
 
 @DATASETS.register("digits_noisy")

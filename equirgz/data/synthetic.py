@@ -161,6 +161,7 @@ def simulate(
         pixel_scale_arcsec=survey.pixel_scale_arcsec,
         table=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
         recipe=f"{name} v{SIMULATOR_VERSION} n={n} seed={seed} {classes} {survey}",
+        of_sky=False,
     )
 
 

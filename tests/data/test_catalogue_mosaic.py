@@ -6,7 +6,7 @@ import pytest
 from astropy.io import fits
 from astropy.table import Table
 
-from equirgz.data import load_data
+from equirgz.data import DATASETS, load_data
 from equirgz.data.catalogue import get_ids, get_positions, read_catalogue
 from equirgz.data.fits import load_fits
 from equirgz.data.generic import load_mosaic
@@ -239,6 +239,31 @@ def test_sources_outside_a_mosaic_are_listed_with_the_reason(tmp_path, caplog, m
     )
 
 
+def test_mosaics_of_several_scales_or_units_are_not_merged(tmp_path):
+    write_field(tmp_path)
+    make_mosaic(tmp_path / "coarse.fits", 300, scale=1.5)
+    make_mosaic(tmp_path / "near.fits", 300, scale=1.11)
+    options = {"catalogue": "c.csv", "size": 20}
+
+    def load(*mosaics, **more):
+        return DATASETS.create("mosaic", tmp_path, mosaics=mosaics, **options, **more).train
+
+    assert load("m.fits", "near.fits").pixel_scale_arcsec == pytest.approx(1.1, rel=0.02)
+    one = DATASETS.create("mosaic", tmp_path, mosaics="m.fits", **options).train  # a path, not its letters
+    assert one.checksum == load("m.fits").checksum
+    with pytest.raises(InputError, match=(
+        r"expected the same pixel scale in all, got 1\.1 arcsec \(m\.fits\) and 1\.5 arcsec \(coarse\.fits\); "
+        "set pixel_scale_arcsec"
+    )):
+        load("m.fits", "coarse.fits")
+    images = load("m.fits", "coarse.fits", pixel_scale_arcsec=1.5)
+    assert len(images) == 3 and images.pixel_scale_arcsec == 1.5
+    with fits.open(tmp_path / "near.fits", mode="update") as file:
+        file[0].header["BUNIT"] = "mJy/beam"
+    with pytest.raises(InputError, match=r"expected the same unit in all, got Jy / beam \(m\.fits\) and mJy / beam"):
+        load("m.fits", "near.fits", pixel_scale_arcsec=1.5)
+
+
 def make_votes(counts):
     rows = [
         {"filename": f"{name}.png", "user": f"u{i}", "vote": option}
@@ -291,7 +316,7 @@ def test_mightee_from_votes_catalogue_and_mosaic(tmp_path, caplog, monkeypatch):
     make_votes({"J0": [1] * 4, "J1": [2] * 4, "J2": [0] * 4, "J3": [1] * 4, "J9": [1] * 4}).to_csv(
         tmp_path / "v.csv", index=False
     )
-    params = {"votes": "v.csv", "catalogue": "c.csv", "mosaics": ["m.fits"], "confidence": "certain"}
+    params = {"votes": "v.csv", "catalogue": "c.csv", "mosaics": "m.fits", "confidence": "certain"}
     data = load_data("mightee", tmp_path, params=params, image_size=57)
     assert data.train.source_id_N.tolist() == ["J0", "J1"] and data.train.label_N.tolist() == [0, 1]
     assert data.train.pixel_scale_arcsec == pytest.approx(2.2) and data.train.table["n_votes"].tolist() == [

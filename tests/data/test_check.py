@@ -17,6 +17,7 @@ def test_check_of_the_real_data_reports_leaks_and_faults(data_root):
         "in RadioGalaxyDataset: 101 of 157 (93 confident); inside one of its fields (270 arcsec): 102" in text
     )
     assert "in FR-DEEP by image: 8 of 157 (8 confident)" in text
+    assert "objects in FR-DEEP NVSS train: 6\n  of these objects in FR-DEEP NVSS test: 1" in text
     assert "pool_first150: clean: 0 MiraBest F test sources" in text
     assert "md5 7d4e3a623d29db7204bce81676ee8ce2 ok" in text and "test: 157 (100 42, 102 6" in text
     assert (

@@ -251,3 +251,23 @@ def test_real_fits_folder(data_root):
     both = [(s, x) for s, x in zip(images.source_id_N, images.image_NHW, strict=True) if s in published]
     same = [(published[s] == x).all() for s, x in both]
     assert sum(same) == 21 and len(same) == 22
+
+
+def test_maps_of_several_scales_are_resampled_to_one_or_refused(folder):
+    write_fits(folder / "src_7.fits", 7, scale=3.0)
+    with pytest.raises(InputError, match=r"pixel scale in all, got 1\.8 arcsec \(src_0\.fits\) and 3 arcsec \(src_7"):
+        load_folder(folder, options=OPTIONS)
+    images = load_folder(folder, options=FolderOptions(size=20, pixel_scale_arcsec=1.8))
+    assert len(images) == 7 and images.pixel_scale_arcsec == 1.8
+    with fits.open(folder / "src_7.fits", mode="update") as file:
+        file[0].header["BUNIT"] = "K"
+    with pytest.raises(InputError, match="the same unit in all"):
+        load_folder(folder, options=FolderOptions(size=20, pixel_scale_arcsec=1.8))
+
+
+def test_pictures_have_the_scale_that_is_declared(tmp_path):
+    (tmp_path / "p").mkdir()
+    Image.fromarray(np.arange(100, dtype=np.uint8).reshape(10, 10)).save(tmp_path / "p" / "a.png")
+    assert np.isnan(load_folder(tmp_path / "p").pixel_scale_arcsec)
+    data = load_data("folder", tmp_path, params={"path": "p", "pixel_scale_arcsec": 1.8}, image_size=5)
+    assert data.train.pixel_scale_arcsec == pytest.approx(3.6)

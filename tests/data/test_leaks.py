@@ -4,14 +4,15 @@ import logging
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import ndimage
 
-from equirgz.config import DataConfig, SplitConfig
+from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
 from equirgz.data.exact import match_pixels
 from equirgz.data.imageset import ImageSet
-from equirgz.data.leaks import SHOWS, mark_shown, note_unchecked, refuse_leaks
+from equirgz.data.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.notes import note
 from equirgz.data.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
@@ -21,7 +22,7 @@ from equirgz.errors import DataError, InputError
 def sky():
     """Return 12 images as a survey without positions holds them."""
     images = simulate(12, ("FRI", "bent"), Survey(field_sources=0, sidelobe_level=0), 5, "base")
-    return replace(images, name="sky", recipe="")
+    return replace(images, name="sky", recipe="", of_sky=True)
 
 
 def make_set(pixels, name="b", scale=1.8, position=None):
@@ -94,26 +95,70 @@ def test_sets_without_positions_at_one_scale_are_compared_by_image(sky):
     assert refuse_leaks(known, {"test": test}) is known
     known.position_deg_N2[4:] = np.nan
     assert len(refuse_leaks(known, {"test": test}, drop=True)) == len(kept)
-    made = replace(pool, recipe="simulated")
+    made = replace(pool, of_sky=False)
     assert refuse_leaks(made, {"test": test}) is made
 
 
-def test_other_scales_are_not_compared_by_image_and_a_note_says_so_once(sky, caplog):
+def test_sources_that_nothing_can_compare_are_refused_dropped_or_kept_with_a_note(sky, caplog):
     note.cache_clear()
     turned = np.stack([ndimage.rotate(x, 33.0, reshape=False, order=1) for x in sky.image_NHW[:3]])
     pool, test = make_set(turned, "other survey", scale=15.0), make_set(sky.image_NHW[:3], "first/test")
+    held = {"test": test, "again": replace(test, name="first/uncertain")}
     assert refuse_leaks(pool, {"test": test}) is pool
+    for drop in (False, True):  # to drop all would leave nothing
+        with pytest.raises(InputError, match=(
+            "other survey: expected sources whose overlap with other sets can be checked, got 3 of 3 sources that "
+            "neither positions nor images can compare with first/test, first/uncertain; give both sets positions "
+            "or one pixel scale, or set data.allow_unchecked: true"
+        )):
+            refuse_unchecked(pool, held, drop=drop)
     for _ in range(2):
-        note_unchecked(pool, {"test": test, "again": replace(test, name="first/uncertain")})
+        assert refuse_unchecked(pool, held, allow=True) is pool
     assert [(r.name, r.levelno) for r in caplog.records] == [("equirgz", logging.WARNING)]
-    assert caplog.messages[0].startswith(
-        "other survey: overlap with first/test, first/uncertain could not be checked by position or image"
-    )
-    note_unchecked(make_set(turned, "same scale"), {"test": test})
-    note_unchecked(replace(pool, recipe="simulated"), {"test": test})
+    assert caplog.messages[0].startswith("other survey: kept 3 of 3 sources that neither positions nor images")
+
+    same = make_set(turned, "same scale")
+    assert refuse_unchecked(same, {"test": test}) is same
+    for made, other in ((replace(pool, of_sky=False), test), (pool, replace(test, of_sky=False))):
+        assert refuse_unchecked(made, {"test": other}) is made
     where = np.stack([np.arange(3.0), np.zeros(3)], 1)
-    note_unchecked(make_set(turned, "p", 15.0, where), {"test": replace(test, position_deg_N2=where)})
-    assert len(caplog.records) == 1
+    known = make_set(turned, "p", 15.0, where)
+    placed = {"test": replace(test, position_deg_N2=where.copy())}
+    assert refuse_unchecked(known, placed) is known and len(caplog.records) == 1
+    known.position_deg_N2[1] = np.nan
+    with pytest.raises(InputError, match="got 1 of 3 .*set data.drop_leaks: true to drop them, or set"):
+        refuse_unchecked(known, placed)
+    assert refuse_unchecked(known, placed, drop=True).source_id_N.tolist() == ["p0", "p2"]
+    assert caplog.messages[1].startswith("p: left out 1 of 3 sources")
+
+
+def test_objects_are_compared_by_their_images_in_first(sky):
+    names = [f"FRI {k}" for k in range(7)]
+    first = replace(make_set(sky.image_NHW[:7], "first"), table=pd.DataFrame({OBJECT: names}))
+    first.image_NHW[5] = 0  # shows nothing
+    other = np.random.default_rng(0).integers(0, 256, (5, 20, 20), dtype=np.uint8)
+    held = ["FRI 1", "FRI 4", "FRI 5", "FRI 2", "FRI 9"]  # FIRST has no image of the last
+    pool = replace(make_set(other, "nvss", 15.0), table=pd.DataFrame({OBJECT: held}))
+    position = np.stack([np.arange(3.0), np.zeros(3)], 1)
+    test = make_set(np.rot90(sky.image_NHW[[1, 8, 2]], 1, (1, 2)), "t", position=position)
+    with pytest.raises(InputError, match=r"got 5 of 5 .*put FR-DEEP's FIRST archive \(frdeep_first\) into the data"):
+        refuse_unchecked(pool, {"test": test})
+    with pytest.raises(InputError, match="got 2 of 5 "):
+        refuse_unchecked(pool, {"test": test}, first=first)
+    clean = refuse_unchecked(pool, {"test": test}, drop=True, first=first)
+    assert clean.table[OBJECT].tolist() == ["FRI 1", "FRI 4", "FRI 2"]
+    with pytest.raises(InputError, match="with the image of a test source at some orientation, got 2"):
+        refuse_leaks(clean, {"test": test}, first=first)
+    kept = refuse_leaks(clean, {"test": test}, drop=True, first=first)
+    assert kept.table[OBJECT].tolist() == ["FRI 4"]
+    assert mark_shown(clean, test, first).table[SHOWS].tolist() == ["t0", "", "t2"]
+
+    # the other way about, and an object that both surveys name
+    assert len(refuse_unchecked(test, {"pool": clean}, first=first)) == 3
+    assert refuse_leaks(test, {"pool": clean}, drop=True, first=first).source_id_N.tolist() == ["t1"]
+    assert refuse_unchecked(pool, {"test": first}) is pool
+    with pytest.raises(InputError, match="that is the object of a test source, got 1"):
+        refuse_leaks(pool, {"test": first.subset([4])})
 
 
 def test_training_sources_shown_in_a_pool_are_known_after_preprocessing(sky):
@@ -129,7 +174,7 @@ def test_training_sources_shown_in_a_pool_are_known_after_preprocessing(sky):
         refuse_leaks(small, {"test": held})
     others = replace(held, source_id_N=np.array(["t1"]))
     assert refuse_leaks(small, {"test": others}) is small
-    assert mark_shown(replace(pool, recipe="simulated"), train).table.columns.tolist() == []
+    assert mark_shown(replace(pool, of_sky=False), train).table.columns.tolist() == []
 
 
 def test_test_sources_of_mirabest_in_frdeep_are_refused_or_dropped(data_root):
@@ -162,12 +207,30 @@ def test_test_sources_of_mirabest_in_frdeep_are_refused_or_dropped(data_root):
     assert not set(sum(shown, [])) & set(held.tests["test"].source_id_N)
 
 
-def test_another_survey_is_taken_with_a_note(data_root, caplog):
-    note.cache_clear()
-    data = load_data("mirabest_confident", data_root, image_size=15, unlabelled="frdeep_nvss")
-    assert len(data.unlabelled) == 550
-    assert caplog.messages == [
-        "frdeep_nvss/train: overlap with mirabest_F/test/confident, mirabest_F/test/uncertain, "
-        "mirabest_F/test/hybrid could not be checked by position or image, which take positions in both sets "
-        "or one pixel scale; only ids and exact pixels were compared"
-    ]
+def test_test_sources_of_mirabest_are_found_in_another_survey_by_their_objects(data_root):
+    config = DataConfig(name="mirabest_confident", image_size=15, unlabelled="frdeep_nvss")
+    with pytest.raises(InputError, match="frdeep_nvss/train: expected sources whose .* got 51 of 550 sources"):
+        load_data(config, data_root)
+    with pytest.raises(InputError, match=r"frdeep_nvss/train: expected no source with the image .*, got 6 "):
+        load_data(config, data_root, allow_unchecked=True)
+    whole = load_data("frdeep_nvss", data_root, image_size=15).train
+    data = load_data(config, data_root, drop_leaks=True, allow_unchecked=True)
+    left_out = set(whole.table[OBJECT]) - set(data.unlabelled.table[OBJECT])
+    fricat = {f"FRI {k} FRICAT" for k in (53, 124, 181, 200, 213)}
+    assert left_out == fricat | {"FRII 299"} and len(data.unlabelled) == 544
+    assert len(load_data(config, data_root, drop_leaks=True).unlabelled) == 493
+
+
+def test_another_survey_is_refused_without_the_archive_that_shows_its_objects(data_root, tmp_path):
+    for name in ("MiraBest_F_batches.tar.gz", "NVSS_PNG_dataset.tar.gz"):
+        (tmp_path / name).symlink_to(data_root / name)
+    fields = {"image_size": 15, "unlabelled": "frdeep_nvss", "drop_leaks": True}
+    with pytest.raises(InputError, match="got 550 of 550 .*put FR-DEEP's FIRST archive"):
+        load_data("mirabest_confident", tmp_path, **fields)
+    assert len(load_data("mirabest_confident", tmp_path, **fields, allow_unchecked=True).unlabelled) == 550
+
+
+def test_allow_unchecked_is_no_part_of_a_runs_identity_unless_set():
+    assert "allow_unchecked" not in RunConfig().model_dump()["data"]
+    run = RunConfig(data=DataConfig(allow_unchecked=True))
+    assert run.model_dump()["data"]["allow_unchecked"] is True and run.run_key() != RunConfig().run_key()
