@@ -45,6 +45,8 @@ class DataConfig(Section):
     image_size: int = Field(65, ge=1, description="side of the network's input, pixels")
     crop: int | None = Field(None, ge=1, description="side cut from the centre before resampling; default: all")
     stretch: Literal["linear", "sqrt", "asinh"] = Field("sqrt", description="intensity stretch of [0, 1] images")
+    crop_arcsec: float | None = Field(None, gt=0, description="in place of crop: side of the cut on the sky, arcsec")
+    softening: float = Field(0.05, gt=0, description="of the asinh stretch, in the units of the images")
     mask: bool = Field(True, description="zero the corners outside the inscribed disk")
     normalise: bool = Field(True, description="divide by the root mean square of the training images")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
@@ -61,7 +63,9 @@ class DataConfig(Section):
     params: dict[str, Any] = Field(default_factory=dict, description="options of the dataset")
 
     @model_validator(mode="after")
-    def _with_train_adds_to_another_set(self) -> DataConfig:
+    def _one_meaning(self) -> DataConfig:
+        if self.crop is not None and self.crop_arcsec is not None:
+            raise ValueError("expected crop or crop_arcsec, got both; leave one out (crop: null)")
         if self.unlabelled_with_train and self.unlabelled is None:
             raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
         return self
@@ -69,8 +73,9 @@ class DataConfig(Section):
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = dump(self)
-        optional = ("unlabelled_fri_share", "unlabelled_with_train", "allow_unchecked")
-        return {key: value for key, value in fields.items() if key not in optional or value}
+        younger = ("crop_arcsec", "softening", "unlabelled_fri_share", "unlabelled_with_train", "allow_unchecked")
+        unset = {key for key in younger if fields.get(key) == type(self).model_fields[key].default}
+        return {key: value for key, value in fields.items() if key not in unset}
 
 
 class SplitConfig(Section):

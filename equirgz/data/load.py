@@ -66,7 +66,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
             kept = thin_to_share(unlabelled.label_N, names, share, seed=0, name=unlabelled.name)
             unlabelled = unlabelled.subset(kept)
         data = replace(data, unlabelled=unlabelled.without_labels())
-    pipeline = Preprocessing(config.image_size, config.crop, config.stretch, config.mask)
+    pipeline = Preprocessing(
+        config.image_size, config.crop, config.stretch, config.mask, config.crop_arcsec, config.softening
+    )
     data = pipeline.apply(data)
     return divide_by_rms(data) if config.normalise else data
 

@@ -8,6 +8,7 @@ sources, C channels, H W pixels of the input, O pixels of the output.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -19,6 +20,7 @@ from equirgz.errors import InputError, check_choice, explain
 from equirgz.records import content_hash
 
 CHUNK = 256  # images at a time
+SOFTENING = 0.05  # of asinh, for images in [0, 1]
 STRETCHES = ("linear", "sqrt", "asinh")
 
 
@@ -98,7 +100,7 @@ def fit_size(image: np.ndarray, size: int, fill: float = 0) -> np.ndarray:
     return image
 
 
-def stretch(image: np.ndarray, kind: str, softening: float = 0.05) -> np.ndarray:
+def stretch(image: np.ndarray, kind: str, softening: float = SOFTENING) -> np.ndarray:
     """Stretch intensities of [0, 1]: 0 stays 0 and 1 stays 1.
 
     linear: v; sqrt: sign(v) sqrt|v|; asinh: asinh(v/s)/asinh(1/s) with softening s. NaN stays NaN.
@@ -119,30 +121,47 @@ def disk(size: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The declared chain; ``hash`` identifies it, ``__call__`` applies it to an ImageSet."""
+    """The declared chain; ``hash`` identifies it, ``__call__`` applies it to an ImageSet.
+
+    ``crop`` is in pixels, ``crop_arcsec`` on the sky (the nearest whole number of pixels; the set must know its
+    pixel scale). ``softening`` is that of asinh, in the units of the images ([0, 1], or Jy/beam of raw maps).
+    """
 
     image_size: int = 65
     crop: int | None = None
     stretch: Literal["linear", "sqrt", "asinh"] = "sqrt"
     mask: bool = True
+    crop_arcsec: float | None = None
+    softening: float = SOFTENING
 
     def __post_init__(self) -> None:
         check_choice("stretch", self.stretch, STRETCHES)
+        if self.crop is not None and self.crop_arcsec is not None:
+            raise InputError("preprocessing: expected crop or crop_arcsec, got both; leave one out")
+        for name in ("crop_arcsec", "softening"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise InputError(explain(name, expected="a positive number", got=value))
         if self.image_size < 1:
             raise InputError(explain("image_size", expected="at least 1", got=self.image_size))
 
     @property
     def hash(self) -> str:
         """Identity of the chain: equal settings and equal version give equal hashes."""
-        return content_hash({"version": 1, **asdict(self)})
+        settings = asdict(self)
+        for name, default in (("crop_arcsec", None), ("softening", SOFTENING)):  # younger than the hashes of results
+            if settings[name] == default:
+                del settings[name]
+        return content_hash({"version": 1, **settings})
 
     def __call__(self, images: ImageSet) -> ImageSet:
         """Return the set as float32 (N, image_size, image_size) with the new pixel scale."""
         image = images.image_NHW
-        size_in = image.shape[-1] if self.crop is None else self.crop
+        crop = self._crop_px(images)
+        size_in = image.shape[-1] if crop is None else crop
         out = np.empty((*image.shape[:-2], self.image_size, self.image_size), np.float32)
         for start in range(0, len(image), CHUNK):  # no second copy of a large set
-            out[start : start + CHUNK] = self._apply(image[start : start + CHUNK])
+            out[start : start + CHUNK] = self._apply(image[start : start + CHUNK], crop)
         return replace(
             images,
             image_NHW=out,
@@ -150,11 +169,20 @@ class Preprocessing:
             recipe=f"{images.recipe or images.checksum}|{self.hash}",
         )
 
-    def _apply(self, image: np.ndarray) -> np.ndarray:
-        if self.crop is not None:
-            image = crop_centre(image, self.crop)
+    def _crop_px(self, images: ImageSet) -> int | None:
+        if self.crop_arcsec is None:
+            return self.crop
+        scale = images.pixel_scale_arcsec
+        if not math.isfinite(scale):
+            got, mend = f"none in {images.name}", "give pixel_scale_arcsec, or crop in pixels"
+            raise InputError(explain("crop_arcsec", expected="a known pixel scale", got=got, mend=mend))
+        return max(1, round(self.crop_arcsec / scale))
+
+    def _apply(self, image: np.ndarray, crop: int | None) -> np.ndarray:
+        if crop is not None:
+            image = crop_centre(image, crop)
         scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
-        image = stretch(resample(image, self.image_size) * scale, self.stretch)
+        image = stretch(resample(image, self.image_size) * scale, self.stretch, self.softening)
         return image * disk(self.image_size).astype(np.float32) if self.mask else image
 
     def apply(self, data: Data) -> Data:

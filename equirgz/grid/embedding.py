@@ -26,15 +26,17 @@ class Embedding:
     table: Any
     bad_files: dict[str, str]
 
+STEPS = ("crop", "crop_arcsec", "stretch", "softening", "mask")  # of preprocessing, as data.* names them
+
 
 def preprocessing_facts(config: DataConfig, data_dir: Path | None = None) -> dict[str, Any]:
-    """Return what an encoder must know of its training images: crop, stretch, mask and their root mean square.
+    """Return what an encoder must know of its training images: the steps of preprocessing and their root mean square.
 
     Kept beside the weights (``save_encoder(..., preprocessing=...)``), it brings other images to the same scale.
     """
     images = load_data(config, data_dir, normalise=False, unlabelled=None, extra_tests={}).train
     rms = float(np.sqrt(np.mean(np.square(images.image_NHW, dtype=np.float64)))) if config.normalise else 1.0
-    return {"crop": config.crop, "stretch": config.stretch, "mask": config.mask, "rms": rms}
+    return {name: getattr(config, name) for name in STEPS} | {"rms": rms}
 
 
 def embed_input(
@@ -75,7 +77,7 @@ def embed_parts(
     backbone = load_encoder(encoder).to(device)
     described = read_json(Path(encoder).with_suffix(".json"))
     facts = (described.get("facts") or {}).get("preprocessing")
-    options = {key: facts[key] for key in ("crop", "stretch", "mask")} if facts else {}
+    options = {key: facts[key] for key in STEPS if key in facts} if facts else {}
     parts, bad_files = _load(images, data_dir, {"image_size": backbone.image_size, **options}, bad_list)
     if facts:
         rms = facts["rms"]

@@ -1,9 +1,10 @@
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from equirgz.config import DataConfig
+from equirgz.config import DataConfig, parse_run
 from equirgz.data.imageset import ImageSet
 from equirgz.data.preprocess import Preprocessing, crop_centre, disk, resample, resampling_matrix, stretch
 from equirgz.errors import InputError
@@ -122,3 +123,35 @@ def test_a_large_set_is_not_copied_twice():
     _, peak_bytes = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert made.image_NHW.dtype == np.float32 and peak_bytes < 2 * made.image_NHW.nbytes
+
+
+def test_a_crop_on_the_sky_is_that_many_pixels():
+    images = make_images(3, 30)  # 2 arcsec a pixel
+    on_sky, in_pixels = Preprocessing(9, crop_arcsec=40.4), Preprocessing(9, crop=20)
+    assert np.array_equal(on_sky(images).image_NHW, in_pixels(images).image_NHW)
+    assert on_sky(images).pixel_scale_arcsec == in_pixels(images).pixel_scale_arcsec == pytest.approx(40 / 9)
+    assert on_sky.hash != in_pixels.hash
+    with pytest.raises(InputError, match="known pixel scale"):
+        on_sky(replace(images, pixel_scale_arcsec=float("nan")))
+    with pytest.raises(InputError, match="got both"):
+        Preprocessing(9, crop=20, crop_arcsec=40.0)
+    with pytest.raises(InputError, match="crop or crop_arcsec"):
+        parse_run({"data": {"crop": 20, "crop_arcsec": 40.0}})
+
+
+def test_softening_is_in_the_units_of_the_images():
+    peak_jy = np.array([0.0, 1e-3, 7.4e-3], np.float32).reshape(1, 1, 3)
+    soft = stretch(peak_jy, "asinh", 1e-3)
+    assert soft == pytest.approx(np.arcsinh(peak_jy / 1e-3) / np.arcsinh(1e3), rel=1e-5)
+    assert soft.max() / soft[0, 0, 1] < 3.2, "compressed: 7.4 times the flux is 3.1 times as bright"
+    assert Preprocessing(softening=1e-3).hash != Preprocessing().hash
+    for bad in (0.0, -1.0, float("inf")):
+        with pytest.raises(InputError, match="softening"):
+            Preprocessing(softening=bad)
+
+
+def test_settings_at_their_defaults_are_no_part_of_a_run():
+    fields = DataConfig().model_dump()
+    assert not {"crop_arcsec", "softening"} & set(fields)
+    set_here = {"softening": 0.01, "crop_arcsec": 90.0}
+    assert DataConfig(**set_here).model_dump().items() >= set_here.items()
