@@ -17,6 +17,8 @@ from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -29,6 +31,14 @@ class Section(BaseModel):
     """A frozen part of a configuration that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        words = str(cls.model_fields[info.field_name].annotation)
+        if isinstance(value, bool) and "bool" not in words:
+            raise ValueError("expected no truth value")
+        return value
 
 
 class DataConfig(Section):
@@ -233,6 +243,8 @@ def load_yaml(path: Path) -> dict[str, Any]:
         content = yaml.load(Path(path).read_text(), Loader=_StrictLoader)
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a YAML file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"cannot read {path}: it is no text; give the path of a YAML file") from error
     except yaml.YAMLError as error:
         raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):

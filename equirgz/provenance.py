@@ -3,7 +3,8 @@
 The *code version* names the code that decides numbers (:data:`SCIENCE`): run from a checkout it is
 the package version and the last commit that touched that code, so that a commit to the docs, the
 command line or the report leaves it as it is. Edited but uncommitted code adds ``.dirty`` and a
-hash of the edited sources, so that two different edits are two different versions.
+hash of the edited sources, so that two different edits are two different versions. Installed
+without git, it is the package version and the hash of that code.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "lightning-fabr
 SCIENCE = (  # parts of the package that decide numbers, relative to its folder
     "config.py", "records.py", "seeding.py", "geometry", "nn", "data", "augment", "backbones", "objectives",
     "train", "evaluate", "metrics", "grid/blocks.py", "grid/cell.py", "grid/ensemble.py", "grid/measure.py",
-    "grid/posthoc.py",
+    "grid/posthoc.py", "grid/pretrained.py", "grid/samples.py",
 )
 
 
 @functools.cache
 def code_version() -> str:
-    """Return e.g. ``0.1.0+g1a2b3c4d5e`` or ``0.1.0+g1a2b3c4d5e.dirty.9f8e7d`` (``0.1.0`` without git)."""
+    """Return e.g. ``0.1.0+g1a2b3c4d5e`` or ``0.1.0+g1a2b3c4d5e.dirty.9f8e7d``; ``0.1.0+s9f8e7d6c5b`` without git."""
     commit = code_commit()
     if commit is None:
-        return equirgz.__version__
+        return f"{equirgz.__version__}+s{source_hash()[:10]}"
     dirty = f".dirty.{source_hash()[:6]}" if _git("status", "--porcelain", "--", *SCIENCE) else ""
     return f"{equirgz.__version__}+g{commit}{dirty}"
 

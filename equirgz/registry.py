@@ -9,13 +9,17 @@ no import of torch until a registry that needs it is asked.
 from __future__ import annotations
 
 import fnmatch
+import functools
 import importlib
 import inspect
-from collections.abc import Callable, Iterator
+import json
+import typing
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from equirgz.errors import InputError, check_choice, suggest
+from equirgz.errors import InputError, check_choice, explain, suggest
 
+JSON_WORDS = {"array": "a list", "an object": "a mapping", "integer": "a whole number", "number": "a number"}
 Entry = TypeVar("Entry", bound=Callable[..., Any])
 
 
@@ -59,7 +63,7 @@ class Registry(Generic[Entry]):
         return self._entries[check_choice(self.kind, name, self._entries)]
 
     def create(self, name: str, *args: Any, **keywords: Any) -> Any:
-        """Call the factory ``name``; unknown keywords are errors that name the nearest valid one."""
+        """Call the factory ``name``; unknown keywords, and values of another type than declared, are errors."""
         factory = self.get(name)
         check_keywords(f"{self.kind} {name!r}", factory, keywords)
         return factory(*args, **keywords)
@@ -69,8 +73,48 @@ def check_keywords(what: str, factory: Callable[..., Any], keywords: dict[str, A
     """Raise InputError for the first keyword that ``factory`` does not accept by name."""
     parameters = inspect.signature(factory).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        check_types(what, factory, keywords)
         return
     valid = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for key in keywords:
         if key not in valid:
             raise InputError(f"{what}: unknown keyword {key!r}; {suggest(key, valid)}")
+    check_types(what, factory, keywords)
+
+
+def check_types(what: str, factory: Callable[..., Any], keywords: Mapping[str, Any]) -> None:
+    """Raise InputError for the first value that is not of the type that ``factory`` declares.
+
+    Values are judged as YAML gives them: a whole number is a float too, a list a tuple, but "40" and true are no
+    numbers. What is no such value (a module, an array), or declared as none, is left to the factory.
+    """
+    from pydantic import ValidationError
+
+    for key, value in keywords.items():
+        adapter = _type_of(factory, key)
+        try:
+            text = json.dumps(value)
+        except (TypeError, ValueError):
+            continue
+        if adapter is None:
+            continue
+        try:
+            adapter.validate_json(text, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+            expected = JSON_WORDS.get(expected, expected)
+            raise InputError(explain(f"{what}: {key}", expected=expected, got=repr(problem["input"]))) from error
+
+
+@functools.cache
+def _type_of(factory: Callable[..., Any], key: str) -> Any:
+    """Return what validates values of the keyword ``key`` of ``factory``, None where its type cannot be told."""
+    from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
+
+    called = factory.__init__ if inspect.isclass(factory) else factory
+    try:
+        hint = typing.get_type_hints(called).get(key)
+        return None if hint is None else TypeAdapter(hint)
+    except (NameError, TypeError, PydanticSchemaGenerationError, PydanticUserError):
+        return None

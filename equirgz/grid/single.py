@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.config import RunConfig
-from equirgz.errors import InputError
-from equirgz.records import write_json_atomic
+from equirgz.errors import InputError, ResultsError, explain
+from equirgz.records import read_json, write_json_atomic
 
 
 def train_one(
@@ -34,7 +34,7 @@ def train_one(
     from equirgz.provenance import collect_provenance
 
     out = Path(out)
-    write_json_atomic(out / "config.json", config.model_dump(mode="json"))
+    _claim(out, config)
     run = prepare_run(config, data_dir, out / "work", device=device, progress=True, processes=processes,
                       accumulate=accumulate)
     result = finish_run(run, grid="train")
@@ -49,6 +49,15 @@ def train_one(
     shown = ("error/rate", "nll/mean", "calibration/ece", "calibration/ece_perfect", "equivariance/relative_l2")
     lines = [_format(row) for row in result["rows"] if row["metric"] in shown]
     return [*lines, f"run {out / 'run.json'}", f"encoder {out / 'encoder'}"]
+
+
+def _claim(out: Path, config: RunConfig) -> None:
+    """Write ``OUT/config.json``; raise ResultsError where it holds the configuration of another run."""
+    file, fields = out / "config.json", config.model_dump(mode="json")
+    if file.exists() and read_json(file) != fields:
+        expected, mend = f"a new folder, or one of run {config.run_key()}", "choose another --out, or delete it"
+        raise ResultsError(explain(str(out), expected=expected, got="one of another configuration", mend=mend))
+    write_json_atomic(file, fields)
 
 
 def _format(row: dict[str, Any]) -> str:

@@ -86,3 +86,12 @@ def test_train_without_out_writes_to_a_folder_of_its_own(run, tmp_path, monkeypa
     assert folder.name == f"one-{RunConfig(**base).run_key()}"
     assert (folder / "run.json").is_file() and list(folder.glob("encoder.safetensors"))
     assert f"run runs/{folder.name}/run.json" in out.replace("\n", " ")
+    kept = (folder / "config.json").read_bytes()
+    code, out, err = run("train", "one.yaml", "--device", "cpu", "--set", "steps=3", "--out", str(folder))
+    assert code == 2 and "another configuration" in err and (folder / "config.json").read_bytes() == kept
+
+
+def test_a_file_that_is_no_text_is_named(run, tmp_path):
+    (tmp_path / "one.yaml").write_bytes(b"\x80\xff\x00")
+    code, out, err = run("train", str(tmp_path / "one.yaml"))
+    assert code == 2 and "one.yaml: it is no text" in err
