@@ -107,7 +107,8 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
 
     rows = tables.outside_rows(evaluation)
     caption = ["AUROC with which scores tell other sources from the confident test sources",
-               "Scores are means over runs; brackets: 95 % intervals over sources (DeLong); 0.5 is chance",
+               "Scores are means over runs; brackets: 95 % intervals over sources, the wider of Newcombe's and "
+               "DeLong's; 0.5 is chance",
                "Energy of the logits, entropy and mutual information of the samples, cosine distance to the fifth "
                "nearest training source; NVSS: FR-DEEP at the same field of view"]  # fmt: skip
     put("outside", make_pivot(rows, ["outside", "network"], OUTSIDE, caption, label="outside"), rows, say_outside(rows))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -131,7 +130,7 @@ def uncertainty_rows(evaluation: Evaluation) -> Rows:
 def outside_rows(evaluation: Evaluation) -> Rows:
     """Return the AUROC with which scores tell other sources from the confident test sources.
 
-    Scores are means over the runs; the intervals (DeLong) are over sources.
+    Scores are means over the runs; the intervals (see `equirgz.metrics.ood.auroc`) are over sources.
     """
     scores: dict[str, Callable[[Answers, str], np.ndarray]] = {
         "energy": lambda a, part: np.mean([energy_score(x) for x in a.arrays[f"logits/{part}"]], axis=0),
@@ -145,11 +144,10 @@ def outside_rows(evaluation: Evaluation) -> Rows:
             for score, function in scores.items():
                 inside_N, outside_M = (np.mean([function(a, p) for a in answers], axis=0) for p in ("test", part))
                 found = auroc(inside_N, outside_M)
-                bounds = {k: None if math.isnan(v) else v for k, v in (("low", found.low), ("high", found.high))}
                 rows.append({
                     "outside": f"{outside} (n = {len(outside_M)})", "network": name, "metric": f"ood/auroc_{score}",
-                    "value": found.value, **bounds, "unit": "1", "direction": "higher", "n": len(inside_N),
-                    "n_outside": len(outside_M), "n_runs": len(answers),
+                    "value": found.value, "low": found.low, "high": found.high, "unit": "1", "direction": "higher",
+                    "n": len(inside_N), "n_outside": len(outside_M), "n_runs": len(answers),
                 })  # fmt: skip
     return rows
 
