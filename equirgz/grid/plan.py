@@ -101,6 +101,10 @@ def make_grid(
         from equirgz.report.extras import check_extras
 
         check_extras(document["report"], source)
+    if "scaling" in document["report"]:
+        from equirgz.report.scaling import check_scaling
+
+        check_scaling(document["report"], {axis.column: axis.labels for axis in axes}, source)
     points = tuple(_make_points(document, axes, named, source))
     if document["report"].get("ensemble") and any(point.config.split.fold is not None for point in points):
         raise InputError(f"{source}: report.ensemble: expected a grid without folds; leave the axis fold or it out")
