@@ -3,10 +3,10 @@
     python -m benchmarks.evaluation --data-dir DATA [--out results/evaluation] [--work out/evaluation]
                                     [--set steps=20 ...] [--draws 300] [--report]
 
-Trains the nine runs of benchmarks/evaluation.yaml (those that WORK does not hold yet; a killed training goes
-on from its checkpoint), keeps their answers in WORK, and writes tables, figures and README.md into OUT. --report
-draws anew from WORK without training. Panels of survey sources, whose pixels are not ours to publish, go to
-WORK/figures; OUT shows simulated sources.
+Trains the nine runs of benchmarks/evaluation.yaml and the variational one of benchmarks/pruning.yaml (those that
+WORK does not hold yet; a killed training goes on from its checkpoint; --set applies to both), keeps their answers in
+WORK, and writes tables, figures and README.md into OUT. --report draws anew from WORK without training. Panels of
+survey sources, whose pixels are not ours to publish, go to WORK/figures; OUT shows simulated sources.
 """
 
 from __future__ import annotations
@@ -45,6 +45,8 @@ def evaluate(options: argparse.Namespace) -> None:
     import torch
 
     from benchmarks.evaluation import panels
+    from benchmarks.evaluation.anomalies import anomaly_curves
+    from benchmarks.evaluation.pruning import measure_pruning
     from benchmarks.evaluation.readme import write_readme
     from benchmarks.evaluation.runs import answer_all, load_other_sets
     from benchmarks.evaluation.sheets import write_tables
@@ -62,20 +64,24 @@ def evaluate(options: argparse.Namespace) -> None:
 
     grid = load_grid(ROOT / "benchmarks" / "evaluation.yaml", options.overrides)
     config = grid.points[0].config
-    lacking = [p for p in grid.points if not (options.work / p.run_key / "answers.npz").exists()]
+    pruned = load_grid(ROOT / "benchmarks" / "pruning.yaml", options.overrides)
+    needed = {p.run_key: "answers.npz" for p in grid.points} | {p.run_key: "pruning.json" for p in pruned.points}
+    lacking = [key for key, file in needed.items() if not (options.work / key / file).exists()]
     if options.report and lacking:
-        missing = f"{len(lacking)} of {len(grid.points)} missing"
+        missing = f"{len(lacking)} of {len(needed)} missing"
         raise InputError(f"--report: expected finished runs in {options.work}, got {missing}; leave --report out")
     say("reading the data sets")
     data = load_data(config.data, options.data_dir)
     other = load_other_sets(config, options.data_dir)
     answers = answer_all(grid, options.data_dir, options.work, other, say)
+    pruning = measure_pruning(pruned, options.data_dir, options.work, say)
     evaluation = Evaluation(answers, options.draws)
     say("tables")
-    written = write_tables(evaluation, options.out / "tables")
+    curves = anomaly_curves(evaluation)
+    written = write_tables(evaluation, pruning, curves, options.out / "tables")
     say("figures")
     figures = options.out / "figures"
-    panels.draw_all(evaluation, figures)
+    panels.draw_all(evaluation, pruning, curves, figures)
     second, third = (evaluation.by_network[name] for name in evaluation.names[1:3])
     panels.draw_search(second[0], "simulated", other["simulated"], figures / "search_simulated")
     panels.draw_search(second[0], "test", data.tests["test"], options.work / "figures" / "search")
@@ -84,7 +90,7 @@ def evaluate(options: argparse.Namespace) -> None:
         image_HW = other["simulated"].image_NHW[int((other["simulated"].label_N == 1).argmax())]
         panels.draw_attention(gated, image_HW, figures / "attention_simulated")
         panels.draw_attention(gated, data.tests["test"].image_NHW[-1], options.work / "figures" / "attention")
-    write_readme(options.out, grid, evaluation, written, data.checksum, options)
+    write_readme(options.out, (grid, pruned), evaluation, written, data.checksum, options)
     say(f"done: {options.out}")
 
 

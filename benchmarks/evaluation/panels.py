@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.runs import Answers
-from benchmarks.evaluation.tables import Evaluation
+from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.data import ImageSet
 from equirgz.evaluate.overlap import plot_source_rotation
 from equirgz.evaluate.representation import map_features, plot_map
@@ -78,8 +78,10 @@ def draw_map(answer: Answers, stem: Path) -> list[Path]:
         return save_figure(figure, stem)
 
 
-def draw_all(evaluation: Evaluation, out: Path) -> dict[str, list[Path]]:
-    """Draw the figures that need no image and no network: answers, rotation of one source, map of features."""
+def draw_all(evaluation: Evaluation, pruning: Rows, curves: Rows, out: Path) -> dict[str, list[Path]]:
+    """Draw the figures that need no image and no network: answers, rotation, search, pruning, map of features."""
+    from benchmarks.evaluation.anomalies import plot_anomalies
+    from benchmarks.evaluation.pruning import plot_pruning
     from benchmarks.evaluation.tables import rotation_rows_of
     from equirgz.report.networks import plot_network_reliability, plot_network_rotation, plot_risk_coverage
 
@@ -89,6 +91,8 @@ def draw_all(evaluation: Evaluation, out: Path) -> dict[str, list[Path]]:
             "reliability": plot_network_reliability(answers, scaled=scaled, class_name="FRII"),
             "risk_coverage": plot_risk_coverage(answers),
             "rotation": plot_network_rotation(rotation_rows_of(evaluation)),
+            "anomalies": plot_anomalies(curves),
+            "pruning": plot_pruning(pruning),
         }
         paths = {name: save_figure(figure, out / name) for name, figure in drawn.items()}
     paths["rotation_source"], _ = draw_source(evaluation, out / "rotation_source")

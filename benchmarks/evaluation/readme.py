@@ -9,7 +9,7 @@ from benchmarks.evaluation.sheets import Written
 from benchmarks.evaluation.tables import Evaluation
 from equirgz.grid.plan import Grid
 from equirgz.provenance import collect_provenance
-from equirgz.records import write_bytes_atomic, write_json_atomic
+from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 
 FIGURES = {
     "reliability": "Reliability of the share of FRII, as trained (filled, Wilson 95 % intervals over sources) and "
@@ -18,6 +18,10 @@ FIGURES = {
     "rotation": "Error, confidence, entropy and overlap index of the confident test sources as they turn; lines: means "
     "over runs, bands: from the lowest to the highest run.",
     "rotation_source": "Dropout samples of the confident test source whose answer turns most in the first network.",
+    "anomalies": "Wanted sources found among the first that are looked at; lines: means over runs, bands: from the "
+    "lowest to the highest run; grey: a random order and its 95 % range.",
+    "pruning": "Error and negative log-likelihood of a variational network when the weights of the lowest score are "
+    "set to zero.",
     "feature_map": "Principal components of the features of all MiraBest sources in the second network, by class and "
     "by angular size; grey: hybrids.",
     "search_simulated": "Simulated sources: queries and their nearest neighbours in the features of the second "
@@ -28,10 +32,18 @@ FIGURES = {
 
 
 def write_readme(
-    out: Path, grid: Grid, evaluation: Evaluation, written: list[Written], checksum: str, options: argparse.Namespace
+    out: Path,
+    grids: tuple[Grid, Grid],
+    evaluation: Evaluation,
+    written: list[Written],
+    checksum: str,
+    options: argparse.Namespace,
 ) -> None:
-    """Write ``out``/README.md and ``out``/run.json."""
+    """Write ``out``/README.md and ``out``/run.json; ``grids``: that of the evaluation and that of the pruning."""
     provenance = collect_provenance()
+    found = {p.run_key: _trained_by(options.work / p.run_key) for grid in grids for p in grid.points}
+    versions = sorted(set(found.values()) - {provenance["version"]})
+    trained = f" (networks trained and asked by {', '.join(versions)})" if versions else ""
     command = " ".join([
         "python -m benchmarks.evaluation --data-dir DATA",
         *(f"--set {override}" for override in options.overrides),
@@ -42,9 +54,9 @@ def write_readme(
     lines = [
         "# Evaluation of three networks on MiraBest F",
         "",
-        f"{grid.question}",
+        f"{grids[0].question}",
         "",
-        f"Made by `{command}`, equirgz {provenance['version']}, data {checksum}: "
+        f"Made by `{command}`, equirgz {provenance['version']}{trained}, data {checksum}: "
         f"{', '.join(evaluation.names)}, {n_runs} runs each (split and seed differ), {counts['train']} labelled "
         f"training sources, {counts['val']} for validation; test sources: {counts['test']} confident, "
         f"{counts['test_uncertain']} uncertain, {counts['test_hybrid']} hybrid. Temperatures and conformal sets are "
@@ -57,7 +69,10 @@ def write_readme(
     for table in written:
         links = ", ".join(f"[{suffix}](tables/{table.name}.{suffix})" for suffix in ("md", "csv", "tex"))
         lines.append(f"- **{table.title}** ({links}). {table.sentence}")
-    lines += ["", "`tables/rotation_curves.csv` holds every point of the rotation figure.", "", "## Figures", ""]
+    lines += ["", "`tables/rotation_curves.csv` and `tables/anomaly_curves.csv` hold every point of these figures, "
+              "`tables/rotation_per_source.csv` a row per confident test source and run: share of angles with error, "
+              "mean and standard deviation over angles of confidence, entropy and overlap index.", "",
+              "## Figures", ""]  # fmt: skip
     for name, words in FIGURES.items():
         if (out / "figures" / f"{name}.png").exists():
             lines += [f"![{name.replace('_', ' ')}](figures/{name}.png)", "", words, ""]
@@ -67,7 +82,17 @@ def write_readme(
         "",
     ]
     write_bytes_atomic(out / "README.md", "\n".join(lines).encode())
-    runs = [{"labels": dict(point.labels), "run_key": point.run_key} for point in grid.points]
+    runs = [
+        {"grid": grid.name, "labels": dict(point.labels), "run_key": point.run_key, "trained_by": found[point.run_key]}
+        for grid in grids
+        for point in grid.points
+    ]
     write_json_atomic(
         out / "run.json", {"command": command, "data_checksum": checksum, "environment": provenance, "runs": runs}
     )
+
+
+def _trained_by(folder: Path) -> str:
+    """Return the code version that trained and asked the network in ``folder``, "an unknown version" without record."""
+    file = folder / "provenance.json"
+    return read_json(file)["version"] if file.exists() else "an unknown version"

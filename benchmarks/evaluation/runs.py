@@ -1,7 +1,8 @@
 """Train every run of benchmarks/evaluation.yaml once and keep its answers as arrays.
 
 WORK/<run key>/ holds objective.safetensors (the trained network with its head), encoder.safetensors
-and .json (for `equirgz embed`), answers.npz and equivariance.json; what is there is not computed again.
+and .json (for `equirgz embed`), answers.npz, equivariance.json and provenance.json (of training and answers);
+what is there is not computed again.
 Legend: R runs, S predictive samples, N sources, K classes, F features, A angles.
 """
 
@@ -29,6 +30,7 @@ from equirgz.grid.cell import CellRun, prepare_run
 from equirgz.grid.embedding import preprocessing_facts
 from equirgz.grid.plan import Grid
 from equirgz.objectives.base import Objective, create_objective
+from equirgz.provenance import collect_provenance
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 from equirgz.seeding import derive_seed
 
@@ -110,6 +112,7 @@ def answer_all(
 
 
 def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[str, ImageSet]) -> None:
+    provenance = collect_provenance()
     run = prepare_run(config, data_dir, folder / "training", progress=True)
     objective = load_objective(run, folder, data_dir)
     seed = derive_seed(config.seed, "predict")
@@ -130,6 +133,7 @@ def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[
         lambda x: predict_samples(objective, x, n, 64, seed=seed), test.x_NCHW, angles_deg, mask=config.data.mask
     ).astype(np.float32)
     arrays["angles_deg"] = np.array(angles_deg)
+    write_json_atomic(folder / "provenance.json", provenance)
     write_json_atomic(folder / "equivariance.json", measure_equivariance(run.backbone, test.x_NCHW))
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)

@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.evaluation import tables
+from benchmarks.evaluation.anomalies import LOOKED_AT, anomaly_rows, say_anomalies
+from benchmarks.evaluation.clusters import cluster_rows, cluster_sheet, say_clusters
+from benchmarks.evaluation.pruning import pruning_sheet, say_pruning
 from benchmarks.evaluation.sentences import (
     SCORES,
     say_calibration,
     say_conformal,
     say_equivariance,
+    say_estimates,
     say_needed,
     say_outside,
     say_pairwise,
@@ -21,7 +25,8 @@ from benchmarks.evaluation.sentences import (
     say_shift,
     say_significance,
 )
-from benchmarks.evaluation.shifts import shift_rows
+from benchmarks.evaluation.shifts import share_rows, shift_rows
+from benchmarks.evaluation.sources import SOURCES, rotation_source_rows, rotation_source_summary, say_sources
 from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.metrics.compare import compare_pairs, needed_sources
 from equirgz.report.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
@@ -46,7 +51,14 @@ UNCERTAINTY = {
     "uncertainty/uce_entropy": ("UCE (%)", 1), "uncertainty/uce_entropy_classwise": ("cUCE (%)", 1),
     "selective/aurc": ("AURC", 3), "selective/error_at_80": ("error of surest 80 % (%)", 1),
 }  # fmt: skip
-OUTSIDE = {metric: (words, 3) for metric, words in SCORES.items()}
+OUTSIDE = {metric: (words, 3) for metric, words in SCORES.items()} | {
+    "ood/false_positive_rate_energy": ("false alarms, energy (%)", 0),
+}
+ESTIMATES = {
+    "prior/true_share": ("share of FRII", 3), "prior/counted_share": ("answers counted", 3),
+    "prior/estimated_share": ("estimated", 3),
+}  # fmt: skip
+ANOMALIES = {f"anomaly/found_at_{k}": (f"first {k}", 1) for k in LOOKED_AT}
 CONFORMAL = {
     "conformal/coverage": ("coverage", 3), "conformal/mean_size": ("classes per set", 2),
     "conformal/single": ("share of one class", 2), "conformal/empty": ("share empty", 2),
@@ -76,8 +88,11 @@ class Written:
     sentence: str
 
 
-def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
-    """Write every table as csv, md and tex into ``out``; return what was written, with a sentence each."""
+def write_tables(evaluation: Evaluation, pruning: Rows, curves: Rows, out: Path) -> list[Written]:
+    """Write every table as csv, md and tex into ``out``; return what was written, with a sentence each.
+
+    ``pruning``: rows of `measure_pruning`; ``curves``: rows of `anomaly_curves`.
+    """
     n_runs = len(next(iter(evaluation.by_network.values())))
     over_sources, over_seeds = RUNS.format(runs=n_runs), SEEDS.format(runs=n_runs)
     written = []
@@ -107,9 +122,11 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
 
     rows = tables.outside_rows(evaluation)
     caption = ["AUROC with which scores tell other sources from the confident test sources",
-               "Scores are means over runs; brackets: 95 % intervals over sources (DeLong); 0.5 is chance",
+               "Scores are means over runs; brackets: 95 % intervals over sources, the wider of Newcombe's and "
+               "DeLong's; 0.5 is chance",
                "Energy of the logits, entropy and mutual information of the samples, cosine distance to the fifth "
-               "nearest training source; NVSS: FR-DEEP at the same field of view"]  # fmt: skip
+               "nearest training source; NVSS: FR-DEEP at the same field of view; false alarms: confident sources "
+               "flagged where 95 % of the others are"]  # fmt: skip
     put("outside", make_pivot(rows, ["outside", "network"], OUTSIDE, caption, label="outside"), rows, say_outside(rows))
 
     rows = tables.conformal_rows(evaluation)
@@ -118,13 +135,21 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
                "split: the promise is for confident sources alone"]  # fmt: skip
     put("conformal", make_pivot(rows, names[:2], CONFORMAL, caption, label="conformal"), rows, say_conformal(rows))
 
-    curves = tables.rotation_rows_of(evaluation)
-    tables.write_all(out / "rotation_curves.csv", curves)
-    rows = tables.rotation_summary(curves)
+    angles = tables.rotation_rows_of(evaluation)
+    tables.write_all(out / "rotation_curves.csv", angles)
+    rows = tables.rotation_summary(angles)
     caption = ["Answers on the confident test sources as they turn", over_seeds, "Mean over angles; range: largest "
                "minus smallest over angles; class flips: sources whose class differs from that at 0°; spread: standard "
                "deviation over angles of the probability of the true class, mean over sources"]  # fmt: skip
     put("rotation", make_pivot(rows, ["network"], ROTATION, caption, label="rotation"), rows, say_rotation(rows))
+
+    sources = rotation_source_rows(evaluation)
+    tables.write_all(out / "rotation_per_source.csv", sources)
+    rows = rotation_source_summary(sources)
+    caption = ["Each confident test source as it turns", over_seeds, "Shares of sources by the angles at which they "
+               "are wrong; std: standard deviation over angles of a source's number, median over sources"]  # fmt: skip
+    sheet = make_pivot(rows, ["network"], SOURCES, caption, label="rotation-sources")
+    put("rotation_sources", sheet, rows, say_sources(rows))
 
     rows = tables.equivariance_rows(evaluation)
     put("equivariance", equivariance_sheet(rows, over_seeds), rows, say_equivariance(rows))
@@ -135,6 +160,13 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
     title = f"Distance between data sets in the features of the {network}"
     written.append(Written("shift", title, say_shift(distances)))
     put("class_shares", shares_sheet(shares), shares, say_shares(shares))
+    rows = share_rows(evaluation)
+    caption = ["Class shares that a classifier tells of sets without labels", f"Means over {n_runs} runs; brackets: "
+               "lowest and highest run", "Share of FRII by label, among the answers, and as expectation "
+               "maximisation estimates it from the probabilities after temperature scaling and the class shares of the "
+               "training sources"]  # fmt: skip
+    sheet = make_pivot(rows, ["data", "network"], ESTIMATES, caption, label="class-share-estimates")
+    put("class_share_estimates", sheet, rows, say_estimates(rows))
 
     rows = tables.representation_rows(evaluation)
     caption = ["What the features carry", over_seeds, "P@k: share of the k nearest training sources with the class of "
@@ -142,6 +174,18 @@ def write_tables(evaluation: Evaluation, out: Path) -> list[Written]:
                "size (kpc at the redshift, Planck 2018) on the features of all test sources, out of fold"]  # fmt: skip
     sheet = make_pivot(rows, ["network"], REPRESENTATION, caption, label="representation")
     put("representation", sheet, rows, say_representation(rows))
+
+    rows = cluster_rows(evaluation)
+    put("clusters", cluster_sheet(rows), rows, say_clusters(rows))
+    tables.write_all(out / "anomaly_curves.csv", curves)
+    rows = anomaly_rows(curves)
+    caption = ["Wanted sources found among the first that are looked at", f"Means over {n_runs} runs; brackets: "
+               "lowest and highest run, of the random order its 95 % range", "Isolation forest on the features, "
+               "without ratings; an active search that proposes five at a time and is told which are wanted; the "
+               "entropy of the network's own answer"]  # fmt: skip
+    sheet = make_pivot(rows, ["wanted", "network", "order"], ANOMALIES, caption, label="anomalies")
+    put("anomalies", sheet, rows, say_anomalies(rows))
+    put("pruning", pruning_sheet(pruning), pruning, say_pruning(pruning))
 
     pairs = [{"test set": test, **row} for test, (probability, y_N) in evaluation.answers_of().items()
              for row in compare_pairs(probability, y_N)]  # fmt: skip

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.runs import Answers
-from equirgz.metrics.prior import class_prior_shift
+from benchmarks.evaluation.tables import Evaluation, Rows, mean_log_probability, over_runs
+from equirgz.metrics.prior import class_prior_shift, estimate_class_shares
 from equirgz.metrics.shift import compute_shift
+from equirgz.metrics.temperature import apply_temperature
 from equirgz.seeding import derive_seed
 
 PAIRS = {
@@ -16,6 +18,8 @@ PAIRS = {
     "MiraBest, RadioGalaxyDataset": (("test", "test_uncertain"), ("radio_galaxy_dataset",)),
     "FIRST, NVSS": (("frdeep_first",), ("frdeep_nvss",)),
 }
+SETS = {"confident": "test", "uncertain": "test_uncertain", "RadioGalaxyDataset": "radio_galaxy_dataset",
+        "FR-DEEP, FIRST": "frdeep_first", "FR-DEEP, NVSS": "frdeep_nvss"}  # fmt: skip
 CONTROL = "two halves of MiraBest"
 MAX_SOURCES = 150
 
@@ -41,6 +45,30 @@ def shift_rows(answer: Answers, n_draws: int = 1500) -> tuple[dict[str, list[dic
             "second_FRII": counts[1][1], "unit": "1", "direction": "lower",
         })  # fmt: skip
     return distances, shares
+
+
+def share_rows(evaluation: Evaluation) -> Rows:
+    """Return, over runs, the share of FRII per set and network: by label, by counting answers, and as estimated.
+
+    The estimate is that of `equirgz.metrics.prior.estimate_class_shares` from probabilities after temperature
+    scaling and the class shares of the training sources; it sees no label of the set.
+    """
+    rows = []
+    for words, part in SETS.items():
+        for name, answers in evaluation:
+            of_runs = []
+            for a in answers:
+                label_N, train_N = a.arrays[f"label/{part}"], a.arrays["label/train"]
+                t = evaluation.temperature[a.network, a.run]
+                p_NK = apply_temperature(mean_log_probability(a, part), t)
+                estimated_K = estimate_class_shares(p_NK, np.bincount(train_N, minlength=2) / len(train_N))
+                values = {"true": (label_N == 1).mean(), "counted": p_NK.argmax(1).mean(), "estimated": estimated_K[1]}
+                of_runs.append([
+                    {"metric": f"prior/{key}_share", "value": float(value), "unit": "1", "direction": "none",
+                     "n": len(label_N)} for key, value in values.items()
+                ])  # fmt: skip
+            rows += over_runs(of_runs, as_range=True, **{"data": words, "network": name})
+    return rows
 
 
 def _join(answer: Answers, parts: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +18,13 @@ from equirgz.metrics.base import compute_metrics
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.conformal import fit_conformal, measure_sets, predict_sets
 from equirgz.metrics.interval import student_interval
-from equirgz.metrics.ood import auroc, energy_score
+from equirgz.metrics.ood import energy_score
 from equirgz.metrics.over_runs import compute_run_metrics
-from equirgz.metrics.predictive import compute_selective_metrics, compute_uncertainty_metrics
+from equirgz.metrics.predictive import (
+    compute_ood_metrics,
+    compute_selective_metrics,
+    compute_uncertainty_metrics,
+)
 from equirgz.metrics.temperature import apply_temperature, fit_temperature
 from equirgz.metrics.uncertainty import entropy, mutual_information
 
@@ -85,13 +88,17 @@ class Evaluation:
         }
 
 
-def over_runs(rows_of_run: list[Rows], **names: Any) -> Rows:
-    """Return one row per metric: mean over the runs with its 95 % Student t interval (none where all agree)."""
+def over_runs(rows_of_run: list[Rows], *, as_range: bool = False, **names: Any) -> Rows:
+    """Return one row per metric: mean over the runs with its 95 % Student t interval (none where all agree).
+
+    With ``as_range``, low and high are the lowest and the highest run: for numbers in a range that the t leaves.
+    """
     found = []
     for rows in zip(*rows_of_run, strict=True):
         interval = student_interval([row["value"] for row in rows])
         told = interval.half_width > 1e-12  # neither one run nor runs that all agree
-        low, high = (interval.low, interval.high) if told else (None, None)
+        bounds = sorted(row["value"] for row in rows) if as_range else [interval.low, interval.high]
+        low, high = (bounds[0], bounds[-1]) if told else (None, None)
         found.append({**names, **rows[0], "value": interval.mean, "low": low, "high": high, "n_runs": len(rows)})
     return found
 
@@ -129,9 +136,9 @@ def uncertainty_rows(evaluation: Evaluation) -> Rows:
 
 
 def outside_rows(evaluation: Evaluation) -> Rows:
-    """Return the AUROC with which scores tell other sources from the confident test sources.
+    """Return the AUROC with which scores tell other sources from the confident test sources, and false positives.
 
-    Scores are means over the runs; the intervals (DeLong) are over sources.
+    Scores are means over the runs; the intervals (see `equirgz.metrics.ood.auroc`) are over sources.
     """
     scores: dict[str, Callable[[Answers, str], np.ndarray]] = {
         "energy": lambda a, part: np.mean([energy_score(x) for x in a.arrays[f"logits/{part}"]], axis=0),
@@ -144,13 +151,10 @@ def outside_rows(evaluation: Evaluation) -> Rows:
         for name, answers in evaluation:
             for score, function in scores.items():
                 inside_N, outside_M = (np.mean([function(a, p) for a in answers], axis=0) for p in ("test", part))
-                found = auroc(inside_N, outside_M)
-                bounds = {k: None if math.isnan(v) else v for k, v in (("low", found.low), ("high", found.high))}
-                rows.append({
-                    "outside": f"{outside} (n = {len(outside_M)})", "network": name, "metric": f"ood/auroc_{score}",
-                    "value": found.value, **bounds, "unit": "1", "direction": "higher", "n": len(inside_N),
-                    "n_outside": len(outside_M), "n_runs": len(answers),
-                })  # fmt: skip
+                rows += [
+                    {"network": name, **row, "metric": f"{row['metric']}_{score}", "n_runs": len(answers)}
+                    for row in compute_ood_metrics(inside_N, {f"{outside} (n = {len(outside_M)})": outside_M})
+                ]
     return rows
 
 

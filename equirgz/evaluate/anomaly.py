@@ -101,21 +101,25 @@ class AnomalySearch:
         """Return the ``n`` unrated sources to look at next, most promising first.
 
         Without ratings those of the highest first score; then those of the highest upper bound
-        ``mean + deviation``. Fewer when fewer are left.
+        ``mean + deviation``, equal ones by the first score. Fewer when fewer are left.
         """
         if not self.ratings:
             value_N = self.prior_N.copy()
         else:
             mean_N, deviation_N = self.predict()
             value_N = mean_N + deviation_N
-        value_N[list(self.ratings)] = -np.inf
-        order_N = np.argsort(-value_N, kind="stable")
-        return order_N[: min(n, len(value_N) - len(self.ratings))]
+        order_N = self._order(value_N)
+        return order_N[~np.isin(order_N, list(self.ratings))][:n]
 
     def rank(self) -> np.ndarray:
         """Return all source indices, the most interesting first: by the mean, or the first score without ratings."""
         value_N = self.predict()[0] if self.ratings else self.prior_N
-        return np.argsort(-value_N, kind="stable")
+        return self._order(value_N)
+
+    def _order(self, value_N: np.ndarray) -> np.ndarray:
+        """Return all indices, the highest value first; equal ones stand as in the first ranking."""
+        step = 1e-6 * max(float(np.abs(value_N).max()), 1e-12)
+        return np.lexsort((-self.prior_N, -np.round(value_N / step)))
 
 
 def _check_features(feature_NF: np.ndarray) -> np.ndarray:

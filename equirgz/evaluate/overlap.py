@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, explain
-from equirgz.evaluate.rotation import rotation_rows
+from equirgz.evaluate.rotation import measure_turned, rotation_rows
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.metrics.overlap import overlap_index
 
@@ -48,15 +48,55 @@ def overlap_rows(
     ``overlap`` maps samples (S, N, K) to one index per source, 0 (classes apart) to 1; by default the
     edge-corrected index of :mod:`equirgz.metrics.overlap`.
     """
-    probability_ASNK = np.asarray(probability_ASNK, float)
-    if probability_ASNK.ndim != 4 or probability_ASNK.shape[0] != len(angles_deg):
-        expected = f"probabilities ({len(angles_deg)}, S, N, K)"
-        raise InputError(explain("overlap_rows", expected=expected, got=probability_ASNK.shape))
+    probability_ASNK = _check_samples(probability_ASNK, len(angles_deg))
     rows = rotation_rows(probability_ASNK.mean(1), target_N, angles_deg)
     common = {"metric": "rotation/overlap", "unit": "1", "direction": "none", "n": len(target_N)}
     for angle, probability_SNK in zip(angles_deg, probability_ASNK, strict=True):
         rows.append({**common, "angle_deg": float(angle), "value": float(np.mean(overlap(probability_SNK)))})
     return rows
+
+
+def source_rows(
+    probability_ASNK: np.ndarray,
+    target_N: np.ndarray,
+    source_id_N: Sequence[str],
+    overlap: Callable[[np.ndarray], np.ndarray] = overlap_index,
+) -> list[dict[str, Any]]:
+    """Return one dictionary per source: how its own answer changes over the angles.
+
+    Keys: ``source_id``, ``label``, ``n_angles``, ``error_share`` (share of the angles at which the mean prediction
+    is of another class than ``label``), and the mean and population standard deviation over the angles of the mean
+    prediction's ``confidence`` (largest probability) and ``entropy`` (nat) and of the ``overlap`` index of the
+    samples: ``confidence_mean``, ``confidence_std``, and so on. Means over sources of ``error_share`` and of the
+    ``_mean`` columns are those over angles of :func:`overlap_rows`.
+
+    Raises InputError where the shapes disagree.
+    """
+    probability_ASNK = _check_samples(probability_ASNK, len(probability_ASNK))
+    if len(source_id_N) != len(target_N):
+        raise InputError(explain("source_rows", expected=f"{len(target_N)} names of sources", got=len(source_id_N)))
+    numbers = measure_turned(probability_ASNK.mean(1), target_N, len(probability_ASNK))
+    numbers["overlap"] = np.stack([overlap(probability_SNK) for probability_SNK in probability_ASNK])
+    spread = {
+        f"{name}_{what}": function(numbers[name], axis=0)
+        for name in ("confidence", "entropy", "overlap")
+        for what, function in (("mean", np.mean), ("std", np.std))
+    }
+    share_N = numbers["error"].mean(0)
+    return [
+        {"source_id": str(source_id), "label": int(target), "n_angles": len(probability_ASNK)}
+        | {"error_share": float(share_N[i])}
+        | {name: float(value_N[i]) for name, value_N in spread.items()}
+        for i, (source_id, target) in enumerate(zip(source_id_N, target_N, strict=True))
+    ]
+
+
+def _check_samples(probability_ASNK: np.ndarray, n_angles: int) -> np.ndarray:
+    probability_ASNK = np.asarray(probability_ASNK, float)
+    if probability_ASNK.ndim != 4 or probability_ASNK.shape[0] != n_angles:
+        expected = f"probabilities ({n_angles}, S, N, K)"
+        raise InputError(explain("turned samples", expected=expected, got=probability_ASNK.shape))
+    return probability_ASNK
 
 
 def plot_source_rotation(

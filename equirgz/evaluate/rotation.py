@@ -53,17 +53,13 @@ def rotation_rows(
     Raises InputError when the shapes disagree.
     """
     probability_ANK, target_N = np.asarray(probability_ANK, np.float64), np.asarray(target_N)
-    if probability_ANK.ndim != 3 or probability_ANK.shape[:2] != (len(angles_deg), len(target_N)):
-        expected = f"probabilities ({len(angles_deg)}, {len(target_N)}, K)"
-        raise InputError(explain("rotation_rows", expected=expected, got=probability_ANK.shape))
+    numbers = measure_turned(probability_ANK, target_N, len(angles_deg))
     n = len(target_N)
-    class_AN = probability_ANK.argmax(-1)
-    safe_ANK = np.clip(probability_ANK, 1e-300, 1.0)
     numbers_A = {
-        ("rotation/error", "%", "lower"): 100.0 * (class_AN != target_N).mean(1),
-        ("rotation/confidence", "1", "none"): probability_ANK.max(-1).mean(1),
-        ("rotation/entropy", "nat", "none"): -(probability_ANK * np.log(safe_ANK)).sum(-1).mean(1),
-        ("rotation/flip_rate", "%", "lower"): 100.0 * (class_AN != class_AN[:1]).mean(1),
+        ("rotation/error", "%", "lower"): 100.0 * numbers["error"].mean(1),
+        ("rotation/confidence", "1", "none"): numbers["confidence"].mean(1),
+        ("rotation/entropy", "nat", "none"): numbers["entropy"].mean(1),
+        ("rotation/flip_rate", "%", "lower"): 100.0 * numbers["flip"].mean(1),
     }
     rows = [
         {"metric": metric, "angle_deg": float(a), "value": float(v), "unit": unit, "direction": direction, "n": n}
@@ -76,3 +72,22 @@ def rotation_rows(
         | {"n": n}
     )
     return rows
+
+
+def measure_turned(probability_ANK: np.ndarray, target_N: np.ndarray, n_angles: int) -> dict[str, np.ndarray]:
+    """Return arrays (A, N) of each source at each angle: error (bool), confidence, entropy (nat), flip (bool).
+
+    confidence is the largest probability, entropy -sum_k p_k ln p_k with 0 ln 0 = 0, flip: another class than
+    at the first angle. NaN passes through. Raises InputError unless there are ``n_angles`` angles and N labels.
+    """
+    probability_ANK, target_N = np.asarray(probability_ANK, np.float64), np.asarray(target_N)
+    if probability_ANK.ndim != 3 or probability_ANK.shape[:2] != (n_angles, len(target_N)):
+        expected = f"probabilities ({n_angles}, {len(target_N)}, K)"
+        raise InputError(explain("rotation", expected=expected, got=probability_ANK.shape))
+    class_AN = probability_ANK.argmax(-1)
+    return {
+        "error": class_AN != target_N,
+        "confidence": probability_ANK.max(-1),
+        "entropy": -(probability_ANK * np.log(np.clip(probability_ANK, 1e-300, 1.0))).sum(-1),
+        "flip": class_AN != class_AN[:1],
+    }

@@ -105,11 +105,15 @@ def make_grid(
 
 
 def _check_report(report: dict[str, Any], axes: list[Axis], source: str) -> None:
-    """Refuse an unknown extra table, and a reference that is no label of an axis."""
+    """Refuse an unknown extra table, a scaling against no axis, and a reference that is no label of one."""
     if "extras" in report:
         from equirgz.report.extras import check_extras
 
         check_extras(report, source)
+    if "scaling" in report:
+        from equirgz.report.scaling import check_scaling
+
+        check_scaling(report, {axis.column: axis.labels for axis in axes}, source)
     if "reference" in report:
         from equirgz.report.pairing import check_reference
 

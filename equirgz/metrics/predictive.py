@@ -78,8 +78,8 @@ def compute_ood_metrics(
 ) -> list[dict[str, Any]]:
     """Return rows of how well a score (energy, entropy: high outside) tells other sources from those of the test set.
 
-    Per set: ood/auroc with low and high (DeLong), and ood/false_positive_rate at 95 % recall (%); each row names its
-    set in ``outside`` and counts its sources in ``n_outside``.
+    Per set: ood/auroc with low and high (its 95 % interval), and ood/false_positive_rate at 95 % recall (%); each
+    row names its set in ``outside`` and counts its sources in ``n_outside``.
     NaN: refused. Raises: InputError for an empty set or none at all.
     """
     if not score_outside:
@@ -88,12 +88,11 @@ def compute_ood_metrics(
     for name, score_M in score_outside.items():
         found = auroc(score_inside_N, score_M)
         flagged = 100 * false_positive_rate(score_inside_N, score_M)
-        low, high = (None if math.isnan(x) else x for x in (found.low, found.high))
         common = {"outside": name, "n_outside": found.n_outside}
         rows.append(
             _row("ood/auroc", found.value, "1", "higher", found.n_inside)
             | common
-            | {"low": low, "high": high}
+            | {"low": found.low, "high": found.high}
         )
         rows.append(_row("ood/false_positive_rate", flagged, "%", "lower", found.n_inside) | common)
     return rows

@@ -15,7 +15,7 @@ from equirgz.report.load import Results, open_results
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import plot_samples, read_samples
-from equirgz.report.scaling import plot_scaling
+from equirgz.report.scaling import LABELS, find_abscissa, plot_scaling
 from equirgz.report.selective import plot_selective
 from equirgz.report.style import figure_style, save_figure
 from equirgz.report.summary import Part, make_parts, split_part
@@ -45,7 +45,10 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     samples = read_samples(results.folder)
     extras = check_extras(results.options, results.name)
     class_names = tuple(results.class_names or (samples[2] if samples else ()))
+    abscissa = find_abscissa(results)
     for whole in make_parts(results.rows):
+        if abscissa != LABELS:  # its axis may be the one that parts are split along
+            yield from _named(whole, {"scaling": plot_scaling(whole, abscissa)})
         for column in (c for c in whole.axes.names if c not in ALWAYS):
             yield from _named(whole, {f"error_vs_{column}": plot_error_vs_axis(whole, column)})
         for part in split_part(whole):
@@ -54,7 +57,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
                 "metrics_vs_group": plot_metrics_vs_group(part),
                 "reliability": plot_reliability(part, results.predictions, class_names),
                 "rotation": plot_rotation(part),
-                "scaling": plot_scaling(part),
+                "scaling": plot_scaling(part) if abscissa == LABELS else None,
                 "equivariance": plot_equivariance(part),
                 "risk_coverage": plot_selective(results, part) if "risk_coverage" in extras else None,
             }

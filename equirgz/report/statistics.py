@@ -9,7 +9,7 @@ from equirgz.report.comparison import make_comparison
 from equirgz.report.extras import make_extras
 from equirgz.report.intervals import make_intervals
 from equirgz.report.load import Results
-from equirgz.report.scaling import make_scaling_table
+from equirgz.report.scaling import find_abscissa, make_scaling_table
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import Part, make_parts
 
@@ -33,7 +33,7 @@ def make_statistics(results: Results, without: Container[str] = ()) -> Iterator[
         makers = {
             "comparison": lambda part=part: make_comparison(results, part),
             "intervals": lambda part=part: make_intervals(results, part),
-            "scaling": lambda part=part: make_scaling_table(part),
+            "scaling": lambda part=part: make_scaling_table(part, find_abscissa(results)),
         }
         made = {kind: make() for kind, make in makers.items() if kind not in without}
         for kind, found in (made | make_extras(results, part)).items():

@@ -54,6 +54,16 @@ def test_predictions_follow_the_ratings_and_their_scale() -> None:
     assert search.ratings[320] == 0 and len(search.ratings) == len(seen)
 
 
+def test_what_ratings_do_not_tell_apart_stands_as_in_the_first_ranking() -> None:
+    features, _ = _survey()
+    search = AnomalySearch(features)
+    first = search.rank()
+    search.tell(first[:5], np.zeros(5))
+    assert np.array_equal(search.rank(), first), "equal ratings tell nothing"
+    search.predict = lambda: (np.zeros(len(features)), np.ones(len(features)))  # a process that has learnt nothing
+    assert np.array_equal(search.propose(7), first[5:12])
+
+
 def test_all_rated_and_constant_ratings() -> None:
     features = np.random.default_rng(0).normal(size=(12, 3))
     search = AnomalySearch(features)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples
+from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples, source_rows
 from equirgz.metrics.overlap import overlap_index
 
 
@@ -36,6 +36,33 @@ def test_samples_follow_the_turned_image_and_rows_hold_their_means() -> None:
     assert default == pytest.approx([overlap_index(samples).mean() for samples in p])
     with pytest.raises(InputError, match="S, N, K"):
         overlap_rows(p[0], np.array([1, 0]), (0, 90), _overlap)
+
+
+def test_rows_per_source_by_hand_and_their_means_are_those_over_angles() -> None:
+    p_AN = np.array([[0.9, 0.4], [0.7, 0.0], [0.2, 0.0]])  # of class 1, one sample
+    p = np.stack([1 - p_AN, p_AN], -1)[:, None]
+    first, second = source_rows(p, np.array([1, 1]), ["a", "b"], lambda samples: samples[0, :, 1])
+    assert (first["source_id"], first["label"], first["n_angles"]) == ("a", 1, 3)
+    assert first["error_share"] == pytest.approx(1 / 3) and second["error_share"] == 1
+    assert first["confidence_mean"] == pytest.approx(0.8) and second["confidence_mean"] == pytest.approx(2.6 / 3)
+    assert first["confidence_std"] == pytest.approx(np.std([0.9, 0.7, 0.8]))
+    h = -(0.4 * np.log(0.4) + 0.6 * np.log(0.6))  # then 0 twice
+    assert second["entropy_mean"] == pytest.approx(h / 3) and second["entropy_std"] == pytest.approx(np.std([h, 0, 0]))
+    assert first["overlap_mean"] == pytest.approx(0.6) and second["overlap_std"] == pytest.approx(np.std([0.4, 0, 0]))
+
+    p = np.random.default_rng(0).dirichlet((1, 2), (4, 9, 6))
+    target = np.array([0, 1, 1, 0, 1, 1])
+    sources, angles = source_rows(p, target, list("abcdef")), overlap_rows(p, target, [0, 90, 180, 270])
+    for metric, column, unit in (("error", "error_share", 100), *((m, f"{m}_mean", 1) for m in
+                                 ("confidence", "entropy", "overlap"))):  # fmt: skip
+        over_angles = np.mean([row["value"] for row in angles if row["metric"] == f"rotation/{metric}"])
+        assert unit * np.mean([row[column] for row in sources]) == pytest.approx(over_angles)
+    with pytest.raises(InputError, match="6 names"):
+        source_rows(p, target, ["a"])
+    with pytest.raises(InputError, match="S, N, K"):
+        source_rows(p[0], target, list("abcdef"))
+    with pytest.raises(InputError, match="5, K"):
+        source_rows(p, target[:5], list("abcde"))
 
 
 def test_figure_has_a_panel_per_network_and_all_overlaps() -> None:

@@ -31,15 +31,27 @@ def test_closed_form_equals_redrawing():
     assert debiased_calibration_error(p_NK, target_N, 100) == pytest.approx(2 * plain - total, abs=2e-4)
 
 
-@pytest.mark.parametrize("gap", [0.0, 0.08])
-def test_mean_over_test_sets_is_nearer_to_the_truth(gap):
+@pytest.mark.parametrize("n", [100, 1000, 10_000])
+def test_of_a_calibrated_model_the_bias_falls_by_the_root_of_two_less_one(n):
+    """The plain mean is that of |Normal(0, s_m^2)|; what remains is 2 - sqrt(2) of it, at every n."""
     generator = np.random.default_rng(2)
-    sets = [draw(generator, 100, gap) for _ in range(200)]
+    sets = [draw(generator, n) for _ in range(1500 if n < 10_000 else 500)]
     plain = np.mean([expected_calibration_error(*s) for s in sets])
     debiased = np.mean([debiased_calibration_error(*s) for s in sets])
-    assert abs(debiased - gap) < 0.7 * abs(plain - gap)
+    p_M = np.array([0.65, 0.75, 0.85, 0.92])
+    assert plain == pytest.approx(np.sqrt(2 / np.pi * p_M * (1 - p_M) * 4 / n).mean(), rel=0.04)
+    assert debiased / plain == pytest.approx(2 - np.sqrt(2), abs=0.025)
     square = np.mean([debiased_rms_calibration_error(*s) ** 2 for s in sets])
-    assert square < gap**2 + 0.003
+    assert square < 0.6 * plain**2
+
+
+@pytest.mark.parametrize("gap", [0.08, 0.2])
+def test_a_large_gap_is_left_as_it_is(gap):
+    generator = np.random.default_rng(3)
+    sets = [draw(generator, 2000, gap) for _ in range(200)]
+    plain = np.mean([expected_calibration_error(*s) for s in sets])
+    debiased = np.mean([debiased_calibration_error(*s) for s in sets])
+    assert debiased == pytest.approx(gap, abs=0.003) and plain == pytest.approx(gap, abs=0.003)
 
 
 def test_bins_that_are_all_right_keep_their_gap():

@@ -1,5 +1,9 @@
 """What every pair of an objective and a backbone owes; each registered pair gets it by being registered.
 
+Every pair: gradients reach all parameters, the same seed gives the same training, which goes on after an interruption
+and knows no hidden label, and the loss falls within 12 updates (40 with "simclr", whose batches differ most). By a
+fifth in 30 updates it falls with "supervised" on every backbone, by a tenth in 40 with every objective on
+"steerable_cnn".
 All share one task of 17 pixels, the smallest size that is valid for every backbone, and networks of a few fields.
 """
 
@@ -88,8 +92,8 @@ def test_gradients_seeds_resume_and_hidden_labels(objective, backbone, tmp_path,
     assert [key for key, value in whole.state_dict().items() if not torch.equal(value, other[key])] == []
 
 
-def falls(objective: str, backbone: str, steps: int) -> float:
-    """Return the loss (its supervised part where there is one) of the last 5 updates over that of the first 5."""
+def falls(objective: str, backbone: str, steps: int, n: int = 5) -> float:
+    """Return the loss (its supervised part where there is one) of the last ``n`` updates over that of the first."""
     rows = train(
         make_pair(objective, backbone),
         make_images(),
@@ -98,7 +102,12 @@ def falls(objective: str, backbone: str, steps: int) -> float:
         log_every=1,
     ).rows
     part = "supervised" if "supervised" in rows[0] else "loss"
-    return sum(row[part] for row in rows[-5:]) / sum(row[part] for row in rows[:5])
+    return sum(row[part] for row in rows[-n:]) / sum(row[part] for row in rows[:n])
+
+
+@pytest.mark.parametrize("objective, backbone", PAIRS)
+def test_the_loss_of_every_pair_falls(objective, backbone):
+    assert falls(objective, backbone, 40 if objective == "simclr" else 12, n=3) < 1
 
 
 @pytest.mark.parametrize("backbone", list_backbones())
