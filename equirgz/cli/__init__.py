@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 
 import typer
 
 from equirgz.cli.bench import bench
 from equirgz.cli.data import data
 from equirgz.cli.network import audit, embed, models, train
+from equirgz.cli.options import show_loading
 from equirgz.cli.search import search
+from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError
 
 app = typer.Typer(
@@ -36,8 +39,10 @@ def show_version(version: bool = typer.Option(False, "--version", help="Show the
 
 def main() -> None:
     """Run the command line; an error that a user can mend is one line on stderr and exit status 2."""
+    shown = watch_loading(show_loading) if sys.stderr.isatty() else nullcontext()
     try:
-        app()
+        with shown:
+            app()
     except EquirgzError as error:
         typer.echo(f"equirgz: {' '.join(str(error).split())}", err=True)
         sys.exit(2)

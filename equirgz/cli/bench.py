@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equirgz.cli.options import DataDir, Device, Overrides, check_device, choose_device, count_cores
+from equirgz.errors import InputError, explain
 
 if TYPE_CHECKING:
     from equirgz.grid.engine_config import EngineConfig
@@ -48,6 +49,8 @@ def run(
     from equirgz.grid.progress import ProgressView
     from equirgz.grid.runner import run_grid
 
+    if jobs is not None and jobs < 1:
+        raise InputError(explain("--jobs", expected="1 or more", got=jobs, mend="leave it out for one per core"))
     planned = load_grid(grid, overrides or (), profile)
     if dry_run:
         _show_plan(planned, data_dir, jobs or count_cores())

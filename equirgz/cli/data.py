@@ -45,7 +45,7 @@ def fetch(
 def check(
     names: Annotated[
         list[str] | None,
-        typer.Argument(help="None: the whole data root; one dataset; or two, for their overlaps."),
+        typer.Argument(help="None: the whole data root; one dataset or published set; or two, for their overlaps."),
     ] = None,
     data_dir: DataDir = None,
     overrides: Overrides = None,
@@ -117,15 +117,26 @@ def _check_embedded(
 
 
 def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) -> None:
-    from equirgz.data import load_data
+    from equirgz.data import DATASETS, load_data
+    from equirgz.data.check import load_published
+    from equirgz.errors import InputError
     from equirgz.grid.plan import make_grid
 
+    if name not in DATASETS.names():  # a published set, which has no options
+        if overrides:
+            raise InputError(f"--set: expected a registered dataset, got the set {name!r}; see `equirgz data list`")
+        _show_parts(load_published(name, data_dir))
+        return
     settings = [f"data.{override}" for override in overrides or ()]
     planned = make_grid({"name": "check", "base": {"data": {"name": name}}}, settings)
     loaded = load_data(planned.runs[0].data, data_dir)
     parts = {"train": loaded.train, **loaded.tests}
     if loaded.unlabelled is not None:
         parts["unlabelled"] = loaded.unlabelled
+    _show_parts(parts)
+
+
+def _show_parts(parts: dict[str, Any]) -> None:
     for part, images in parts.items():
         counts = ", ".join(f"{count} {label}" for label, count in images.class_counts().items())
         typer.echo(f"{part:16s} {len(images):6d} images  {counts}  checksum {images.checksum}")

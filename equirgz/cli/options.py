@@ -21,6 +21,12 @@ Device = Annotated[
 ]
 
 
+def show_loading(done: int, total: int) -> None:
+    """Write how many files of a folder are read over one line of standard error, which ends with the last."""
+    if done == total or done % max(1, total // 100) == 0:
+        typer.echo(f"\rreading files: {done} of {total}", err=True, nl=done == total)
+
+
 def count_cores() -> int:
     """Return the number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

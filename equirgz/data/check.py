@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +17,9 @@ from equirgz.data.likeness import SAME_IMAGE
 from equirgz.data.mirabest import load_mirabest, select
 from equirgz.data.overlap import Overlap, check_overlap, match_images
 from equirgz.data.position import match_positions
-from equirgz.data.root import data_root
+from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS, SetInfo
-from equirgz.errors import DataError, EquirgzError
+from equirgz.errors import DataError, EquirgzError, check_choice
 
 OBJECT_ARCSEC, FIELD_ARCSEC = 60.0, 270.0
 
@@ -228,9 +229,22 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
 def check_pair(name_a: str, name_b: str, data_dir: Path | str | None = None, **params: dict) -> list[Overlap]:
     """Return the overlaps of every part of dataset A with every part of dataset B (``data check A B``)."""
     root = None if data_dir is None else Path(data_dir)
-    a, b = (DATASETS.create(name, root, **params.get(name, {})) for name in (name_a, name_b))
-    return [
-        check_overlap(part_a, part_b)
-        for part_a in (a.train, *a.tests.values())
-        for part_b in (b.train, *b.tests.values())
-    ]
+    a, b = (load_published(name, root, **params.get(name, {})) for name in (name_a, name_b))
+    return [check_overlap(part_a, part_b) for part_a in a.values() for part_b in b.values()]
+
+
+def load_published(name: str, data_dir: Path | None = None, /, **params: Any) -> dict[str, ImageSet]:
+    """Return the parts of a registered dataset, or of a published set (verified), as published.
+
+    Options are of a dataset. Raises InputError for an unknown name, DataError for a missing or damaged archive.
+    """
+    if name in SETS and name not in DATASETS.names() and not params:
+        info = SETS[name]
+        verify(info, find_file(info.filename, data_dir))
+        parts = _load_parts(info, data_root(data_dir))
+        if parts:
+            return parts
+        name = info.datasets[0]  # an archive that makes up a dataset with others
+    check_choice("dataset", name, {*SETS, *DATASETS.names()})
+    data = DATASETS.create(name, data_dir, **params)
+    return {"train": data.train, **data.tests}

@@ -23,7 +23,7 @@ from equirgz.data.imageset import ImageSet
 from equirgz.data.join import join_catalogue
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
 from equirgz.data.mosaic import check_alike, resample_image
-from equirgz.data.notes import list_bad
+from equirgz.data.notes import list_bad, loading_watcher
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
 from equirgz.errors import DataError
@@ -92,7 +92,8 @@ def load_folder(
     label_column : column of class names or integers. Without a catalogue the name of the folder that
         holds a file is its class, where files lie in more than one folder.
     n_jobs : threads that read.
-    progress : called with (files done, all files) as reading goes on.
+    progress : called with (files done, all files) as reading goes on; default: what
+        :func:`equirgz.data.notes.watch_loading` was given.
     bad_list : file to which unusable files and their reasons are written; default: one in the cache,
         named in one line by the logger ``equirgz``.
 
@@ -112,7 +113,7 @@ def load_folder(
         "options": asdict(options),
         "files": contents,
     }
-    arrays = cached_arrays(key, lambda: _read_all(files, options, recipe, n_jobs, progress))
+    arrays = cached_arrays(key, lambda: _read_all(files, options, recipe, n_jobs, progress or loading_watcher()))
     good_N, reasons = arrays["good"], arrays["reason"]
     bad = {str(files[i].relative_to(folder)): str(reasons[i]) for i in np.flatnonzero(~good_N)}
     if bad:

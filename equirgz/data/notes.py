@@ -1,8 +1,11 @@
-"""What loading has to say: lines for the logger ``equirgz``, and lists of what was left out."""
+"""What loading has to say: lines for the logger ``equirgz``, lists of what was left out, and how far it is."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +16,23 @@ from equirgz.errors import ResultsError
 from equirgz.records import content_hash, write_bytes_atomic
 
 logger = logging.getLogger("equirgz")
+Progress = Callable[[int, int], None]
+_WATCHER: ContextVar[Progress | None] = ContextVar("watcher", default=None)
+
+
+@contextmanager
+def watch_loading(progress: Progress) -> Iterator[None]:
+    """Have ``progress`` called with (files done, all files) by whatever reads a folder inside the block."""
+    token = _WATCHER.set(progress)
+    try:
+        yield
+    finally:
+        _WATCHER.reset(token)
+
+
+def loading_watcher() -> Progress | None:
+    """Return what :func:`watch_loading` was given, None outside of it."""
+    return _WATCHER.get()
 
 
 @lru_cache(maxsize=4096)

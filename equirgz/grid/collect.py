@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import logging
 from collections.abc import Iterable
 from itertools import chain
 from pathlib import Path
@@ -20,6 +21,7 @@ from equirgz.grid.environments import list_environments
 from equirgz.grid.folder import ResultsFolder
 from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
 
+logger = logging.getLogger("equirgz")
 PREDICTION_COLUMNS = (
     "run_key", "cell_key", "data", "backbone", "group", "objective", "augmentation", "n_labels", "split_seed", "seed",
 )
@@ -31,14 +33,14 @@ def collect(out: Path) -> Path:
 
     Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
     and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
-    Raises ResultsError when the folder holds no plan, a damaged run, or no finished run at all.
+    A damaged file of a run counts as missing and is named by the logger ``equirgz``. Raises ResultsError when
+    the folder holds no plan, or no finished run at all.
     """
     folder = ResultsFolder(Path(out))
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")
-    cells = {run["run_key"]: folder.read_cell(run["run_key"]) for run in plan["runs"]
-             if folder.cell(run["run_key"]).exists()}
+    cells = _read_cells(folder, plan)
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
     environments = list_environments(cells)
@@ -72,6 +74,18 @@ def collect(out: Path) -> Path:
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
     return path
+
+
+def _read_cells(folder: ResultsFolder, plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the finished runs of a plan by run_key, without those whose file is damaged."""
+    cells = {}
+    for run in plan["runs"]:
+        if folder.cell(run["run_key"]).exists():
+            try:
+                cells[run["run_key"]] = folder.read_cell(run["run_key"])
+            except ResultsError as error:
+                logger.warning("%s; left out as missing, `equirgz bench run` computes it again", error)
+    return cells
 
 
 def _folds(cell: dict[str, Any]) -> dict[str, int]:

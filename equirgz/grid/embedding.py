@@ -51,8 +51,9 @@ def embed_input(
 
     Images are cropped, resampled to the encoder's size, stretched and masked as its training images were, and divided
     by their root mean square; an encoder saved without these facts gets the defaults of ``DataConfig`` and images in
-    units of their own root mean square. Files of a folder that cannot be used are listed in ``bad_list``, and the
-    others embedded. Raises DataError where none can be used, or nothing has that name; InputError for bad options.
+    units of their own root mean square. Files of a folder, and rows of Parquet files, that cannot be used are listed in
+    ``bad_list``, and the others embedded. Raises DataError where none can be used, or nothing has that name;
+    InputError for bad options.
     """
     from equirgz.evaluate.table import EmbeddingTable
 
@@ -93,7 +94,7 @@ def embed_parts(
 def _load(
     images: str, data_dir: Path | None, options: dict[str, Any], bad_list: Path | None
 ) -> tuple[dict[str, ImageSet], dict[str, str]]:
-    """Return the preprocessed parts (in [0, 1], not normalised) and the bad files of a folder."""
+    """Return the preprocessed parts (in [0, 1], not normalised) and what is bad of a folder or of Parquet files."""
     from equirgz.data.generic import load_images
     from equirgz.data.preprocess import Preprocessing
 
@@ -104,14 +105,14 @@ def _load(
         data = load_data(images, data_dir, normalise=False, **options)
         parts = {"train": data.train, **data.tests, "unlabelled": data.unlabelled}
         return {name: part for name, part in parts.items() if part is not None and len(part)}, {}
-    folder = path.is_dir() and not any(path.glob("*.parquet"))
-    if folder and bad_list is not None:
+    listed = bad_list is not None and (path.is_dir() or path.suffix.lower() == ".parquet")
+    if listed:
         bad_list.unlink(missing_ok=True)
-    found = load_images(path, **({"bad_list": bad_list} if folder and bad_list is not None else {}))
+    found = load_images(path, **({"bad_list": bad_list} if listed else {}))
     if len(set(found.source_id_N)) < len(found) and "file" in found.table:  # one name with two endings
         found = replace(found, source_id_N=found.table["file"].to_numpy(str))
     bad_files = {}
-    if folder and bad_list is not None and bad_list.exists():
+    if listed and bad_list.exists():
         lines = bad_list.read_text().splitlines()
         bad_files = dict(line.split("\t", 1) for line in lines)
     size = options.pop("image_size")

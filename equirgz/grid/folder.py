@@ -32,6 +32,7 @@ from equirgz.provenance import code_version, collect_provenance
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 
 FORMAT = 1
+CELL_FIELDS = {"run_key", "status", "version", "config", "rows", "predictions", "timings", "provenance"}
 
 
 @dataclass
@@ -150,7 +151,8 @@ class ResultsFolder:
         """Return a finished run; a damaged or foreign file is a ResultsError."""
         path = self.cell(run_key)
         cell = read_json(path)
-        if not isinstance(cell, dict) or cell.get("run_key") != run_key or cell.get("status") != "done":
+        whole = isinstance(cell, dict) and set(cell) >= CELL_FIELDS
+        if not whole or cell["run_key"] != run_key or cell["status"] != "done":
             raise ResultsError(f"{path}: expected the finished run {run_key}, got something else")
         return cell
 
@@ -175,9 +177,11 @@ class ResultsFolder:
                     state.done.append(run_key)
                     continue
                 except ResultsError as error:
-                    state.notes.append(f"{error}; set aside as {run_key}.json.damaged and run again")
+                    what = "counts as missing; `equirgz bench run` sets it aside and runs it again"
                     if set_aside:
                         os.replace(self.cell(run_key), self.cell(run_key).with_suffix(".json.damaged"))
+                        what = f"set aside as {run_key}.json.damaged and run again"
+                    state.notes.append(f"{error}; {what}")
             elif self.failed(run_key).exists():
                 state.failed.append(run_key)
                 continue

@@ -150,3 +150,10 @@ def test_readme_command_fills_and_checks(tmp_path):
     assert done.exit_code != 0 and "equirgz bench readme" in str(done.exception)
     assert "filled" in call("bench", "readme", readme) and "| [g](grid) | Why? |" in readme.read_text()
     assert "up to date" in call("bench", "readme", readme, "--check")
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_fewer_jobs_than_one_are_refused(grid, jobs):
+    done = CliRunner().invoke(app, ["bench", "run", str(grid), "--jobs", str(jobs)])
+    assert isinstance(done.exception, InputError)
+    assert str(done.exception) == f"--jobs: expected 1 or more, got {jobs}; leave it out for one per core"

@@ -17,6 +17,7 @@ from equirgz import create_backbone, save_encoder
 from equirgz.cli import app
 from equirgz.cli.cutouts import file_name
 from equirgz.data import DATASETS, Data
+from equirgz.data.check import load_published
 from equirgz.data.fits import load_fits
 from equirgz.data.remote import make_client, position_name
 from equirgz.data.sets import SETS
@@ -200,3 +201,16 @@ def test_catalogues_that_cannot_be_used_are_one_line(tmp_path):
                                               (" a b.FITS.gz", "a_b"), ("", "_")])  # fmt: skip
 def test_ids_never_climb_out_of_the_folder(source, name):
     assert file_name(source) == name
+
+
+def test_published_sets_are_checked_by_name(data_root):
+    lines = call("check", "mirabest_f", "--data-dir", data_root).output.splitlines()
+    assert [line.split()[:3] for line in lines] == [["train", "1099", "images"], ["test", "157", "images"]]
+    assert call("check", "frdeep_first", "--data-dir", data_root).output.startswith("train               550 images")
+    assert "expected a registered dataset, got the set 'mirabest_f'" in refused(
+        "check", "mirabest_f", "--set", "image_size=9"
+    )
+    assert "did you mean 'mirabest_f'" in refused("check", "mirabest_x", "frdeep_first")
+    parts = load_published("mirabest_f", data_root), load_published("frdeep_first", data_root)
+    assert [len(part) for part in parts[0].values()] == [1099, 157]
+    assert [len(part) for part in parts[1].values()] == [550, 50]

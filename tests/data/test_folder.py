@@ -6,7 +6,7 @@ from PIL import Image
 
 from equirgz.data import load_data
 from equirgz.data.folder import FolderOptions, load_folder
-from equirgz.data.notes import note
+from equirgz.data.notes import note, watch_loading
 from equirgz.data.preprocess import fit_size
 from equirgz.errors import DataError, InputError
 from tests.data.test_fits import make_header
@@ -271,3 +271,12 @@ def test_pictures_have_the_scale_that_is_declared(tmp_path):
     assert np.isnan(load_folder(tmp_path / "p").pixel_scale_arcsec)
     data = load_data("folder", tmp_path, params={"path": "p", "pixel_scale_arcsec": 1.8}, image_size=5)
     assert data.train.pixel_scale_arcsec == pytest.approx(3.6)
+
+
+def test_reading_reports_to_whoever_watches(folder):
+    seen = []
+    with watch_loading(lambda done, total: seen.append((done, total))):
+        load_folder(folder, options=OPTIONS)
+    assert seen == [(k, 6) for k in range(1, 7)]
+    load_folder(folder, options=FolderOptions(size=10))
+    assert len(seen) == 6

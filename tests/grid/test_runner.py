@@ -19,6 +19,7 @@ from equirgz.grid.engine_config import make_engine_config
 from equirgz.grid.folder import ResultsFolder
 from equirgz.grid.plan import make_grid
 from equirgz.grid.runner import run_grid
+from equirgz.grid.status import describe_status
 
 
 def run(grid, out, cell="instant", **options):
@@ -183,12 +184,20 @@ def test_results_of_another_version_or_grid_are_refused_and_kept(document, tmp_p
 
 
 @pytest.mark.parametrize("content", ['{"run_key": ', '{"foreign": 1}', "[]"])
-def test_damaged_or_foreign_runs_are_set_aside_and_computed_again(document, tmp_path, content):
+def test_damaged_or_foreign_runs_are_left_out_then_set_aside_and_computed_again(document, tmp_path, content, caplog):
     grid = make_grid(document)
     run(grid, tmp_path)
     before = published(tmp_path)
     victim = ResultsFolder(tmp_path).cell(grid.points[3].run_key)
     victim.write_text(content)
+    with caplog.at_level("WARNING", "equirgz"):
+        rows = pd.read_csv(collect(tmp_path))  # the others, and a line about this one
+    assert rows.run_key.nunique() == len(grid.points) - 1 and victim.read_text() == content
+    assert victim.stem in caplog.text and "left out as missing" in caplog.text
+    lines = describe_status(tmp_path)
+    assert " 1 missing" in lines[0] and lines[-1].endswith(
+        "counts as missing; `equirgz bench run` sets it aside and runs it again"
+    )
     summary = run(grid, tmp_path)
     assert summary.finished == 1 and summary.complete
     assert "set aside" in summary.notes[0]
