@@ -92,7 +92,7 @@ def test_reliability_points_are_shares_of_the_predictions(made, part):
     figure = plot_reliability(part, results.predictions, ("FRI", "FRII"))
     for panel, group in zip(figure.axes, ("C1", "C4", "D4", "D8"), strict=True):
         ece, perfect = _mean(part, "calibration/ece", group), _mean(part, "calibration/ece_perfect", group)
-        assert panel.get_title() == f"{group}: ECE {ece:.3f} ({perfect:.3f})"
+        assert panel.get_title() == f"{group}\nECE {ece:.3f} ({perfect:.3f})"
     rows = part.of("error/rate").query(
         "group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'"
     )
