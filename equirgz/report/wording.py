@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from equirgz.report.axes import show_value
+from equirgz.report.axes import show_series
 from equirgz.report.cells import LEVEL, Cell, Table
 
 TITLES = {
@@ -82,16 +82,9 @@ def _common_seeds(table: Table) -> str:
 
 def row_name(table: Table, i: int) -> str:
     """Return a row in as few words as tell it from the others: "D4", "steerable_lenet D4", "... width=2"."""
-    label, varying = (
-        table.labels.iloc[i],
-        [c for c in table.labels if table.labels[c].nunique(dropna=False) > 1],
-    )
-    parts = [
-        show_value(label[c]) if c in ("backbone", "group", "objective") else f"{c}={show_value(label[c])}"
-        for c in table.labels
-        if c in varying or (c == "group" and not varying)
-    ]
-    return " ".join(parts)
+    label = table.labels.iloc[i]
+    varying = [c for c in table.labels if table.labels[c].nunique(dropna=False) > 1]
+    return show_series(label, varying or ["group"])
 
 
 def best_text(table: Table, j: int) -> str:
