@@ -109,8 +109,11 @@ def cost_text(value: float) -> str:
     return f"{value:.3g}"
 
 
-def caption(table: Table) -> list[str]:
-    """Return the sentences of the caption: what, on which sources, how many seeds, how chosen, which versions."""
+def caption(table: Table, *, best: str = "Last row") -> list[str]:
+    """Return the sentences of the caption: what, on which sources, how many seeds, how chosen, which versions.
+
+    ``best``: where the best of each column is told.
+    """
     key, facts = table.key, table.facts
     unit = "" if table.unit in ("1", "") else f" in {table.unit}"
     better = "" if table.direction == "none" else f"; {table.direction} is better"
@@ -132,7 +135,7 @@ def caption(table: Table) -> list[str]:
         )
     if table.best:
         sentences.append(
-            f"Last row: the best mean of each column, and the rows from which paired t tests over seeds "
+            f"{best}: the best mean of each column, and the rows from which paired t tests over seeds "
             f"distinguish it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
     if any(c.half_width == 0 and c.mean for c in table.cells.values()):
