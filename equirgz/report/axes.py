@@ -8,6 +8,7 @@ one run (layer, reflection) is a *detail*: it separates tables, as the angle doe
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,6 +83,12 @@ def show_value(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return f"{value:g}" if isinstance(value, float | np.floating) else str(value)
+
+
+def show_series(label: Mapping[str, Any], columns: Iterable[str]) -> str:
+    """Return the values of ``columns`` as a name: "steerable_lenet D4 width=2"."""
+    plain = ("backbone", "group", "objective")
+    return " ".join(show_value(label[c]) if c in plain else f"{c}={show_value(label[c])}" for c in columns)
 
 
 def show_labels(n_labels: float) -> str:

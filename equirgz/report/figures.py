@@ -9,9 +9,11 @@ from matplotlib.figure import Figure
 
 from equirgz.errors import ResultsError
 from equirgz.report.axes import ALWAYS
-from equirgz.report.curves import plot_error_vs_axis, plot_error_vs_labels, plot_metrics_vs_group
+from equirgz.report.curves import plot_error_vs_labels
 from equirgz.report.extras import check_extras
 from equirgz.report.load import Results, open_results
+from equirgz.report.orders import plot_metrics_vs_group
+from equirgz.report.over_axis import plot_error_vs_axis
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import plot_samples, read_samples

@@ -92,12 +92,12 @@ def _index(path: Path, target: str) -> str:
     for plan_file in sorted(root.glob("*/grid.json")):
         plan, folder = read_json(plan_file), plan_file.parent
         where = folder.relative_to(path.parent).as_posix()
-        rows = folder / "rows.csv"
-        done = len({line.split(",")[1] for line in rows.read_text().splitlines()[1:]}) if rows.exists() else 0
+        rows, planned = folder / "rows.csv", {run["run_key"] for run in plan.get("runs", ())}
+        measured = {line.split(",")[1] for line in rows.read_text().splitlines()[1:]} if rows.exists() else set()
         cells = [
             f"[{plan.get('name', folder.name)}]({where})",
             plan.get("question", ""),
-            f"{done}/{len(plan.get('runs', ()))}",
+            f"{len(measured & planned)}/{len(planned)}",  # ensembles have rows, but are no runs
             plan.get("version", ""),
             _links(folder, where, "tables", ".md"),
             _links(folder, where, "figures", ".png"),

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from equirgz.metrics.reliability import reliability_table
 from equirgz.report.axes import sort_values
-from equirgz.report.style import GREY, make_panels
+from equirgz.report.style import GREY, PAGE_IN, make_panels, wrap_words
 from equirgz.report.summary import Look, Part, label_counts, labels_text, make_looks, with_labels
 
 N_BINS, MAX_PANELS, PER_LINE = 10, 12, 4
@@ -56,7 +56,8 @@ def plot_reliability(
     flat = [panel for line in panels for panel in line]
     for j, (panel, (look, found, ece, perfect)) in enumerate(zip(flat, chosen, strict=False)):
         name = _draw(panel, found, look, class_names)
-        panel.set_title(f"{look.name}: ECE {ece:.3f} ({perfect:.3f})", fontsize=7.5)
+        name_lines = wrap_words(look.name, PAGE_IN / n_columns - 0.2)
+        panel.set_title(f"{name_lines}\nECE {ece:.3f} ({perfect:.3f})", fontsize=7.5)
         panel.xaxis.set_tick_params(labelbottom=j + n_columns >= len(chosen))
     for panel in flat[len(chosen) :]:
         panel.set_visible(False)

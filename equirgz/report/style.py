@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from matplotlib.ticker import FixedLocator, LogLocator, NullFormatter, NullLocat
 from equirgz.records import write_bytes_atomic
 
 COLUMN_IN, PAGE_IN = 3.5, 7.0  # widths of one column and of the page, inches
+LETTERS_PER_IN = 16  # of 7-point letters, on average
+LEGEND_LINES, LEGEND_LINE_IN = 2, 0.155  # the lines of a legend below the panels that fit, the height of one more
 GREY = "0.45"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 DASHES = ("-", "--", "-.", ":", (0, (3, 1, 1, 1, 1, 1)))
@@ -79,12 +82,21 @@ def make_panels(
 
 def palette(n: int) -> list:
     """Return ``n`` colours that colour-blind readers can tell apart (they repeat after ten)."""
-    colours = [sns.color_palette("colorblind")[i] for i in (0, 1, 2, 3, 4, 9, 5, 7, 8, 6)]  # faint ones last
+    safe = sns.color_palette("colorblind")
+    colours = [*(safe[i] for i in (0, 1, 2, 3, 4, 9, 5, 7)), (0.1, 0.1, 0.1), safe[6]]  # yellow is too faint on white
     return [colours[i % len(colours)] for i in range(n)]
 
 
+def wrap_words(text: str, width_in: float) -> str:
+    """Return ``text`` broken between words into lines no wider than ``width_in`` at the size of tick labels."""
+    return textwrap.fill(text, max(1, int(width_in * LETTERS_PER_IN)), break_long_words=False, break_on_hyphens=False)
+
+
 def add_legend(figure: Figure, panels: list[Axes], order: Iterable[str] = ()) -> None:
-    """Put one legend for all ``panels`` below the figure: each label once, those of ``order`` first."""
+    """Put one legend for all ``panels`` below the figure: each label once, those of ``order`` first.
+
+    The figure grows by the lines that are more than `make_panels` leaves room for.
+    """
     entries: dict[str, object] = {}
     for panel in panels:
         for handle, label in zip(*panel.get_legend_handles_labels(), strict=True):
@@ -95,6 +107,9 @@ def add_legend(figure: Figure, panels: list[Axes], order: Iterable[str] = ()) ->
     entries = {label: entries[label] for label in [*first, *(e for e in entries if e not in first)]}
     longest = max(map(len, entries))
     fit = max(1, int(figure.get_figwidth() * 15 / (longest + 7)))
+    width, height = figure.get_size_inches()
+    more = -(-len(entries) // fit) - LEGEND_LINES
+    figure.set_size_inches(width, height + LEGEND_LINE_IN * max(0, more))
     figure.legend(
         entries.values(),
         entries.keys(),

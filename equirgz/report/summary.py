@@ -10,9 +10,10 @@ import pandas as pd
 from matplotlib.axes import Axes as Panel
 
 from equirgz.metrics.interval import student_interval
-from equirgz.report.axes import Axes, find_axes, natural_key, show_value, sort_values
+from equirgz.report.axes import Axes, find_axes, natural_key, show_series, show_value, sort_values
 from equirgz.report.style import DASHES, MARKERS, palette
 
+MANY_RESTS = 4  # backbones, methods, ... that markers and dashes still tell apart beside colours by group
 ALL_LABELS = -1.0  # stands for "all labels" where a number is needed to sort
 
 
@@ -71,13 +72,13 @@ def split_part(part: Part, max_series: int = 10) -> list[Part]:
     return parts
 
 
-def limit_from_zero(panels: list[Panel], rows: pd.DataFrame, axes: Axes) -> None:
-    """Start the y axes at zero and end them where means are still told apart, however wide their intervals."""
+def limit_from_zero(panels: list[Panel], rows: pd.DataFrame, axes: Axes, *, axis: str = "y") -> None:
+    """Start the axes of values at zero and end them where means are still told apart, however wide their intervals."""
     means = rows.groupby([*axes.names, "n_labels", "augmentation"], dropna=False)["value"].mean()
     highest = float(means.max()) if means.max() > 0 else 0.5
-    top = max(1.1 * highest, min(2.2 * highest, max(panel.get_ylim()[1] for panel in panels)))
+    top = max(1.1 * highest, min(2.2 * highest, max(getattr(panel, f"get_{axis}lim")()[1] for panel in panels)))
     for panel in panels:
-        panel.set_ylim(0, top)
+        panel.set(**{f"{axis}lim": (0, top)})
 
 
 def summarise(rows: pd.DataFrame, by: list[str]) -> pd.DataFrame:
@@ -108,7 +109,8 @@ class Look:
 def make_looks(rows: pd.DataFrame, axes: Axes) -> dict[tuple, Look]:
     """Return how each combination of the naming columns is drawn: colour by group, marker and dashes by the rest.
 
-    Where only the group varies, or only the rest, markers follow too, so that no series is told by
+    Where not every group comes with every rest, or the rests are many, each series has a colour and a marker of its
+    own instead. Where only the group varies, or only the rest, markers follow too, so that no series is told by
     colour alone.
     """
     series = axes.sort(rows)
@@ -119,18 +121,16 @@ def make_looks(rows: pd.DataFrame, axes: Axes) -> dict[tuple, Look]:
         {tuple(r) for r in series[rest_columns].to_numpy().tolist()},
         key=lambda r: [natural_key(v) for v in r],
     )
-    by_group = len(groups) > 1
-    colours = palette(max(len(groups), len(rests)))
+    alone = len(rests) > MANY_RESTS or len(series) < len(groups) * len(rests)
+    by_group = len(groups) > 1 and not alone
+    colours = palette(max(len(groups), len(rests), len(series)))
     looks = {}
-    for values in series.itertuples(index=False, name=None):
+    for k, values in enumerate(series.itertuples(index=False, name=None)):
         label = dict(zip(axes.names, values, strict=True))
         g, r = groups.index(label["group"]), rests.index(tuple(label[c] for c in rest_columns))
-        words = [
-            show_value(label[c]) if c in ("backbone", "group", "objective") else f"{c}={show_value(label[c])}"
-            for c in varying
-        ]
-        marker = MARKERS[(g if len(rests) == 1 else r) % len(MARKERS)]
-        looks[values] = Look(" ".join(words), colours[g if by_group else r], marker, DASHES[r % len(DASHES)])
+        c, m = (k, k) if alone else (g if by_group else r, g if len(rests) == 1 else r)
+        dashes = DASHES[r % len(DASHES)]
+        looks[values] = Look(show_series(label, varying), colours[c], MARKERS[m % len(MARKERS)], dashes)
     return looks
 
 

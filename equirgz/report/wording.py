@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from equirgz.report.axes import show_value
+from equirgz.report.axes import show_series
 from equirgz.report.cells import LEVEL, Cell, Table
 
 TITLES = {
@@ -82,16 +82,9 @@ def _common_seeds(table: Table) -> str:
 
 def row_name(table: Table, i: int) -> str:
     """Return a row in as few words as tell it from the others: "D4", "steerable_lenet D4", "... width=2"."""
-    label, varying = (
-        table.labels.iloc[i],
-        [c for c in table.labels if table.labels[c].nunique(dropna=False) > 1],
-    )
-    parts = [
-        show_value(label[c]) if c in ("backbone", "group", "objective") else f"{c}={show_value(label[c])}"
-        for c in table.labels
-        if c in varying or (c == "group" and not varying)
-    ]
-    return " ".join(parts)
+    label = table.labels.iloc[i]
+    varying = [c for c in table.labels if table.labels[c].nunique(dropna=False) > 1]
+    return show_series(label, varying or ["group"])
 
 
 def best_text(table: Table, j: int) -> str:
@@ -116,8 +109,11 @@ def cost_text(value: float) -> str:
     return f"{value:.3g}"
 
 
-def caption(table: Table) -> list[str]:
-    """Return the sentences of the caption: what, on which sources, how many seeds, how chosen, which versions."""
+def caption(table: Table, *, best: str = "Last row") -> list[str]:
+    """Return the sentences of the caption: what, on which sources, how many seeds, how chosen, which versions.
+
+    ``best``: where the best of each column is told.
+    """
     key, facts = table.key, table.facts
     unit = "" if table.unit in ("1", "") else f" in {table.unit}"
     better = "" if table.direction == "none" else f"; {table.direction} is better"
@@ -139,7 +135,7 @@ def caption(table: Table) -> list[str]:
         )
     if table.best:
         sentences.append(
-            f"Last row: the best mean of each column, and the rows from which paired tests {facts['rivals']} "
+            f"{best}: the best mean of each column, and the rows from which paired tests {facts['rivals']} "
             f"distinguish it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
     if any(c.half_width == 0 and c.mean for c in table.cells.values()):

@@ -3,11 +3,14 @@
 results/evaluation and results/speed are made by commands of their own and hold no grid.json.
 """
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
+from equirgz.records import read_json
 from equirgz.report import write_tables
 from equirgz.report.readme import fill_readme
 
@@ -30,6 +33,16 @@ def test_tables_are_those_of_the_rows(folder, tmp_path):
     # Interval tables are drawn fewer times here (see conftest.py), so that only their names are compared.
     changed = [str(path) for path in made if not path.name.startswith("intervals") and made[path] != kept[path]]
     assert not changed, f"run `equirgz bench tables results/{folder.name}`"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_published_numbers_are_those_of_the_benchmark_and_say_of_which_network(folder):
+    reported = (read_json(folder / "grid.json")["document"].get("report") or {}).get("reported", [])
+    file = ROOT / "benchmarks" / f"{folder.name}.yaml"
+    document = yaml.safe_load(file.read_text()) if file.exists() else {}
+    assert reported == (document.get("report") or {}).get("reported", [])
+    for entry in reported:
+        assert re.search(r"(LeNet|ResNet-\d+), \d+ px|network and image size not found", entry["source"]), entry
 
 
 def test_there_are_results():

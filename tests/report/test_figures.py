@@ -1,6 +1,7 @@
 """Figures: there, right in size, the same bytes each time, and showing the numbers of the rows."""
 
 import struct
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,14 +9,16 @@ from fake_results import make_results
 
 from equirgz.errors import ResultsError
 from equirgz.report import load_results, write_figures
-from equirgz.report.curves import plot_error_vs_labels, plot_metrics_vs_group
+from equirgz.report.curves import plot_error_vs_labels
 from equirgz.report.figures import make_figures
 from equirgz.report.load import open_results
+from equirgz.report.orders import plot_metrics_vs_group
+from equirgz.report.over_axis import plot_error_vs_axis
 from equirgz.report.reliability import plot_reliability
 from equirgz.report.rotation import plot_equivariance, plot_rotation
 from equirgz.report.samples import read_samples
 from equirgz.report.scaling import plot_scaling
-from equirgz.report.style import figure_style
+from equirgz.report.style import add_legend, figure_style, make_panels
 from equirgz.report.summary import group_order, make_looks, make_parts, split_part
 
 SMALL = {
@@ -76,6 +79,61 @@ def test_metrics_vs_group_has_error_and_ece_against_order(part):
     assert "a perfectly calibrated model" in labels and len(labels) == 5
 
 
+def test_each_network_has_its_colour_its_marker_and_its_perfect_calibration(tmp_path):
+    rows = load_results(make_results(tmp_path / "r", extra={"method": ("byol", "ivon", "simclr")}, **SMALL))
+    chosen = (rows["method"] == "ivon") & (rows["metric"] == "calibration/ece_perfect")
+    rows.loc[chosen, "value"] += 0.5
+    part = make_parts(rows)[0]
+    figure = plot_metrics_vs_group(part)
+    assert [panel.get_title() for panel in figure.axes] == ["50 labels", "729 labels", "", ""]
+    lines = [container.lines[0] for container in figure.axes[0].containers]
+    assert len({(line.get_color(), line.get_marker()) for line in lines}) == 3 and len(lines) == 6
+    labels = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert labels[:2] == ["method=byol, C$_N$", "method=byol, D$_N$"] and len(labels) == 7
+    bars = [line for line in figure.axes[2].lines if line.get_linestyle() == ":" and len(line.get_xdata())]
+    shown = sorted(line.get_ydata()[0] for line in bars)
+    assert len(bars) == 6 and shown[-2] > 0.5 > shown[3], "one per network and family, no mean over networks"
+
+
+def test_categories_are_points_with_intervals_and_numbers_are_lines(tmp_path):
+    method = ("a method of several words", "byol", "simclr")
+    folder = make_results(tmp_path / "r", extra={"method": method, "width": (0.5, 2)}, **SMALL)
+    part = make_parts(load_results(folder))[0]
+    figure = plot_error_vs_axis(part, "method")
+    figure.canvas.draw()
+    assert [text.get_text() for text in figure.axes[0].get_yticklabels()] == ["a method of several\nwords", *method[1:]]
+    assert {c.lines[0].get_linestyle() for panel in figure.axes for c in panel.containers} == {"None"}
+    places = sorted(y for c in figure.axes[0].containers for y in c.lines[0].get_ydata())
+    assert len(places) == 12 and np.diff(places).min() > 0.1, "series lie beside each other"
+    rows = part.of("error/rate").query("group == 'C1' and n_labels == 50 and width == '0.5'")
+    drawn = figure.axes[0].containers[0].lines[0].get_xdata()
+    assert drawn == pytest.approx(rows.groupby("method")["value"].mean().to_numpy())
+    numbers = plot_error_vs_axis(part, "width")
+    assert "None" not in {c.lines[0].get_linestyle() for panel in numbers.axes for c in panel.containers}
+    assert [text.get_text() for text in numbers.axes[-1].get_xticklabels()] == ["0.5", "2"]
+
+
+def test_columns_that_a_method_determines_name_no_series_and_have_no_figure(tmp_path):
+    rows = load_results(make_results(tmp_path / "r", extra={"method": ("byol", "ivon", "simclr")}, **SMALL))
+    objectives = {"byol": "supervised", "ivon": "ivon", "simclr": "supervised"}
+    part = make_parts(rows.assign(objective=rows["method"].map(objectives)))[0]
+    part = replace(part, axes=replace(part.axes, names=("backbone", "group", "objective", "method")))
+    assert plot_error_vs_axis(part, "objective") is None
+    legend = plot_error_vs_axis(part, "method").legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["C1", "D4"]
+
+
+def test_a_long_legend_adds_to_the_height_of_the_panels(part):
+    low, high = (make_panels(1, 1) for _ in range(2))
+    for n, (figure, panels) in ((2, low), (12, high)):
+        for k in range(n):
+            panels[0][0].plot([0, 1], label=f"a rather long name of a series {k}")
+        add_legend(figure, panels[0])
+        figure.canvas.draw()
+    heights = [panels[0][0].get_window_extent().height for _, panels in (low, high)]
+    assert heights[1] == pytest.approx(heights[0], rel=0.1)
+
+
 def test_group_order():
     assert [group_order(g) for g in ("C1", "C8", "D1", "D16", "SO2")] == [1, 8, 2, 32, 0]
 
@@ -92,7 +150,7 @@ def test_reliability_points_are_shares_of_the_predictions(made, part):
     figure = plot_reliability(part, results.predictions, ("FRI", "FRII"))
     for panel, group in zip(figure.axes, ("C1", "C4", "D4", "D8"), strict=True):
         ece, perfect = _mean(part, "calibration/ece", group), _mean(part, "calibration/ece_perfect", group)
-        assert panel.get_title() == f"{group}: ECE {ece:.3f} ({perfect:.3f})"
+        assert panel.get_title() == f"{group}\nECE {ece:.3f} ({perfect:.3f})"
     rows = part.of("error/rate").query(
         "group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'"
     )
@@ -132,6 +190,13 @@ def test_other_axes_get_their_own_figure_and_crowds_are_split(tmp_path):
     assert [p.suffix for p in split_part(whole)] == ["_width_0.5", "_width_2"]
     names = [name for name, _ in make_figures(open_results(folder))]
     assert "error_vs_width" in names and "error_vs_labels_width_2" in names
+
+
+def test_unbalanced_series_have_a_colour_and_a_marker_each(tmp_path):
+    rows = load_results(make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL))
+    rows = rows[(rows["group"] == "C1") | (rows["width"] == "2")]
+    looks = make_looks(rows, make_parts(rows)[0].axes).values()
+    assert len({look.color for look in looks}) == len({look.marker for look in looks}) == len(looks) == 3
 
 
 def test_looks_tell_series_apart_without_colour(tmp_path):

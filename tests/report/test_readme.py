@@ -33,6 +33,17 @@ def test_blocks_are_filled_and_then_pass_the_check(root):
     assert fill_readme(readme) is False and fill_readme(readme, check=True) is False
 
 
+def test_the_index_counts_runs_of_the_plan_and_no_ensembles(root):
+    rows = root / "fake" / "rows.csv"
+    lines = rows.read_text().splitlines()
+    grid, _, rest = lines[1].split(",", 2)
+    rows.write_text("\n".join([*lines, f"{grid},0123456789abcdef,{rest}", ""]))
+    readme = root / "README.md"
+    readme.write_text("<!-- index: . -->\n<!-- end -->\n")
+    fill_readme(readme)
+    assert "| 42/48 |" in readme.read_text()
+
+
 def test_one_table_by_its_path(root):
     readme = root / "README.md"
     readme.write_text("<!-- table: fake/tables/nll_mean_test_network.md -->\n<!-- end -->\n")

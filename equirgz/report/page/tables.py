@@ -40,8 +40,8 @@ def view_table(table: Table, cells: Cells) -> dict[str, Any]:
         "costs": list(table.costs),
         "reported": bool(table.reported),
         "rows": rows,
-        "best": [best_text(table, j) for j in columns] if table.best else [],
-        "caption": ". ".join(caption(table)) + ".",
+        "best": [(_column_title(table, j), best_text(table, j)) for j in columns] if table.best else [],
+        "caption": ". ".join(caption(table, best="Above")) + ".",
     }
 
 
