@@ -94,8 +94,9 @@ def _cost_sheet(rows: pd.DataFrame, run: dict) -> Sheet:
     upper = ["", "", *(words for words, _ in QUANTITIES.values() for _ in engines)]
     header = ["group", "image", *engines * len(QUANTITIES)]
     caption = [
-        "Published steerable LeNet: seconds to build it in a fresh process (imports not counted), rise of the "
-        "memory in one training step, and size of its state dict in train mode; –: not run",
+        "Published steerable LeNet: seconds to build it in a fresh process (imports not counted; escnn keeps filters "
+        "on disk, so only the first cell of a group is its cold start), rise of the memory in one training step, "
+        "and size of its state dict in train mode; –: not run",
         _machine(rows, run),
     ]
     return Sheet("Cost beside speed", 2, header, upper, lines, caption, label="speed-cost")
