@@ -18,6 +18,7 @@ from equirgz.backbones import Backbone, create_backbone
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import Data, Split, load_data, split_data
 from equirgz.data.hidden import find_hidden_labels
+from equirgz.data.splits import make_manifest
 from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
 from equirgz.grid.blocks import meter_rows, score
@@ -114,7 +115,9 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any] | None:
         "predictions": [block.dump() for block in blocks],
         "timings": timings,
         "training": logs,
-        "split_checksum": run.split.checksum,
+        "split": make_manifest(
+            config.data.name, run.data.train.source_id_N, run.split, split_seed=config.split.split_seed
+        ),
     }
 
 

@@ -1,4 +1,4 @@
-"""From finished runs to ``rows.csv``, ``predictions.csv.gz``, ``timings.csv`` and ``provenance.csv``.
+"""From finished runs to ``rows.csv``, ``predictions.csv.gz``, ``timings.csv``, ``provenance.csv``, ``splits.csv``.
 
 The first two are functions of the finished runs alone: sorted, without times or hosts, so that a
 grid that was killed and resumed gives the same bytes as one that was not.
@@ -19,6 +19,8 @@ from equirgz.errors import ResultsError
 from equirgz.grid.ensemble import make_ensembles
 from equirgz.grid.environments import list_environments
 from equirgz.grid.folder import ResultsFolder
+from equirgz.grid.manifests import COLUMNS as SPLIT_COLUMNS
+from equirgz.grid.manifests import write_splits
 from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
 
 logger = logging.getLogger("equirgz")
@@ -29,7 +31,7 @@ TIMING_COLUMNS = ("run_key", "metric", "value", "unit", "device", "version")
 
 
 def collect(out: Path) -> Path:
-    """Write the four tables of the results folder ``out``; return the path of rows.csv.
+    """Write the tables of the results folder ``out``; return the path of rows.csv.
 
     Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
     and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
@@ -43,7 +45,7 @@ def collect(out: Path) -> Path:
     cells = _read_cells(folder, plan)
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
-    environments = list_environments(cells)
+    environments, splits = list_environments(cells), write_splits(folder.path, cells)
     ensembles = make_ensembles(plan, cells)
     cells |= {run["run_key"]: run["cell"] for run in ensembles}
     folds |= {run["run_key"]: _folds(run["cell"]) for run in ensembles}
@@ -73,6 +75,8 @@ def collect(out: Path) -> Path:
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
+    if splits:
+        write_bytes_atomic(folder.path / "splits.csv", _csv(SPLIT_COLUMNS, splits))
     return path
 
 

@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 import torch
 
+from equirgz.data.splits import load_manifest
 from equirgz.errors import EquirgzError, InputError, ResultsError
-from equirgz.grid.cell import prepare_run, run_cell
+from equirgz.grid.cell import finish_run, prepare_run, run_cell
+from equirgz.grid.manifests import write_splits
 from equirgz.grid.plan import make_grid
 from equirgz.grid.preflight import check_grid
 from equirgz.grid.pretrained import pretrain_key
@@ -118,6 +120,17 @@ def test_pretrainings_are_shared_across_label_counts_but_not_seeds_or_data():
     assert keys[10] == keys[20]
     others = ("seed=1", "split_seed=1", "n_val=5", "group=C4", "pretrain.train.steps=9", "image_size=33")
     assert len({pretrain_key(plan(o, pretrain=PRETRAIN).runs[0]) for o in ("steps=4", *others)}) == 7
+
+
+def test_the_split_of_a_run_is_kept_as_ids_and_read_back(tmp_path):
+    run = prepare_run(plan("n_val=6").runs[0], None, None)
+    lines = write_splits(tmp_path, {"b": finish_run(run), "a": {}, "c": compute(plan("n_val=6", "seed=3"))})
+    assert [line["run_key"] for line in lines] == ["b", "c"], "a recorded none"
+    assert lines[0]["split"] == lines[1]["split"], "the split depends on split_seed, not on seed"
+    (file,) = (tmp_path / "splits").iterdir()
+    split = load_manifest(file, run.data.train.source_id_N)
+    assert np.array_equal(split.train_index, run.split.train_index) and split.checksum == run.split.checksum
+    assert (lines[0]["n_labels"], lines[0]["n_val"], lines[0]["dataset"]) == (20, 6, "synthetic_fr")
 
 
 def test_training_sources_join_the_unlabelled_set_where_asked():

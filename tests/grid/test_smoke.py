@@ -49,5 +49,5 @@ def test_smoke_survives_a_killed_worker_and_a_killed_parent(smoke, tmp_path):
     assert 3 <= len(ResultsFolder(killed).scan(keys).done) < 8
     text, _ = smoke(killed).communicate(timeout=300)
     assert "runs are finished already" in text, text
-    for name in ("rows.csv", "predictions.csv.gz"):
+    for name in ("rows.csv", "predictions.csv.gz", "splits.csv"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
