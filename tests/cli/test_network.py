@@ -52,6 +52,11 @@ def test_audit_of_a_flattening_head_fails_says_why_and_still_writes_its_table(ru
     assert lines[-1].startswith("FAILED: features change by")
 
 
+def test_audit_of_no_images_is_refused(run):
+    code, out, err = run("audit", "steerable_lenet", "--group", "C4", "--image-size", "17", "--set", "n_images=0")
+    assert code == 2 and "passed" not in out and "n_images: expected a whole number, at least 1, got 0" in err
+
+
 def test_full_markdown_has_one_line_per_error(run, tmp_path):
     audit = ("audit", "steerable_lenet", "--group", "C4", "--image-size", "17", *SMALL)
     assert run(*audit, "--full", "--table", tmp_path / "audit.md")[0] == 0
