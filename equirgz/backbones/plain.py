@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.base import Backbone
+from equirgz.backbones.reference.convert import native_twin
 from equirgz.nn.conv import GroupConv2d
 from equirgz.nn.dropout import FieldDropout
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d
@@ -67,7 +68,7 @@ def to_plain(backbone: Backbone) -> PlainEncoder:
     running statistics; dropout vanishes. The shape check of the input is left out: a traced graph
     has a fixed image size anyway.
     """
-    plain = copy.deepcopy(backbone).eval()
+    plain = copy.deepcopy(native_twin(backbone)).eval()
     _replace(plain)
     for parameter in plain.parameters():
         parameter.requires_grad_(False)

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.create import create_backbone
+from equirgz.backbones.reference.convert import native_twin
 from equirgz.errors import DataError, InputError, ResultsError, explain
 from equirgz.records import read_json, write_json_atomic
 
@@ -22,8 +23,10 @@ FORMAT = "equirgz-encoder"
 def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
     """Write ``path`` (.safetensors) and the .json beside it; return the former.
 
-    ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts".
+    ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts". Of a
+    network of a reference engine its native twin is saved, which loads without that library.
     """
+    backbone = native_twin(backbone)
     path = _weights_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file({name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}, path)

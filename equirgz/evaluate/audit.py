@@ -23,11 +23,12 @@ import torch
 from torch import nn
 
 from equirgz.backbones.base import check_whole
+from equirgz.backbones.reference import native_twin
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow, describe_unmeasured
 from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
 from equirgz.geometry.action import disk_mask, warp
-from equirgz.geometry.group import Group
+from equirgz.geometry.group import Group, get_group
 
 
 def audit(
@@ -50,7 +51,7 @@ def audit(
     Parameters
     ----------
     backbone : a module is copied, never changed; its ``group``, ``image_size``, ``in_channels`` and
-        ``is_invariant`` are read where it has them.
+        ``is_invariant`` are read where it has them. Of a reference engine its native twin is measured.
     group, image_size, params : for a name, what ``create_backbone`` is told. For a module, ``group``
         overrides the group to test and ``image_size`` the size.
     states : "initial" (as given), "trained" (``train_steps`` of Adam on random targets, in train
@@ -69,12 +70,13 @@ def audit(
     _check_choices("state", states, STATES)
     _check_choices("precision", precisions, LIMITS)
     n_images, train_steps = check_whole("n_images", n_images), check_whole("train_steps", train_steps)
-    backbone, name = _resolve(backbone, group, image_size, params, seed)
-    symmetry = network_group(backbone)
+    given, name = _resolve(backbone, group, image_size, params, seed)
+    backbone = native_twin(given)
+    symmetry = network_group(backbone) if group is None else get_group(group)
     size = image_size if image_size is not None else int(backbone.image_size)
     channels = int(getattr(backbone, "in_channels", 1))
     claims = symmetry.order > 1 if claimed is None else claimed
-    notes = []
+    notes = [] if backbone is given else ["measured on the native twin, which has equal weights"]
     if claims and not getattr(backbone, "is_invariant", True):
         notes.append(
             "this network flattens its maps, or pads and pools off the lattice, so its features cannot be "
@@ -85,6 +87,8 @@ def audit(
     rows: list[AuditRow] = []
     for state in states:
         network = copy.deepcopy(backbone).float()
+        if group is not None:
+            network.group = symmetry
         if state == "trained":
             _train_shortly(network, size, channels, train_steps, seed)
         for precision in precisions:
@@ -134,11 +138,6 @@ def _resolve(
         raise InputError(f"audit: keywords {', '.join(params)} are for a backbone given by name; drop them")
     if image_size is None and not hasattr(backbone, "image_size"):
         raise InputError(explain("audit", expected="image_size", got="a module without one", mend="pass image_size="))
-    if group is not None:
-        backbone = copy.deepcopy(backbone)
-        from equirgz.geometry.group import get_group
-
-        backbone.group = get_group(group)
     return backbone, type(backbone).__name__
 
 

@@ -35,6 +35,19 @@ def from_reference(module: nn.Module) -> nn.Module:
     return _convert(module).train(module.training)
 
 
+def native_twin(module: nn.Module) -> nn.Module:
+    """Return ``module`` itself where no layer of it is a library's, else :func:`from_reference` of it.
+
+    The ``config`` of a twin asks for the native engine, so that it builds the twin and not ``module``.
+    """
+    if not any(isinstance(part, ReferenceModule) for part in module.modules()):
+        return module
+    twin = from_reference(module)
+    if getattr(module, "config", None):
+        twin.config = {**module.config, "engine": "native"}
+    return twin
+
+
 def refine_samples(module: nn.Module) -> nn.Module:
     """Sample every filter basis and Gaussian of a library's ``module`` anew, in place; return it.
 
