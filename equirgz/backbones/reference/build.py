@@ -209,7 +209,7 @@ def _build_antialiased_avg(
     if stack is None:
         return None
     kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")
-    pool = kind(engine.field_type(stack), sigma=layer.sigma, stride=layer.stride)
+    pool = kind(engine.field_type(stack), sigma=layer.sigma, stride=layer.stride, padding=layer.padding)
     same_window = pool.filter.shape[-1] == layer.kernel_HW.shape[-1]
     return (pool, stack) if same_window else None
 
