@@ -132,8 +132,7 @@ def measure_turned(
 
 def network_group(backbone: nn.Module) -> Group:
     """Return the group a network claims: its ``group`` (Group or name), C1 where it has none."""
-    group = getattr(backbone, "group", "C1")
-    return group if isinstance(group, Group) else get_group(str(group))
+    return get_group(getattr(backbone, "group", "C1"))
 
 
 def find_element(group: Group, angle_deg: float, reflect: bool) -> int | None:

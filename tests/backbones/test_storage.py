@@ -8,6 +8,7 @@ from safetensors.torch import load_file, save_file
 
 from equirgz import create_backbone, load_encoder, save_encoder
 from equirgz.errors import DataError, InputError, ResultsError
+from equirgz.geometry.group import Group, get_group
 from tests.backbones.test_contract import images, shake
 
 
@@ -124,6 +125,12 @@ def test_a_foreign_description(saved, content, message):
 def test_a_description_of_no_backbone(saved, config, message):
     edit(saved, backbone=config)
     refuse(saved, rf"encoder\.json describes no backbone of this version: .*({message})")
+
+
+def test_a_group_may_be_an_object_and_is_saved_by_name(tmp_path):
+    backbone = create_backbone("steerable_cnn", group=Group(4, reflects=True), fields=(2, 3), image_size=17)
+    assert backbone.config["group"] == "D4" and backbone.group == get_group("D4") == get_group(backbone.group)
+    assert load_encoder(save_encoder(backbone, tmp_path / "encoder")).group.name == "D4"
 
 
 def test_facts_are_kept_and_the_file_is_never_executed(saved):
