@@ -17,6 +17,11 @@ def list_backbones(pattern: str = "*") -> list[str]:
     return BACKBONES.names(pattern)
 
 
+def takes_group(name: str) -> bool:
+    """Return whether the backbone registered as ``name`` is steerable; a plain one has group C1 alone."""
+    return "group" in inspect.signature(BACKBONES.get(name)).parameters
+
+
 def create_backbone(
     name: str,
     group: str | Group = "C1",
@@ -49,10 +54,9 @@ def create_backbone(
     """
     check_choice("engine", engine, ENGINES)
     in_channels, image_size = check_whole("in_channels", in_channels), check_whole("image_size", image_size)
-    accepts = inspect.signature(BACKBONES.get(name)).parameters
     symmetry = get_group(group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
-    if "group" in accepts:
+    if takes_group(name):
         arguments["group"] = symmetry.name
     elif symmetry.order != 1:
         steerable = ", ".join(BACKBONES.names("steerable_*"))

@@ -55,14 +55,15 @@ def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
 
 
 def load_encoder(path: Path | str) -> Backbone:
-    """Rebuild the backbone saved at ``path`` (either file, or their common stem), in eval mode.
+    """Rebuild the backbone saved at ``path`` (see :func:`find_encoder`), in eval mode.
 
     Weights keep the dtype in which they were stored.
     Raises DataError when a file is missing, damaged, of another architecture or of another encoder.
     """
-    path = _weights_path(path)
+    path = find_encoder(path)
     if not path.is_file():
-        raise DataError(f"cannot read {path}: no such file; give the path that save_encoder returned")
+        mend = "give the path that save_encoder returned, or a folder that `equirgz train` wrote"
+        raise DataError(f"cannot read {path}: no such file; {mend}")
     config = _read_config(path.with_suffix(".json"))
     try:
         with safe_open(path, "pt") as file:
@@ -84,6 +85,13 @@ def load_encoder(path: Path | str) -> Backbone:
         mend = "give both files that one save_encoder wrote"
         raise DataError(explain(str(path), expected=expected, got="those of another encoder", mend=mend))
     return backbone.eval()
+
+
+def find_encoder(path: Path | str) -> Path:
+    """Return the .safetensors of an encoder, given either of its files, their common stem, or a folder
+    that holds encoder.safetensors (such as ``equirgz train`` writes)."""
+    weights, inside = _weights_path(path), Path(path) / "encoder.safetensors"
+    return inside if inside.is_file() and not weights.is_file() else weights
 
 
 def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "state_dict") -> None:
