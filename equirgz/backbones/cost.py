@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from equirgz.backbones.base import Backbone, count_parameters
+from equirgz.backbones.reference.convert import native_twin
 from equirgz.nn import GroupConv2d
 from equirgz.nn.trivial import TrivialConv2d
 
@@ -16,8 +17,10 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
 
     Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions, linear layers and
     attention products, dense) and ``activation_bytes`` (outputs of every leaf module, and what a leaf
-    declares besides in its ``cost``, float32).
+    declares besides in its ``cost``, float32). A network of a reference engine costs what its native
+    twin does.
     """
+    backbone = native_twin(backbone)
     totals = {"multiply_adds": 0, "activation_bytes": 0}
 
     def count(module: nn.Module, inputs: tuple, output: object) -> None:

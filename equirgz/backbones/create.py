@@ -7,7 +7,7 @@ from typing import Any
 
 from equirgz.backbones.base import BACKBONES, Backbone, check_whole, check_width
 from equirgz.errors import InputError, check_choice
-from equirgz.geometry.group import get_group
+from equirgz.geometry.group import Group, get_group
 
 ENGINES = ("native", "escnn", "e2cnn")
 
@@ -17,9 +17,14 @@ def list_backbones(pattern: str = "*") -> list[str]:
     return BACKBONES.names(pattern)
 
 
+def takes_group(name: str) -> bool:
+    """Return whether the backbone registered as ``name`` is steerable; a plain one has group C1 alone."""
+    return "group" in inspect.signature(BACKBONES.get(name)).parameters
+
+
 def create_backbone(
     name: str,
-    group: str = "C1",
+    group: str | Group = "C1",
     in_channels: int = 1,
     image_size: int = 65,
     width: float | None = None,
@@ -32,7 +37,7 @@ def create_backbone(
     Parameters
     ----------
     name : see :func:`list_backbones`.
-    group : "C1", "C8", "D16", ... Plain backbones accept only "C1".
+    group : "C1", "C8", "D16", ..., or a Group. Plain backbones accept only "C1".
     image_size : side of the square input, pixels.
     width : multiplier of the default field counts; None: 1, or what ``match`` asks for.
     match : "params:NAME", "flops:NAME" or "activations:NAME" choose the width at which that cost is
@@ -49,11 +54,10 @@ def create_backbone(
     """
     check_choice("engine", engine, ENGINES)
     in_channels, image_size = check_whole("in_channels", in_channels), check_whole("image_size", image_size)
-    accepts = inspect.signature(BACKBONES.get(name)).parameters
     symmetry = get_group(group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
-    if "group" in accepts:
-        arguments["group"] = group
+    if takes_group(name):
+        arguments["group"] = symmetry.name
     elif symmetry.order != 1:
         steerable = ", ".join(BACKBONES.names("steerable_*"))
         raise InputError(

@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.base import Backbone
+from equirgz.backbones.reference.convert import native_twin
+from equirgz.errors import InputError, explain
 from equirgz.nn.conv import GroupConv2d
 from equirgz.nn.dropout import FieldDropout
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d
@@ -67,7 +69,7 @@ def to_plain(backbone: Backbone) -> PlainEncoder:
     running statistics; dropout vanishes. The shape check of the input is left out: a traced graph
     has a fixed image size anyway.
     """
-    plain = copy.deepcopy(backbone).eval()
+    plain = copy.deepcopy(native_twin(backbone)).eval()
     _replace(plain)
     for parameter in plain.parameters():
         parameter.requires_grad_(False)
@@ -97,20 +99,35 @@ def _twin(module: nn.Module) -> nn.Module | None:
     return None
 
 
-def export_onnx(plain: PlainEncoder, path: Any, image_size: int, in_channels: int = 1) -> None:
-    """Write ``plain`` as an ONNX file with a dynamic batch (extra ``onnx``).
+def export_onnx(
+    plain: PlainEncoder, path: Any, image_size: int | None = None, in_channels: int | None = None
+) -> None:
+    """Write ``plain`` as one ONNX file in float32 with a dynamic batch (extra ``onnx``).
 
-    Inputs ``images`` (B, C, H, W), output ``features`` (B, F). Needs onnx and onnxscript.
+    Inputs ``images`` (B, C, H, W), output ``features`` (B, F), on the CPU; a network of another dtype is
+    copied to float32, which every runtime has. ``image_size`` and ``in_channels`` are the network's own
+    and need not be given. Needs onnx and onnxscript.
+
+    Raises InputError for another size or number of channels than the network's.
     """
-    example = torch.zeros(2, in_channels, image_size, image_size)
+    network = plain.network
+    given = {"image_size": image_size, "in_channels": in_channels}
+    for what, value in given.items():
+        if value not in (None, getattr(network, what)):
+            mend = f"leave {what} out, or build the backbone with it"
+            raise InputError(
+                explain(f"export_onnx {what}", expected=getattr(network, what), got=value, mend=mend)
+            )
+    example = torch.zeros(2, network.in_channels, network.image_size, network.image_size)
     batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(
-        plain,
+        copy.deepcopy(plain).to(device="cpu", dtype=torch.float32),
         (example,),
         str(path),
         input_names=["images"],
         output_names=["features"],
         dynamic_shapes=({0: batch},),
         dynamo=True,
+        external_data=False,
         verbose=False,
     )

@@ -5,53 +5,93 @@ Loading needs no pickle and runs no code of the file. Legend: F features.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
 
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.create import create_backbone
+from equirgz.backbones.reference.convert import native_twin
 from equirgz.errors import DataError, InputError, ResultsError, explain
-from equirgz.records import read_json, write_json_atomic
+from equirgz.records import (
+    canonical_json,
+    content_hash,
+    read_json,
+    write_bytes_atomic,
+    write_json_atomic,
+)
 
 FORMAT = "equirgz-encoder"
+_CONFIG_HASH = "equirgz_config"  # entry of the metadata of the .safetensors
 
 
 def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
-    """Write ``path`` (.safetensors) and the .json beside it; return the former.
+    """Write ``path`` (.safetensors) and the .json beside it, each by rename; return the former.
 
-    ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts".
+    ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts". Of a
+    network of a reference engine its native twin is saved, which loads without that library. The
+    weights carry the hash of the configuration that they belong to.
+
+    Raises InputError for facts or options of the backbone that JSON cannot hold, ResultsError where
+    the files cannot be written.
     """
+    backbone = native_twin(backbone)
     path = _weights_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}, path)
-    write_json_atomic(
-        path.with_suffix(".json"), {"format": FORMAT, "backbone": backbone.config, "facts": facts}
-    )
+    described = {"format": FORMAT, "backbone": backbone.config, "facts": facts}
+    try:
+        belongs_to = {_CONFIG_HASH: content_hash(backbone.config)}
+        canonical_json(described)
+    except (TypeError, ValueError) as error:
+        mend = "use numbers, strings, lists and dictionaries of them"
+        raise InputError(explain("save_encoder", expected="JSON values", got=str(error), mend=mend)) from error
+    weights = {name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}
+    write_bytes_atomic(path, save(weights, belongs_to))
+    write_json_atomic(path.with_suffix(".json"), described)
     return path
 
 
 def load_encoder(path: Path | str) -> Backbone:
-    """Rebuild the backbone saved at ``path`` (either file, or their common stem), in eval mode.
+    """Rebuild the backbone saved at ``path`` (see :func:`find_encoder`), in eval mode.
 
-    Raises DataError when a file is missing, damaged or of another architecture.
+    Weights keep the dtype in which they were stored.
+    Raises DataError when a file is missing, damaged, of another architecture or of another encoder.
     """
-    path = _weights_path(path)
+    path = find_encoder(path)
     if not path.is_file():
-        raise DataError(f"cannot read {path}: no such file; give the path that save_encoder returned")
-    arguments = _read_arguments(path.with_suffix(".json"))
+        mend = "give the path that save_encoder returned, or a folder that `equirgz train` wrote"
+        raise DataError(f"cannot read {path}: no such file; {mend}")
+    config = _read_config(path.with_suffix(".json"))
     try:
+        with safe_open(path, "pt") as file:
+            belongs_to = (file.metadata() or {}).get(_CONFIG_HASH)
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); save or download it again") from error
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     try:
         backbone = create_backbone(**arguments)
     except (InputError, TypeError) as error:
         raise DataError(f"{path.with_suffix('.json')} describes no backbone of this version: {error}") from error
+    dtypes = [t.dtype for t in weights.values() if t.is_floating_point()]
+    if dtypes:
+        backbone.to(functools.reduce(torch.promote_types, dtypes))
     load_weights(backbone, weights, source=str(path))
+    if belongs_to not in (None, content_hash(config)):
+        expected = f"weights of the configuration in {path.with_suffix('.json').name}"
+        mend = "give both files that one save_encoder wrote"
+        raise DataError(explain(str(path), expected=expected, got="those of another encoder", mend=mend))
     return backbone.eval()
+
+
+def find_encoder(path: Path | str) -> Path:
+    """Return the .safetensors of an encoder, given either of its files, their common stem, or a folder
+    that holds encoder.safetensors (such as ``equirgz train`` writes)."""
+    weights, inside = _weights_path(path), Path(path) / "encoder.safetensors"
+    return inside if inside.is_file() and not weights.is_file() else weights
 
 
 def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "state_dict") -> None:
@@ -74,8 +114,8 @@ def _weights_path(path: Path | str) -> Path:
     return path.with_name(f"{path.name}.safetensors")
 
 
-def _read_arguments(path: Path) -> dict[str, Any]:
-    """Return the keyword arguments of ``create_backbone`` that the .json at ``path`` holds."""
+def _read_config(path: Path) -> dict[str, Any]:
+    """Return the ``config`` of a backbone that the .json at ``path`` holds."""
     mend = "give the path that save_encoder returned, with both of its files"
     try:
         described = read_json(path)
@@ -89,4 +129,4 @@ def _read_arguments(path: Path) -> dict[str, Any]:
     if not isinstance(config, dict) or "name" not in config:
         got = f"entries {', '.join(sorted(described))}"
         raise DataError(explain(str(path), expected="an entry 'backbone' with a name", got=got, mend=mend))
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    return config

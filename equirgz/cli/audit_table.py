@@ -1,7 +1,8 @@
-"""The table of an audit as a file."""
+"""The table and the figure of an audit as files."""
 
 from __future__ import annotations
 
+import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,10 @@ from equirgz.records import write_bytes_atomic
 
 if TYPE_CHECKING:
     from equirgz.evaluate.audit_report import AuditReport
+
+
+TABLES = (".csv", ".md")
+FIGURES = (".png", ".svg", ".pdf")
 
 
 def check_suffix(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
@@ -28,9 +33,22 @@ def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> No
     and its notes and verdict below.
     Raises InputError for another suffix, ResultsError where the file cannot be written.
     """
-    check_suffix("audit table", path, (".csv", ".md"))
+    check_suffix("audit table", path, TABLES)
     text = _csv(report) if path.suffix == ".csv" else _markdown(report, full)
     write_bytes_atomic(path, text.encode())
+
+
+def write_audit_figure(report: AuditReport, path: Path) -> None:
+    """Write the figure of ``report`` to ``path`` (.png, .svg or .pdf), by rename, in a folder made if need be.
+
+    Raises InputError for another suffix, ResultsError where the file cannot be written.
+    """
+    from equirgz.evaluate.audit_figure import plot_audit
+
+    check_suffix("audit figure", path, FIGURES)
+    content = io.BytesIO()
+    plot_audit(report).savefig(content, format=path.suffix[1:])
+    write_bytes_atomic(path, content.getvalue())
 
 
 def _csv(report: AuditReport) -> str:

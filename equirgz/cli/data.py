@@ -96,6 +96,7 @@ def _check_embedded(
     name_a: str, name_b: str, data_dir: Path | None, encoder: Path, cosine: float, device: str
 ) -> list[Any]:
     """Return the overlaps of every part of A with every part of B, by the features of an encoder too."""
+    from equirgz.backbones.storage import find_encoder
     from equirgz.data import DATASETS
     from equirgz.data.overlap import check_overlap
     from equirgz.errors import InputError
@@ -106,7 +107,7 @@ def _check_embedded(
     sides = []
     for name in (name_a, name_b):
         published = DATASETS.create(name, data_dir)
-        _, features, _ = embed_parts(encoder, name, data_dir, device=device)
+        _, features, _ = embed_parts(find_encoder(encoder), name, data_dir, device=device)
         parts = {"train": published.train, **published.tests}
         sides.append([(part, features[key]) for key, part in parts.items() if len(part)])
     return [

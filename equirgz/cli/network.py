@@ -15,20 +15,27 @@ def models(
     image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
     group: Annotated[str, typer.Option("--group", help="Group of the steerable ones.")] = "C1",
 ) -> None:
-    """List the registered backbones with their parameters, multiply-adds and number of features."""
-    from equirgz.backbones import create_backbone, list_backbones, measure_cost
-    from equirgz.errors import InputError
+    """List the registered backbones with their parameters, multiply-adds and number of features.
 
+    Plain ones have group C1 whatever GROUP is; what cannot be built has the reason in its row.
+    """
+    from equirgz.backbones import create_backbone, list_backbones, measure_cost
+    from equirgz.backbones.create import takes_group
+    from equirgz.errors import InputError
+    from equirgz.geometry.group import get_group
+
+    asked = get_group(group).name
     typer.echo(f"{'name':24s} {'group':>6s} {'features':>9s} {'parameters':>11s} {'multiply-adds':>14s}")
     for name in list_backbones(pattern):
+        own = asked if takes_group(name) else "C1"
         try:
-            backbone = create_backbone(name, group=group, image_size=image_size)
-        except InputError:  # a plain backbone has group C1 only
-            backbone = create_backbone(name, image_size=image_size)
+            backbone = create_backbone(name, group=own, image_size=image_size)
+        except InputError as error:
+            typer.echo(f"{name:24s} {own:>6s} refused: {error}")
+            continue
         cost = measure_cost(backbone)
         typer.echo(
-            f"{name:24s} {backbone.group.name:>6s} {backbone.num_features:9d} {cost['parameters']:11d} "
-            f"{cost['multiply_adds']:14d}"
+            f"{name:24s} {own:>6s} {backbone.num_features:9d} {cost['parameters']:11d} {cost['multiply_adds']:14d}"
         )
 
 
@@ -74,9 +81,10 @@ def embed(
     device: Device = "auto",
 ) -> None:
     """Write the features that a saved encoder gives for every image; files it cannot read are named and listed."""
+    from equirgz.backbones.storage import find_encoder
     from equirgz.grid.single import embed_images
 
-    n, features, bad = embed_images(encoder, images, output, data_dir, device=choose_device(device))
+    n, features, bad = embed_images(find_encoder(encoder), images, output, data_dir, device=choose_device(device))
     typer.echo(f"{n} sources x {features} features -> {output}")
     report_bad_files(bad, output.with_name(f"{output.stem}_bad.txt"))
 
@@ -105,19 +113,17 @@ def audit(
     ] = None,
 ) -> None:
     """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""
-    from equirgz.cli.audit_table import check_suffix, write_audit_table
+    from equirgz.cli.audit_table import FIGURES, TABLES, check_suffix, write_audit_figure, write_audit_table
     from equirgz.config import parse_setting
     from equirgz.evaluate.audit import audit as run_audit
 
-    check_suffix("--figure", figure, (".png", ".svg", ".pdf"))
-    check_suffix("--table", table, (".csv", ".md"))
+    check_suffix("--figure", figure, FIGURES)
+    check_suffix("--table", table, TABLES)
     report = run_audit(name, group, image_size, **dict(map(parse_setting, overrides or ())))
     for line in report.lines(full):
         typer.echo(line)
     if figure is not None:
-        from equirgz.evaluate.audit_figure import plot_audit
-
-        plot_audit(report).savefig(figure)
+        write_audit_figure(report, figure)
         typer.echo(f"figure {figure}")
     if table is not None:
         write_audit_table(report, table, full)

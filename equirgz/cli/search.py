@@ -38,11 +38,13 @@ def search(
 def _embed(encoder: Path, images: Path, data_dir: Path | None, device: str) -> Any:
     import tempfile
 
+    from equirgz.backbones.storage import find_encoder
     from equirgz.cli.network import report_bad_files
     from equirgz.grid.embedding import embed_input
 
     with tempfile.TemporaryDirectory() as folder:
         bad_list = Path(folder) / "bad.txt"
-        found = embed_input(encoder, str(images), data_dir, device=choose_device(device), bad_list=bad_list)
+        weights = find_encoder(encoder)
+        found = embed_input(weights, str(images), data_dir, device=choose_device(device), bad_list=bad_list)
     report_bad_files(found.bad_files)
     return found.table

@@ -18,6 +18,7 @@ from equirgz.errors import InputError, explain
 from equirgz.evaluate.equivariance import relative_l2
 from equirgz.evaluate.predict import evaluating
 from equirgz.geometry.action import disk_mask, turn_lattice, warp
+from equirgz.records import finite_or_none
 
 
 def compute_attention(backbone: nn.Module, x_BCHW: Tensor) -> list[Tensor]:
@@ -39,7 +40,8 @@ def compute_attention(backbone: nn.Module, x_BCHW: Tensor) -> list[Tensor]:
 def attention_error(
     backbone: nn.Module, x_BCHW: Tensor, angles_deg: Sequence[float] = (90.0, 180.0, 270.0)
 ) -> list[dict[str, Any]]:
-    """Return dictionaries ``gate``, ``angle_deg``, ``relative_l2``: how far each map is from turning with the image.
+    """Return dictionaries ``gate``, ``angle_deg``, ``relative_l2``: how far each map is from turning with the image
+    (None where a map is zero, or not finite).
 
     Images and maps are turned by interpolation (bicubic) off the lattice, where a map of few pixels
     cannot turn exactly: compare there between networks, not with zero.
@@ -52,7 +54,7 @@ def attention_error(
         for gate, (got, map_B1HW) in enumerate(zip(turned, reference, strict=True)):
             disk_hw = disk_mask(got.shape[-1], like=got)  # corners of a turned map are not known
             error = relative_l2(got * disk_hw, _turn(map_B1HW, angle) * disk_hw)
-            rows.append({"gate": gate, "angle_deg": angle, "relative_l2": error})
+            rows.append({"gate": gate, "angle_deg": angle, "relative_l2": finite_or_none(error)})
     return rows
 
 

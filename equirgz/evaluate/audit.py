@@ -16,17 +16,19 @@ Errors are ``|h(g x) - h(x)| / |h(x)|`` for features and ``|m(g x) - g m(x)| / |
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
+from equirgz.backbones.base import check_whole
+from equirgz.backbones.reference import native_twin
 from equirgz.errors import InputError, check_choice, explain
-from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow
+from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow, describe_unmeasured
 from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
 from equirgz.geometry.action import disk_mask, warp
-from equirgz.geometry.group import Group
+from equirgz.geometry.group import Group, get_group
 
 
 def audit(
@@ -49,30 +51,32 @@ def audit(
     Parameters
     ----------
     backbone : a module is copied, never changed; its ``group``, ``image_size``, ``in_channels`` and
-        ``is_invariant`` are read where it has them.
+        ``is_invariant`` are read where it has them. Of a reference engine its native twin is measured.
     group, image_size, params : for a name, what ``create_backbone`` is told. For a module, ``group``
         overrides the group to test and ``image_size`` the size.
     states : "initial" (as given), "trained" (``train_steps`` of Adam on random targets, in train
         mode, so that weights and normalisation statistics are no longer special).
+    n_images : images of each kind, at least 1.
     precisions : "float32", "float64", "deployed" (``to_plain()`` of the float32 network).
     angles_deg : arbitrary angles at which the features are compared on smooth sources.
     layers : also measure the outputs of ``backbone.blocks()``; reported, never a claim.
     claimed : whether exactness is held against the network; None: a network with a group other than
         C1 is held to it, whatever its read-out (so that a flattening head fails, with the reason).
 
-    Returns a report; ``report.passed`` is false when a claimed exact symmetry is broken.
-    Raises InputError for unknown states, precisions, names or keywords.
+    Returns a report; ``report.passed`` is false when a claimed exact symmetry is broken, and when it
+    could not be measured because an output is zero everywhere.
+    Raises InputError for unknown states, precisions, names or keywords, and where nothing is to be measured.
     """
-    for state in states:
-        check_choice("audit state", state, STATES)
-    for precision in precisions:
-        check_choice("audit precision", precision, LIMITS)
-    backbone, name = _resolve(backbone, group, image_size, params, seed)
-    symmetry = network_group(backbone)
+    _check_choices("state", states, STATES)
+    _check_choices("precision", precisions, LIMITS)
+    n_images, train_steps = check_whole("n_images", n_images), check_whole("train_steps", train_steps)
+    given, name = _resolve(backbone, group, image_size, params, seed)
+    backbone = native_twin(given)
+    symmetry = network_group(backbone) if group is None else get_group(group)
     size = image_size if image_size is not None else int(backbone.image_size)
     channels = int(getattr(backbone, "in_channels", 1))
     claims = symmetry.order > 1 if claimed is None else claimed
-    notes = []
+    notes = [] if backbone is given else ["measured on the native twin, which has equal weights"]
     if claims and not getattr(backbone, "is_invariant", True):
         notes.append(
             "this network flattens its maps, or pads and pools off the lattice, so its features cannot be "
@@ -83,6 +87,8 @@ def audit(
     rows: list[AuditRow] = []
     for state in states:
         network = copy.deepcopy(backbone).float()
+        if group is not None:
+            network.group = symmetry
         if state == "trained":
             _train_shortly(network, size, channels, train_steps, seed)
         for precision in precisions:
@@ -108,7 +114,14 @@ def audit(
                 rows.append(_parity(network, deployed, state, size, channels, n_images, seed))
     claim = f"features and maps exact under the quarter turns and flips of {symmetry}"
     claim = claim if claims else "no exact symmetry claimed"
-    return AuditReport(name, str(symmetry), size, claim, tuple(rows), tuple(notes))
+    return AuditReport(name, str(symmetry), size, claim, tuple(rows), (*notes, *describe_unmeasured(rows)))
+
+
+def _check_choices(what: str, chosen: Sequence[str], valid: Iterable[str]) -> None:
+    if not chosen:
+        raise InputError(explain(f"audit {what}", expected=f"at least one of {', '.join(valid)}", got="none"))
+    for name in chosen:
+        check_choice(f"audit {what}", name, valid)
 
 
 def _resolve(
@@ -125,11 +138,6 @@ def _resolve(
         raise InputError(f"audit: keywords {', '.join(params)} are for a backbone given by name; drop them")
     if image_size is None and not hasattr(backbone, "image_size"):
         raise InputError(explain("audit", expected="image_size", got="a module without one", mend="pass image_size="))
-    if group is not None:
-        backbone = copy.deepcopy(backbone)
-        from equirgz.geometry.group import get_group
-
-        backbone.group = get_group(group)
     return backbone, type(backbone).__name__
 
 
@@ -204,14 +212,16 @@ def _parity(
 
 
 def _train_shortly(network: nn.Module, size: int, channels: int, steps: int, seed: int) -> None:
+    """Move every weight, yet keep the features alive: targets are positive on average, as outputs of a ReLU are."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network.train()
-        optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
+        optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
         for step in range(steps):
             x = make_smooth_images(8, size, seed + 1 + step, channels=channels, dtype=torch.float32)
             h = network(x + 0.1 * torch.randn_like(x)).flatten(1)
-            loss = ((h - torch.randn_like(h)) ** 2).mean()
+            target = h.detach().square().mean().sqrt() * (1 + torch.randn_like(h))
+            loss = ((h - target) ** 2).mean()
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,7 +28,7 @@ class AuditRow:
 
     @property
     def passed(self) -> bool:
-        """Return whether the claim holds (NaN never does)."""
+        """Return whether the claim holds (NaN, which is not measured, never does)."""
         return self.limit is None or self.relative_l2 <= self.limit
 
 
@@ -43,16 +45,17 @@ class AuditReport:
 
     @property
     def passed(self) -> bool:
-        """Return whether every claimed exact symmetry holds."""
-        return all(row.passed for row in self.rows)
+        """Return whether something was measured and every claimed exact symmetry holds."""
+        return bool(self.rows) and all(row.passed for row in self.rows)
 
     @property
     def reasons(self) -> list[str]:
-        """Return one line per broken claim, the worst first."""
+        """Return one line per broken claim, the worst first; one line where nothing was measured."""
+        if not self.rows:
+            return ["nothing was measured"]
         broken = sorted((r for r in self.rows if not r.passed), key=lambda r: -_nan_last(r.relative_l2))
         return [
-            f"{r.what} change by {r.relative_l2:.1e} (limit {r.limit:.0e}) under {_act(r)}, {r.precision}, {r.state}"
-            for r in broken
+            f"{r.what} {_change(r)} (limit {r.limit:.0e}) under {_act(r)}, {r.precision}, {r.state}" for r in broken
         ]
 
     def worst(self, **conditions: Any) -> float | None:
@@ -87,6 +90,24 @@ class AuditReport:
         out += [f"note: {note}" for note in self.notes]
         out.append("passed" if self.passed else f"FAILED: {self.reasons[0]}")
         return out
+
+
+def describe_unmeasured(rows: Iterable[AuditRow]) -> list[str]:
+    """Return one note per state and precision that names what has no relative error (NaN)."""
+    unmeasured: dict[tuple[str, str], dict[str, None]] = {}
+    for row in rows:
+        if math.isnan(row.relative_l2):
+            unmeasured.setdefault((row.state, row.precision), {})[row.what] = None
+    return [
+        f"not measured ({state}, {precision}): {', '.join(names)}, zero everywhere or not finite"
+        for (state, precision), names in unmeasured.items()
+    ]
+
+
+def _change(row: AuditRow) -> str:
+    if math.isnan(row.relative_l2):
+        return "were not measured, error nan"
+    return f"change by {row.relative_l2:.1e}"
 
 
 def _nan_last(value: float) -> float:

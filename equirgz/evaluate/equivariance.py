@@ -22,6 +22,7 @@ from equirgz.errors import InputError, explain
 from equirgz.evaluate.predict import evaluating
 from equirgz.geometry.action import apply_element_to_maps, disk_mask, warp
 from equirgz.geometry.group import Group, get_group
+from equirgz.records import finite_or_none
 
 
 def make_smooth_images(
@@ -65,11 +66,14 @@ def make_smooth_images(
 
 
 def relative_l2(got: Tensor, expected: Tensor) -> float:
-    """Return ``|got - expected| / |expected|`` in float64; NaN where either is not finite; 0 / 0 is 0."""
+    """Return ``|got - expected| / |expected|`` in float64.
+
+    NaN where either is not finite, and for 0 / 0: of outputs that are zero everywhere nothing is known.
+    """
     difference = float(torch.linalg.vector_norm((got - expected).double()))
     scale = float(torch.linalg.vector_norm(expected.double()))
     if scale == 0:
-        return 0.0 if difference == 0 else float("inf")
+        return float("inf") if difference > 0 else float("nan")
     return difference / scale
 
 
@@ -84,12 +88,12 @@ def equivariance_error(
     """Return the error of features and maps under each turn, as dictionaries.
 
     Keys: ``what`` ("features", "maps", or the name of a block), ``angle_deg``, ``reflect``,
-    ``relative_l2``. Features are compared at every angle, with the images turned bicubically where
-    the lattice is left. Maps (``backbone.forward_maps``) and, with ``layers``, the outputs of
-    ``backbone.blocks()`` are compared at the elements of ``backbone.group`` alone, whose action on
-    the fibre is known; of a network without symmetry (C1), whose channels would just turn with the
-    image if it were equivariant, the blocks are compared at every angle. The network is in eval
-    mode meanwhile, and put back.
+    ``relative_l2`` (None where it is not finite or, the output being zero, not defined). Features are
+    compared at every angle, with the images turned bicubically where the lattice is left. Maps
+    (``backbone.forward_maps``) and, with ``layers``, the outputs of ``backbone.blocks()`` are compared
+    at the elements of ``backbone.group`` alone, whose action on the fibre is known; of a network
+    without symmetry (C1), whose channels would just turn with the image if it were equivariant, the
+    blocks are compared at every angle. The network is in eval mode meanwhile, and put back.
 
     Raises InputError when the images are not (B, C, H, H).
     """
@@ -101,7 +105,8 @@ def equivariance_error(
         for f in reflect
         for a in angles_deg
     )
-    return measure_turned(backbone, x_BCHW * disk_HW, turned, layers=layers)
+    rows = measure_turned(backbone, x_BCHW * disk_HW, turned, layers=layers)
+    return [{**row, "relative_l2": finite_or_none(row["relative_l2"])} for row in rows]
 
 
 def measure_turned(
@@ -127,8 +132,7 @@ def measure_turned(
 
 def network_group(backbone: nn.Module) -> Group:
     """Return the group a network claims: its ``group`` (Group or name), C1 where it has none."""
-    group = getattr(backbone, "group", "C1")
-    return group if isinstance(group, Group) else get_group(str(group))
+    return get_group(getattr(backbone, "group", "C1"))
 
 
 def find_element(group: Group, angle_deg: float, reflect: bool) -> int | None:

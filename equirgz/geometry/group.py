@@ -75,15 +75,22 @@ class Group:
         return self.name
 
 
-@cache
-def get_group(name: str) -> Group:
-    """Return the group called ``name``, such as ``"C8"`` or ``"D16"`` (|D_N| = 2N).
+def get_group(name: str | Group) -> Group:
+    """Return the group called ``name``, such as ``"C8"`` or ``"D16"`` (|D_N| = 2N), or a Group itself.
 
     Raises InputError for anything else; N must be at least 1.
     """
+    if isinstance(name, Group):
+        return name
     match = re.fullmatch(r"([CD])([1-9]\d*)", str(name))
     if match is None:
         near = re.search(r"\d+", str(name))
         example = f"C{int(near.group()) or 1} or D{int(near.group()) or 1}" if near else "C8 or D8"
         raise InputError(f"group: expected C or D and an order N >= 1, got {name!r}; did you mean {example}?")
-    return Group(n_rotations=int(match[2]), reflects=match[1] == "D")
+    return _shared_group(int(match[2]), match[1] == "D")
+
+
+@cache
+def _shared_group(n_rotations: int, reflects: bool) -> Group:
+    """Return one object per group, so that its tables are made once."""
+    return Group(n_rotations, reflects)

@@ -25,6 +25,7 @@ class _GaussianDownsample(nn.Module):
         super().__init__()
         self.channels, self.sigma, self.stride = channels, sigma, stride
         self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
+        self.padding = self.half_width
         self.register_buffer("kernel_HW", self.exact_kernel().to(torch.get_default_dtype()), persistent=False)
 
     def exact_kernel(self) -> Tensor:
@@ -51,7 +52,7 @@ class _GaussianDownsample(nn.Module):
             self.channels,
             2 * self.half_width + 1,
             self.stride,
-            self.half_width,
+            self.padding,
             groups=self.channels,
             bias=False,
         ).to(self.kernel_HW)
@@ -60,13 +61,14 @@ class _GaussianDownsample(nn.Module):
 
     def blur(self, x_BCHW: Tensor) -> Tensor:
         kernel = self.kernel_HW.to(x_BCHW.dtype).expand(self.channels, 1, -1, -1)
-        return F.conv2d(x_BCHW, kernel, stride=self.stride, padding=self.half_width, groups=self.channels)
+        return F.conv2d(x_BCHW, kernel, stride=self.stride, padding=self.padding, groups=self.channels)
 
 
 class AntialiasedAvgPool2d(_GaussianDownsample):
     """Gaussian blur (standard deviation ``sigma`` pixels, window of +-4 sigma) and subsampling by ``stride``.
 
     Shape: (B, C, H, W) -> (B, C, H', W') with H' = (H - 1) // stride + 1. Linear, so NaN spreads.
+    The attribute ``padding`` (half the window) is another one in converted networks alone.
     """
 
     def __init__(self, channels: int, sigma: float = 0.6, stride: int = 2) -> None:

@@ -69,6 +69,8 @@ def test_sizes(name, group, size, message):
         ("lenet", {"group": "D4"}, "expected group C1, got D4; steerable backbones: steerable_"),
         ("steerable_cnn", {"group": "E8"}, "group: expected C or D .* got 'E8'; did you mean C8 or D8"),
         ("steerable_cnn", {"group": 8}, "group: expected C or D .* got 8; did you mean C8 or D8"),
+        ("steerable_cnn", {"group": ["D4"]}, r"group: expected C or D .* got \['D4'\]; did you mean C4 or D4"),
+        ("steerable_cnn", {"group": None}, "group: expected C or D .* got None; did you mean C8 or D8"),
         ("steerable_cnn", {"engine": "escn"}, "engine: unknown 'escn'; did you mean 'escnn'"),
         ("steerable_cnn", {"match": 30000}, "match: expected QUANTITY:TARGET, got 30000; QUANTITY is one of"),
         ("steerable_cnn", {"fields": 8}, r"field counts: expected a sequence, got 8; .*\(8, 16\)"),

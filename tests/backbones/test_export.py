@@ -10,6 +10,7 @@ import torch
 
 from equirgz import list_backbones
 from equirgz.backbones import export_onnx
+from equirgz.errors import InputError
 from tests.backbones.test_contract import build, images, shake
 
 # torch's own exporter warns of its own internals
@@ -57,11 +58,34 @@ def test_onnx_with_a_dynamic_batch(backbone, tmp_path):
 
     path = tmp_path / "encoder.onnx"
     export_onnx(backbone.to_plain(), path, backbone.image_size)
+    assert [p.name for p in tmp_path.iterdir()] == ["encoder.onnx"]
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for n in (1, 3):
         x_BCHW = images(backbone, n, seed=n)
         (h_BF,) = session.run(None, {"images": x_BCHW.numpy()})
         np.testing.assert_allclose(h_BF, backbone(x_BCHW).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@exporting
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_onnx_takes_size_and_channels_from_the_network_and_is_float32(tmp_path, dtype):
+    import onnxruntime
+
+    encoder = shake(build("steerable_cnn", group="D4", in_channels=3)).eval().to(dtype)
+    plain = encoder.to_plain()
+    export_onnx(plain, tmp_path / "encoder.onnx")
+    assert next(plain.parameters()).dtype == dtype
+    session = onnxruntime.InferenceSession(tmp_path / "encoder.onnx", providers=["CPUExecutionProvider"])
+    x_BCHW = torch.randn(3, 3, encoder.image_size, encoder.image_size)
+    (h_BF,) = session.run(None, {"images": x_BCHW.numpy()})
+    np.testing.assert_allclose(h_BF, encoder.float()(x_BCHW).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("what", "value"), [("image_size", 21), ("in_channels", 3)])
+def test_onnx_of_another_shape_than_the_networks_is_refused(tmp_path, what, value):
+    encoder = build("steerable_cnn", group="D4")
+    with pytest.raises(InputError, match=f"export_onnx {what}: expected .*, got {value}; leave {what} out"):
+        export_onnx(encoder.to_plain(), tmp_path / "encoder.onnx", **{what: value})
 
 
 @exporting

@@ -7,7 +7,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from equirgz import create_backbone, load_encoder, save_encoder
-from equirgz.errors import DataError
+from equirgz.errors import DataError, InputError, ResultsError
+from equirgz.geometry.group import Group, get_group
 from tests.backbones.test_contract import images, shake
 
 
@@ -126,7 +127,68 @@ def test_a_description_of_no_backbone(saved, config, message):
     refuse(saved, rf"encoder\.json describes no backbone of this version: .*({message})")
 
 
+def test_a_group_may_be_an_object_and_is_saved_by_name(tmp_path):
+    backbone = create_backbone("steerable_cnn", group=Group(4, reflects=True), fields=(2, 3), image_size=17)
+    assert backbone.config["group"] == "D4" and backbone.group == get_group("D4") == get_group(backbone.group)
+    assert load_encoder(save_encoder(backbone, tmp_path / "encoder")).group.name == "D4"
+
+
 def test_facts_are_kept_and_the_file_is_never_executed(saved):
     edit(saved, facts={"trained_on": "nothing"})
     assert load_encoder(saved).config["name"] == "steerable_cnn"
     assert set(load_file(saved)) == set(load_encoder(saved).state_dict())
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16], ids=str)
+def test_the_stored_dtype_is_kept(tmp_path, dtype):
+    """Weights and what is derived from them: a float64 encoder answers as it did, to the last digit."""
+    backbone = shake(create_backbone("steerable_cnn", group="D4", fields=(2, 3), image_size=17)).to(dtype).eval()
+    loaded = load_encoder(save_encoder(backbone, tmp_path / "encoder"))
+    assert {p.dtype for p in loaded.parameters()} == {dtype}
+    x_BCHW = images(backbone).to(dtype)
+    assert torch.equal(loaded(x_BCHW), backbone(x_BCHW))
+
+
+def test_dtypes_that_differ_lose_no_digits(tmp_path):
+    backbone = create_backbone("lenet", image_size=17)
+    backbone.head.double()
+    loaded = load_encoder(save_encoder(backbone, tmp_path / "encoder")).state_dict()
+    assert {t.dtype for t in loaded.values()} == {torch.float64}
+    assert all(torch.equal(loaded[name], t.double()) for name, t in backbone.state_dict().items())
+
+
+def test_weights_of_another_group_with_equal_shapes(tmp_path):
+    for group in ("C8", "D4"):
+        save_encoder(create_backbone("steerable_cnn", group=group, fields=(2, 3), image_size=17), tmp_path / group)
+    (tmp_path / "C8.json").replace(tmp_path / "D4.json")
+    refuse(
+        tmp_path / "D4.safetensors",
+        r"D4\.safetensors: expected weights of the configuration in D4\.json, got those of another encoder; give both",
+    )
+
+
+def test_files_of_earlier_versions_carry_no_hash_and_load(saved):
+    weights = load_file(saved)
+    save_file(weights, saved)
+    loaded = load_encoder(saved).state_dict()
+    assert loaded.keys() == weights.keys() and all(torch.equal(loaded[name], weights[name]) for name in weights)
+
+
+def test_an_interrupted_save_leaves_the_old_file(saved, monkeypatch):
+    before = saved.read_bytes()
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises(ResultsError, match="No space left on device"):
+        save_encoder(create_backbone("lenet", image_size=17), saved)
+    assert saved.read_bytes() == before
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["encoder.json", "encoder.safetensors"]
+
+
+@pytest.mark.parametrize("value", [{1, 2}, float("nan"), torch.ones(2)], ids=["set", "nan", "tensor"])
+def test_facts_that_json_cannot_hold_are_refused_before_anything_is_written(tmp_path, value):
+    with pytest.raises(InputError, match="save_encoder: expected JSON values, got .*; use numbers"):
+        save_encoder(create_backbone("lenet", image_size=17), tmp_path / "encoder", fact=value)
+    assert not any(tmp_path.iterdir())

@@ -82,6 +82,20 @@ def test_one_bad_file_is_named_and_listed_and_the_others_embedded(folder, encode
     assert not (tmp_path / "h_bad.txt").exists() and "left out" not in capsys.readouterr().err
 
 
+def test_the_folder_that_train_writes_stands_for_its_encoder(folder, encoder, tmp_path, monkeypatch):
+    for given, table in ((encoder, "file.csv"), (encoder.parent, "folder.csv")):
+        assert _run(monkeypatch, "embed", given, folder, "-o", tmp_path / table, "--device", "cpu") == 0
+    assert (tmp_path / "file.csv").read_bytes() == (tmp_path / "folder.csv").read_bytes()
+    arguments = ("search", folder, "double_6", "-k", 1, "--encoder", encoder.parent, "--device", "cpu")
+    assert _run(monkeypatch, *arguments) == 0
+
+
+def test_a_folder_without_an_encoder_is_refused(folder, tmp_path, monkeypatch, capsys):
+    assert _run(monkeypatch, "embed", folder, folder, "-o", tmp_path / "h.csv", "--device", "cpu") == 2
+    error = " ".join(capsys.readouterr().err.split())
+    assert "no such file; give the path that save_encoder returned, or a folder" in error
+
+
 def test_search_in_a_folder_finds_the_double_of_like_size(folder, encoder, tmp_path, monkeypatch, capsys):
     for source, like in (("double_6", "double_8"), ("double_24", "double_22")):
         arguments = ("search", folder, source, "-k", 1, "--encoder", encoder, "-o", tmp_path / "near.csv")

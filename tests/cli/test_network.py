@@ -14,6 +14,9 @@ from equirgz.config import RunConfig
 SMALL = ("--set", "width=0.02", "--set", "states=[initial]", "--set", "angles_deg=[]")
 D8 = ("audit", "steerable_resnet18", "--group", "D8", "--image-size", "65", *SMALL)
 
+FEW = ("--set", "precisions=[float32]", "--set", "layers=false")
+C4 = ("audit", "steerable_lenet", "--group", "C4", "--image-size", "17", *SMALL, *FEW)
+
 
 @pytest.fixture
 def run(monkeypatch, capsys):
@@ -50,6 +53,11 @@ def test_audit_of_a_flattening_head_fails_says_why_and_still_writes_its_table(ru
     assert {line.count("|") for line in table} == {8} and len(table) == 2 + 2
     assert [line.endswith("| BROKEN |") for line in table[2:]] == ["| features |" in line for line in table[2:]]
     assert lines[-1].startswith("FAILED: features change by")
+
+
+def test_audit_of_no_images_is_refused(run):
+    code, out, err = run(*C4, "--set", "n_images=0")
+    assert code == 2 and "passed" not in out and "n_images: expected a whole number, at least 1, got 0" in err
 
 
 def test_full_markdown_has_one_line_per_error(run, tmp_path):
@@ -95,3 +103,30 @@ def test_a_file_that_is_no_text_is_named(run, tmp_path):
     (tmp_path / "one.yaml").write_bytes(b"\x80\xff\x00")
     code, out, err = run("train", str(tmp_path / "one.yaml"))
     assert code == 2 and "one.yaml: it is no text" in err
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
+def test_audit_figure_makes_its_folder(run, tmp_path, suffix):
+    figure = tmp_path / "new" / "deeper" / f"audit.{suffix}"
+    assert run(*C4, "--figure", figure)[0] == 0
+    assert figure.read_bytes()[:4] == {"png": b"\x89PNG", "svg": b"<?xm", "pdf": b"%PDF"}[suffix]
+
+
+def test_audit_figure_that_cannot_be_written_is_no_broken_symmetry(run, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = run(*C4, "--figure", tmp_path / "file" / "audit.png")
+    assert code == 2 and "cannot write" in err
+
+
+def test_models_say_in_their_row_what_cannot_be_built(run):
+    code, out, _ = run("models", "*lenet", "--image-size", "64", "--group", "D8")
+    row = {line.split()[0]: line.split(maxsplit=2)[1:] for line in out.splitlines()}
+    assert code == 0 and set(row) == {"name", "attention_lenet", "lenet", "steerable_lenet"}
+    assert row["lenet"][0] == "C1" and row["lenet"][1].split()[0] == "84"
+    assert row["steerable_lenet"][0] == "D8"
+    assert row["steerable_lenet"][1].startswith("refused: steerable_lenet image_size: expected 1 mod 4")
+
+
+def test_models_of_no_group_fail(run):
+    code, out, err = run("models", "--group", "Z9")
+    assert code == 2 and out == "" and "got 'Z9'; did you mean C9 or D9?" in err

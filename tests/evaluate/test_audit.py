@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from equirgz.backbones import list_backbones
 from equirgz.errors import InputError
 from equirgz.evaluate.audit import audit
 from equirgz.evaluate.audit_figure import plot_audit
@@ -88,6 +89,44 @@ def test_nan_is_never_a_pass() -> None:
 
     report = audit(Nan(), angles_deg=(), states=("initial",))
     assert not report.passed and "nan" in report.reasons[0]
+
+
+def test_features_that_are_zero_everywhere_are_not_measured_and_so_not_passed() -> None:
+    torch.manual_seed(0)
+    dead = ToyD4()
+    dead.norm.bias.data.fill_(-100.0)
+    report = audit(dead, angles_deg=ANGLES, precisions=("float32",))
+    assert not report.passed and "features were not measured" in " ".join(report.reasons)
+    assert "not measured (trained, float32): features, maps, zero everywhere or not finite" in report.notes
+    assert report.lines()[-1].startswith("FAILED: ") and plot_audit(report) is not None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_short_training_keeps_features_alive(seed: int) -> None:
+    few = {"states": ("trained",), "precisions": ("float32",), "angles_deg": (), "layers": False, "seed": seed}
+    report = audit("steerable_lenet", "C4", 17, head="flatten", **few)
+    assert not report.passed and report.worst(what="features") > 1e-2 > 1e-5 > report.worst(what="maps") > 0
+    assert not any("not measured" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("name", list_backbones("steerable_*"))
+def test_no_registered_backbone_dies_in_the_short_training(name: str) -> None:
+    few = {"states": ("trained",), "precisions": ("float32",), "angles_deg": (30.0,), "layers": False}
+    report = audit(name, "C4", 33, width=0.25, **few)
+    assert 1e-4 < report.worst(what="features", kind="angle") < 2.0
+
+
+def test_an_audit_that_measures_nothing_does_not_pass() -> None:
+    report = audit(ToyD4(), angles_deg=(), precisions=("deployed",))  # it has no to_plain
+    assert not report.passed and report.lines()[-1] == "FAILED: nothing was measured"
+    for nothing, message in (
+        ({"states": ()}, "audit state: expected at least one of initial, trained, got none"),
+        ({"precisions": ()}, "audit precision: expected at least one of float32, float64, deployed, got none"),
+        ({"n_images": 0}, "n_images: expected a whole number, at least 1, got 0"),
+        ({"train_steps": 0}, "train_steps: expected a whole number, at least 1, got 0"),
+    ):
+        with pytest.raises(InputError, match=message):
+            audit(ToyD4(), **nothing)
 
 
 def test_the_deployed_network_is_measured_and_compared() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -116,9 +118,17 @@ def test_mode_is_restored_and_elements_are_found() -> None:
     assert find_element(get_group("C4"), 0.0, True) is None
 
 
+def test_a_network_that_answers_zero_has_no_error() -> None:
+    """None, an undefined number of a result row: neither 0, which would be perfect, nor NaN, which JSON has not."""
+    net = ToyD4()
+    net.norm.bias.data.fill_(-100.0)
+    rows = equivariance_error(net, torch.rand(2, 1, 9, 9), (90,))
+    assert {row["what"] for row in rows} == {"features", "maps"} and all(row["relative_l2"] is None for row in rows)
+
+
 def test_relative_l2_edges_and_bad_shapes() -> None:
     zero, one = torch.zeros(3), torch.ones(3)
-    assert relative_l2(zero, zero) == 0 and relative_l2(one, zero) == float("inf")
+    assert math.isnan(relative_l2(zero, zero)) and relative_l2(one, zero) == float("inf")
     assert relative_l2(1.5 * one, one) == pytest.approx(0.5)
     with pytest.raises(InputError, match="B, C, H, H"):
         equivariance_error(ToyD4(), torch.rand(2, 1, 8, 9))

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from parity import LIMIT, assert_parity, relative
+from torch import nn
 
-from equirgz.backbones.reference import from_reference, refine_samples
+from equirgz.backbones.reference import from_reference, refine_samples, to_reference
 from equirgz.backbones.reference.engines import FieldStack
 from equirgz.backbones.reference.filters import sampled_basis
 from equirgz.geometry.group import get_group
+from equirgz.nn import AntialiasedAvgPool2d, FieldBatchNorm2d
 from equirgz.nn.reproduction import PixelFieldDropout
 
 GROUPS = ("C1", "C2", "C3", "C4", "C8", "D1", "D2", "D3", "D4", "D6")
@@ -106,6 +108,8 @@ def pointwise_layers(engine, field_type):
         "antialiased_max_wide": blurred_max(field_type, kernel_size=3, sigma=0.66, stride=1),
         "avg_pool": engine.layer("PointwiseAvgPool2D", "PointwiseAvgPool")(field_type, kernel_size=2, padding=1),
         "antialiased_avg": blurred_mean(field_type, sigma=0.66, stride=2),
+        "antialiased_avg_unpadded": blurred_mean(field_type, sigma=0.6, stride=2, padding=0),
+        "antialiased_avg_padded_more": blurred_mean(field_type, sigma=0.6, stride=1, padding=3),
         "adaptive_avg": engine.layer("PointwiseAdaptiveAvgPool2D", "PointwiseAdaptiveAvgPool")(field_type, 3),
         "adaptive_max": engine.layer("PointwiseAdaptiveMaxPool2D", "PointwiseAdaptiveMaxPool")(field_type, 3),
         "group_pooling": nn.GroupPooling(field_type),
@@ -120,6 +124,7 @@ def pointwise_layers(engine, field_type):
     "name",
     [
         *("relu", "elu", "max_pool", "antialiased_max", "antialiased_max_wide", "avg_pool", "antialiased_avg"),
+        *("antialiased_avg_unpadded", "antialiased_avg_padded_more"),
         *("adaptive_avg", "adaptive_max", "group_pooling", "mask", "dropout_in_eval", "field_dropout_in_eval"),
     ],
 )
@@ -132,6 +137,23 @@ def test_layer_without_weights(engine, name, dtype) -> None:
         assert typed_call(engine, layer)(x).dtype == torch.float32 and from_reference(layer)(x).dtype == dtype
         dtype = torch.float32
     compare(engine, layer, stack.channels, 13, dtype)
+
+
+@pytest.mark.parametrize("padding", [0, 1, None])
+def test_antialiased_average_keeps_its_padding_there_and_back(engine, padding) -> None:
+    stack = FieldStack(get_group("C4"), 2, True)
+    kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")
+    layer = engine.nn.SequentialModule(kind(engine.field_type(stack), sigma=0.6, stride=2, padding=padding))
+    native = from_reference(layer)
+    norm = FieldBatchNorm2d(stack.group, 2)  # it tells the next layer what its input is
+    back = to_reference(nn.Sequential(norm, *native), engine.name)
+    assert not any(isinstance(m, AntialiasedAvgPool2d) for m in back.modules())
+    x = torch.randn(1, stack.channels, 13, 13)
+    size = 13 + 2 * (2 if padding is None else padding) - 5
+    assert native(x).shape[-1] == native[0].to_plain()(x).shape[-1] == size // 2 + 1
+    assert relative(native(x), typed_call(engine, layer)(x)) < 1e-5
+    assert relative(back.eval()(x), native(norm.eval()(x))) < 1e-5
+    assert relative(native[0].to_plain()(x), native(x)) < 1e-6
 
 
 @pytest.mark.parametrize("p", [0.2, 0.7])

@@ -10,7 +10,7 @@ from torch import nn
 
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.reference.adapter import ReferenceModule
-from equirgz.backbones.reference.engines import Engine, FieldStack, load_engine
+from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, load_engine
 from equirgz.backbones.reference.filters import copy_to_library, refine_layer
 from equirgz.errors import InputError
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d
@@ -25,14 +25,17 @@ def create_reference(name: str, engine: str, arguments: dict[str, Any]) -> Backb
     """Build registered backbone ``name`` with ``arguments``, its steerable layers in library ``engine``.
 
     Weights are drawn by our layers, so that one seed gives one network with every engine.
-    Raises InputError when the backbone has no steerable layer (a plain one, or C1 on the pixel basis).
+    Raises InputError when the backbone has no steerable convolution (a plain one, or C1 on the pixel
+    basis), or one that the library cannot express (any on the pixel basis).
     """
     library = load_engine(engine)
     backbone = to_reference(BACKBONES.create(name, **arguments), library.name)
-    if not any(isinstance(module, ReferenceModule) for module in backbone.modules()):
+    ours = [m for m in backbone.modules() if isinstance(m, GroupConv2d | TrivialConv2d)]
+    if ours or not any(library_of(m) and type(m).__name__ == "R2Conv" for m in backbone.modules()):
+        got = f", whose {ours[0].basis.kind} filters {library.name} does not have" if ours else ""
         raise InputError(
             f"engine {engine!r}: expected a backbone with steerable layers, got {name!r} of group "
-            f"{backbone.group}; use engine='native', another group, or basis='harmonic'"
+            f"{backbone.group}{got}; use engine='native', another group, or basis='harmonic'"
         )
     backbone.config = {"name": name, "engine": engine, **arguments}
     return backbone
@@ -206,7 +209,7 @@ def _build_antialiased_avg(
     if stack is None:
         return None
     kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")
-    pool = kind(engine.field_type(stack), sigma=layer.sigma, stride=layer.stride)
+    pool = kind(engine.field_type(stack), sigma=layer.sigma, stride=layer.stride, padding=layer.padding)
     same_window = pool.filter.shape[-1] == layer.kernel_HW.shape[-1]
     return (pool, stack) if same_window else None
 

@@ -35,6 +35,19 @@ def from_reference(module: nn.Module) -> nn.Module:
     return _convert(module).train(module.training)
 
 
+def native_twin(module: nn.Module) -> nn.Module:
+    """Return ``module`` itself where no layer of it is a library's, else :func:`from_reference` of it.
+
+    The ``config`` of a twin asks for the native engine, so that it builds the twin and not ``module``.
+    """
+    if not any(isinstance(part, ReferenceModule) for part in module.modules()):
+        return module
+    twin = from_reference(module)
+    if getattr(module, "config", None):
+        twin.config = {**module.config, "engine": "native"}
+    return twin
+
+
 def refine_samples(module: nn.Module) -> nn.Module:
     """Sample every filter basis and Gaussian of a library's ``module`` anew, in place; return it.
 
@@ -191,15 +204,18 @@ def _from_antialiased_max(module: nn.Module, source: FieldStack, engine: Engine)
 
 
 def _from_antialiased_avg(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
-    native = AntialiasedAvgPool2d(source.channels, stride=_number(module.stride, "pooling stride"))
-    return _with_kernel_of(native, module)
+    native = _with_kernel_of(
+        AntialiasedAvgPool2d(source.channels, stride=_number(module.stride, "pooling stride")), module
+    )
+    native.padding = _number(module.padding, "pooling padding")
+    return native
 
 
-def _with_kernel_of(native: Any, module: nn.Module) -> nn.Module:
+def _with_kernel_of(native: Any, module: nn.Module) -> Any:
     """Give ``native`` the Gaussian of the library's pool, whose sigma is read off its samples."""
     kernel_HW = module.filter[0, 0].double()
     centre = kernel_HW.shape[-1] // 2
-    native.half_width = centre
+    native.half_width = native.padding = centre
     native.sigma = float((0.5 / (kernel_HW[centre, centre] / kernel_HW[centre, centre + 1]).log()).sqrt())
     native.sigma = round(native.sigma, 6)
     native.kernel_HW = native.exact_kernel().to(module.filter)
