@@ -155,12 +155,17 @@ def check_whole(what: str, value: object, minimum: int = 1) -> int:
     return number
 
 
+def check_positive(what: str, value: object, mend: str) -> float:
+    """Return ``value`` as a float; raise InputError unless it is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
+        raise InputError(explain(what, expected="a finite number above 0", got=repr(value), mend=mend))
+    return float(value)
+
+
 def check_width(width: object) -> float:
     """Return ``width`` as a float; raise InputError unless it is a finite number above 0."""
-    if isinstance(width, bool) or not isinstance(width, Real) or not 0 < width < math.inf:
-        mend = "use 1 for the default field counts, 0.5 for half of them, or leave it out"
-        raise InputError(explain("width", expected="a finite number above 0", got=repr(width), mend=mend))
-    return float(width)
+    mend = "use 1 for the default field counts, 0.5 for half of them, or leave it out"
+    return check_positive("width", width, mend)
 
 
 def scaled_fields(fields: tuple[int, ...], width: float) -> tuple[int, ...]:

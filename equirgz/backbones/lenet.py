@@ -19,6 +19,7 @@ from equirgz.nn import (
     make_conv,
     make_norm,
 )
+from equirgz.nn.dropout import check_dropout
 
 _POOLS = ("antialiased_max", "antialiased_avg", "max")
 
@@ -139,7 +140,7 @@ class SequentialBackbone(Backbone):
             layers.append(nn.ReLU())
             if stage < n_pools:
                 layers.append(_make_pool(pool, count * group.order, pool_window))
-            if dropout:
+            if check_dropout(dropout):
                 layers.append(FieldDropout(group, dropout))
             self.stages.append(nn.Sequential(*layers))
             previous = count

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
-from equirgz.backbones.base import BACKBONES
+import torch
+from torch.overrides import TorchFunctionMode
+
+from equirgz.backbones.base import BACKBONES, count_parameters
 from equirgz.backbones.cost import measure_cost
 from equirgz.errors import InputError, check_choice, explain
 
@@ -18,7 +23,8 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
 
     ``match`` is "params:TARGET", "flops:TARGET" or "activations:TARGET"; TARGET is a backbone name
     (built with default arguments at the same image size) or a number. The cost grows with width, so
-    a bisection over widths finds the two neighbours and the nearer one is taken.
+    a bisection over widths finds the two neighbours and the nearer one is taken. Trial networks have
+    shapes but no numbers: the largest costs no more time than the smallest, and no random draw is made.
 
     Raises InputError for an unknown quantity or target, or a target that no width comes within 25 % of.
     """
@@ -31,8 +37,9 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
     if goal < 1:
         raise InputError(explain(f"match {match!r}", expected=f"at least 1 {key}", got=goal))
 
+    @functools.cache
     def cost(width: float) -> int:
-        return measure_cost(BACKBONES.create(name, **{**arguments, "width": width}))[key]
+        return _cost(name, key, {**arguments, "width": width})
 
     low, high = 1e-3, 1.0
     while cost(high) < goal:
@@ -59,7 +66,23 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
 def _target_cost(target: str, key: str, arguments: dict[str, Any]) -> int:
     if target.replace("_", "").isdigit():
         return int(target)
-    factory = BACKBONES.get(target)
-    return measure_cost(factory(in_channels=arguments["in_channels"], image_size=arguments["image_size"]))[
-        key
-    ]
+    return _cost(target, key, {what: arguments[what] for what in ("in_channels", "image_size")})
+
+
+def _cost(name: str, key: str, arguments: dict[str, Any]) -> int:
+    """Return a cost of backbone ``name`` without its memory and arithmetic, and without a draw of weights."""
+    with _WithoutNumbers():
+        backbone = BACKBONES.create(name, **arguments)
+    if key == "parameters":
+        return count_parameters(backbone)
+    return measure_cost(backbone.to("meta"))[key]
+
+
+class _WithoutNumbers(TorchFunctionMode):
+    """While active, ``torch.empty``, which layers take their weights from, gives a shape without memory."""
+
+    def __torch_function__(
+        self, function: Callable, types: object, args: tuple = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        return function(*args, **({**kwargs, "device": "meta"} if function is torch.empty else kwargs))

@@ -12,6 +12,7 @@ from equirgz.backbones.attention import AttentionGateNet
 from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, GroupConv2d, GroupPooling, make_norm
+from equirgz.nn.dropout import check_dropout
 from equirgz.nn.reproduction import SoftDiskMask
 
 
@@ -105,7 +106,7 @@ class PublishedCnn(Backbone):
         previous = in_channels
         for stage, count in enumerate(fields):
             conv = GroupConv2d(group, previous, count, 3 if stage else 5, lifting=stage == 0, bias=True)
-            layers = (conv, make_norm(group, count), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(dropout))
+            layers = (conv, make_norm(group, count), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(check_dropout(dropout)))
             self.stages.append(nn.Sequential(*layers))
             previous = count
         self.group_pooling = GroupPooling(group)

@@ -7,7 +7,7 @@ import itertools
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone, check_positive, check_whole, scaled_fields
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import (
@@ -76,11 +76,19 @@ class SteerableTransformer(Backbone):
         **options: object,
     ) -> None:
         super().__init__(group, in_channels, image_size)
+        memory_budget_mib = check_positive(f"{name} memory_budget_mib", memory_budget_mib, "such as 64")
+        mlp_ratio = check_positive(f"{name} mlp_ratio", mlp_ratio, "such as 2")
+        depth = check_whole(f"{name} depth", depth)
+        if options.get("window") is not None:
+            options["window"] = check_whole(f"{name} window", options["window"])
+        options["max_frequency"] = check_whole(f"{name} max_frequency", options.get("max_frequency", 2), 0)
         self.memory_budget_mib = memory_budget_mib
         self._attention = (fields, heads, options.get("window"))
-        if not stem_fields or depth < 1:
-            expected = "at least one stem stage and one block"
-            raise InputError(explain(name, expected=expected, got=f"{len(stem_fields)} and {depth}"))
+        if not stem_fields:
+            mend = "use (8, 16)"
+            raise InputError(
+                explain(f"{name} stem_fields", expected="at least one stem stage", got="none", mend=mend)
+            )
         n_stride2 = len(stem_fields) + 1
         self.check_size(name, n_stride2, 2**n_stride2 + 1)
         self.mask = DiskMask(image_size)
@@ -175,6 +183,7 @@ def steerable_transformer(
     with the numbers beyond ``memory_budget_mib`` (MiB per image and block). ``window`` (pixels of the
     map) attends locally. ``width`` scales ``stem_fields`` and ``head_fields``.
     """
+    heads = check_whole("steerable_transformer heads", heads)
     return SteerableTransformer(
         "steerable_transformer",
         get_group(group),

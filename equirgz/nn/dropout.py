@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
+
+
+def check_dropout(p: object) -> float:
+    """Return the probability ``p``; raise InputError unless it is a number with 0 <= p < 1."""
+    if isinstance(p, bool) or not isinstance(p, Real) or not 0.0 <= p < 1.0:
+        mend = "use 0 to drop nothing, or such as 0.2"
+        raise InputError(explain("dropout", expected="a number with 0 <= p < 1", got=repr(p), mend=mend))
+    return float(p)
 
 
 class FieldDropout(nn.Module):
     """In training, zero each field of each image with probability ``p`` and scale the rest by 1/(1-p).
 
     Shape: (B, F * |G|, H, W) -> the same; all |G| channels of a field share one draw.
+    Raises InputError unless 0 <= p < 1.
     """
 
     def __init__(self, group: Group, p: float = 0.5) -> None:
         super().__init__()
-        self.group, self.p = group, p
+        self.group, self.p = group, check_dropout(p)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
+from equirgz.nn.dropout import check_dropout
 from equirgz.nn.readout import FixedMask
 
 
@@ -41,9 +41,7 @@ class PixelFieldDropout(nn.Module):
 
     def __init__(self, group: Group, p: float = 0.5) -> None:
         super().__init__()
-        if not 0.0 <= p < 1.0:
-            raise InputError(explain("dropout", expected="0 <= p < 1", got=p))
-        self.group, self.p = group, p
+        self.group, self.p = group, check_dropout(p)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:

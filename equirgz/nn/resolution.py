@@ -25,6 +25,7 @@ Legend: K basis functions, P pixels, G group elements.
 
 from __future__ import annotations
 
+import math
 from functools import cache
 
 import numpy as np
@@ -32,6 +33,9 @@ import numpy as np
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
 from equirgz.nn.basis import FilterBasis
+
+LARGEST_KERNEL = 21  # of those that an error suggests
+_MANY_TURNS = 4096
 
 
 @cache
@@ -42,20 +46,25 @@ def aliasing_rms(basis: FilterBasis) -> float:
     gram_KK = basis.values_KP @ basis.values_KP.T
     # The mean over C_n is the mean over all turns when n exceeds twice the highest frequency.
     turn_GKK = basis.action_GKK(Group(2 * _highest(basis) + 1, reflects=False))
-    mean_KK = np.einsum("glk,lm,gmj->kj", turn_GKK, gram_KK, turn_GKK) / len(turn_GKK)
+    mean_KK = (turn_GKK.transpose(0, 2, 1) @ gram_KK @ turn_GKK).mean(0)
     return float(np.linalg.norm(_root(gram_KK) - _root(mean_KK)) / np.sqrt(len(basis)))
 
 
 @cache
 def turning_rms(basis: FilterBasis, group: Group) -> float:
-    """Return the least relative change of a filter under an element of ``group`` but the identity.
+    """Return the least relative change of a filter in the harmonic ``basis`` under an element of
+    ``group`` but the identity.
 
+    With orthogonal A,  |A - 1|_F^2 = 2 (K - tr A):  a turn by t changes cos(m phi) and sin(m phi) by
+    4 sin^2(m t / 2) each, a reflection changes them by 4 together.
+    Turns by t and by 2 pi - t change it equally, and where N is large the least is among the first.
     Infinite for C1, whose only element is the identity.
     """
-    if group.order == 1:
-        return float("inf")
-    change_GKK = basis.action_GKK(group)[1:] - np.eye(len(basis))
-    return float(np.linalg.norm(change_GKK, axis=(1, 2)).min() / np.sqrt(len(basis)))
+    frequency_K = np.array([m for _, m in basis.harmonics for _ in range(2 if m else 1)])
+    turn_N = 2 * np.pi * np.arange(1, min(group.n_rotations // 2, _MANY_TURNS) + 1) / group.n_rotations
+    square_N = (4 * np.sin(frequency_K * turn_N[:, None] / 2) ** 2).sum(1)
+    squares = [*square_N, *([2.0 * np.count_nonzero(frequency_K)] if group.reflects else [])]
+    return math.sqrt(min(squares, default=math.inf) / len(basis))
 
 
 def check_resolution(basis: FilterBasis, group: Group, lifting: bool) -> None:
@@ -69,21 +78,34 @@ def check_resolution(basis: FilterBasis, group: Group, lifting: bool) -> None:
         return
     size = basis.kernel_size
     turning, aliasing = turning_rms(basis, group), aliasing_rms(basis)
-    larger = next(k for k in range(size + 2, 99, 2) if _resolves(FilterBasis(k), group))
-    finest = next(n for n in range(group.n_rotations, 0, -1) if n == 1 or _resolves(basis, _with(group, n)))
-    coarser = f" or {_with(group, finest)}" if finest > 1 else ""
+    larger = next((k for k in range(size + 2, LARGEST_KERNEL + 1, 2) if _resolves(FilterBasis(k), group)), None)
+    finest = _finest(basis, group)
+    choices = [f"kernel_size={larger}"] if larger else []
+    choices += [str(_with(group, finest))] if finest > 1 else []
     raise InputError(
         explain(
             f"group {group} with {size}x{size} filters",
             expected=f"elements that change a filter by more than its aliasing on pixels, {100 * aliasing:.1f} %",
             got=f"{100 * turning:.1f} % between the nearest",
-            mend=f"use kernel_size={larger}{coarser}",
+            mend=f"use {' or '.join(choices) or 'a coarser group'}",
         )
     )
 
 
 def _resolves(basis: FilterBasis, group: Group) -> bool:
     return turning_rms(basis, group) > aliasing_rms(basis) + 1e-9
+
+
+def _finest(basis: FilterBasis, group: Group) -> int:
+    """Return the finest N that ``basis`` resolves below that of ``group``, by bisection; 1 where none is.
+
+    The least turn shrinks as N grows, and the reflections of D_N change filters by one amount.
+    """
+    below, above = 1, group.n_rotations
+    while above - below > 1:
+        middle = (below + above) // 2
+        below, above = (middle, above) if _resolves(basis, _with(group, middle)) else (below, middle)
+    return below
 
 
 def _with(group: Group, n_rotations: int) -> Group:

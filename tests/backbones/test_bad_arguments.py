@@ -93,3 +93,35 @@ def test_names_and_options(name, keywords, message):
 def test_a_bad_width_is_refused_with_match_and_reference_engines_too():
     refuse("width and match: expected one of them", "steerable_cnn", width=1.0, match="params:lenet")
     refuse(WIDTH, "steerable_cnn", group="D4", width=0, engine="escnn")
+
+
+ABOVE_ZERO = "a finite number above 0"
+
+
+@pytest.mark.parametrize(
+    ("keywords", "expected"),
+    [
+        *[({"heads": value}, "a whole number, at least 1") for value in (0, -1, 2.0, "4")],
+        *[({"depth": value}, "a whole number, at least 1") for value in (0, 1.5, "2")],
+        *[({"window": value}, "a whole number, at least 1") for value in (0, 1.5, "3")],
+        *[({"max_frequency": value}, "a whole number, at least 0") for value in (-1, 1.5, None)],
+        *[({"mlp_ratio": value}, ABOVE_ZERO) for value in ("a", -1, 0, math.nan)],
+        *[({"memory_budget_mib": value}, ABOVE_ZERO) for value in ("64", -1, 0)],
+    ],
+    ids=str,
+)
+def test_ranges_of_the_transformer(keywords, expected):
+    ((what, value),) = keywords.items()
+    refuse(f"^steerable_transformer {what}: expected {expected}, got {value!r}", "steerable_transformer", **keywords)
+
+
+@pytest.mark.parametrize("name", ["steerable_cnn", "steerable_lenet", "steerable_cnn_published"])
+@pytest.mark.parametrize("dropout", [1.5, 1, -0.1, math.nan, "0.2", None, True], ids=repr)
+def test_dropout(name, dropout):
+    message = rf"^dropout: expected a number with 0 <= p < 1, got {dropout!r}; use 0 to drop nothing"
+    refuse(message, name, group="C4", dropout=dropout)
+
+
+def test_the_ends_of_the_ranges_are_valid():
+    create_backbone("steerable_cnn", group="C4", dropout=0)
+    create_backbone("steerable_transformer", group="C4", heads=1, depth=1, window=1, max_frequency=0, mlp_ratio=1)

@@ -1,9 +1,13 @@
 """Fair matching: the width at which two networks cost the same."""
 
-import pytest
+import time
 
-from equirgz import create_backbone
-from equirgz.backbones import measure_cost
+import pytest
+import torch
+
+from equirgz import create_backbone, list_backbones
+from equirgz.backbones import BACKBONES, measure_cost
+from equirgz.backbones.match import _cost
 from equirgz.errors import InputError
 
 KEY = {"params": "parameters", "flops": "multiply_adds", "activations": "activation_bytes"}
@@ -49,6 +53,31 @@ def test_matching_itself_gives_itself():
     assert cost(create_backbone("lenet", image_size=33, match="params:lenet"), "params") == cost(
         plain, "params"
     )
+
+
+@pytest.mark.parametrize("name", list_backbones())
+def test_costs_of_trial_networks_are_those_of_real_ones(name):
+    arguments = {"width": 0.5, "image_size": 33}
+    real = measure_cost(BACKBONES.create(name, **arguments))
+    assert {key: _cost(name, key, arguments) for key in real} == real
+
+
+def test_matching_draws_no_random_numbers():
+    """One seed gives one network, whether its width is told or matched."""
+    torch.manual_seed(0)
+    matched = create_backbone("steerable_cnn", "D4", image_size=33, match="flops:lenet")
+    torch.manual_seed(0)
+    told = create_backbone("steerable_cnn", "D4", image_size=33, width=matched.config["width"])
+    assert all(torch.equal(a, b) for a, b in zip(matched.parameters(), told.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("name", ["steerable_cnn", "steerable_resnet18", "steerable_transformer"])
+@pytest.mark.parametrize("quantity", ["params", "flops"])
+def test_targets_out_of_reach_are_refused_without_building_giants(name, quantity):
+    start = time.process_time()
+    with pytest.raises(InputError, match="does not reach at any width below 64; choose a smaller target"):
+        create_backbone(name, "D8", image_size=65, match=f"{quantity}:1000000000000000")
+    assert time.process_time() - start < 20
 
 
 def test_the_config_rebuilds_the_matched_network_without_matching():

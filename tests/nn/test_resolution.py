@@ -1,5 +1,7 @@
 """Groups too fine for a kernel: the two errors against closed forms, and what is refused."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -26,6 +28,26 @@ def test_the_smallest_turn_of_a_3x3_filter_by_hand(name):
     n = get_group(name).n_rotations
     expected = np.sqrt((2 * 4 * np.sin(np.pi / n) ** 2 + 2 * 4 * np.sin(2 * np.pi / n) ** 2) / 6)
     assert turning_rms(FilterBasis(3), get_group(name)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize("kernel", [1, 3, 5, 9])
+@pytest.mark.parametrize("name", ["C2", "C3", "C5", "C16", "D1", "D2", "D5", "D64", "C120"])
+def test_the_smallest_turn_is_that_of_the_matrices(kernel, name):
+    basis, group = FilterBasis(kernel), get_group(name)
+    change_GKK = basis.action_GKK(group)[1:] - np.eye(len(basis))
+    expected = np.linalg.norm(change_GKK, axis=(1, 2)).min() / np.sqrt(len(basis))
+    assert turning_rms(basis, group) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("group", "mend"),
+    [("C1000", "use kernel_size=21 or C112$"), ("D3000", "use D112$"), ("C100000", "use C112$")],
+)
+def test_far_too_fine_groups_are_refused_at_once(group, mend):
+    start = time.process_time()
+    with pytest.raises(InputError, match=mend):
+        create_backbone("steerable_lenet", group=group)
+    assert time.process_time() - start < 5
 
 
 def test_aliasing_is_the_spread_of_a_turning_filters_norm():
