@@ -17,7 +17,7 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
-from equirgz.errors import InputError, check_choice, explain, suggest
+from equirgz.errors import EquirgzError, InputError, check_choice, explain, suggest
 
 JSON_WORDS = {"array": "a list", "an object": "a mapping", "integer": "a whole number", "number": "a number"}
 Entry = TypeVar("Entry", bound=Callable[..., Any])
@@ -63,23 +63,36 @@ class Registry(Generic[Entry]):
         return self._entries[check_choice(self.kind, name, self._entries)]
 
     def create(self, name: str, *args: Any, **keywords: Any) -> Any:
-        """Call the factory ``name``; unknown keywords, and values of another type than declared, are errors."""
-        factory = self.get(name)
-        check_keywords(f"{self.kind} {name!r}", factory, keywords)
-        return factory(*args, **keywords)
+        """Call the factory ``name`` (see :func:`call_checked`)."""
+        return call_checked(f"{self.kind} {name!r}", self.get(name), *args, **keywords)
+
+
+def call_checked(what: str, factory: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """Call ``factory``; unknown keywords, and values of another type than it declares, are an InputError.
+
+    What the factory itself says of a value comes first, since it knows the range and the mend.
+    """
+    check_keywords(what, factory, keywords)
+    try:
+        made = factory(*args, **keywords)
+    except EquirgzError:
+        raise
+    except Exception:
+        check_types(what, factory, keywords)
+        raise
+    check_types(what, factory, keywords)
+    return made
 
 
 def check_keywords(what: str, factory: Callable[..., Any], keywords: dict[str, Any]) -> None:
     """Raise InputError for the first keyword that ``factory`` does not accept by name."""
     parameters = inspect.signature(factory).parameters.values()
     if any(p.kind is p.VAR_KEYWORD for p in parameters):
-        check_types(what, factory, keywords)
         return
     valid = [p.name for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
     for key in keywords:
         if key not in valid:
             raise InputError(f"{what}: unknown keyword {key!r}; {suggest(key, valid)}")
-    check_types(what, factory, keywords)
 
 
 def check_types(what: str, factory: Callable[..., Any], keywords: Mapping[str, Any]) -> None:

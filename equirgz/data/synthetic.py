@@ -21,7 +21,7 @@ from equirgz.data.morphology import CLASS_NAMES, draw_sources
 from equirgz.data.observe import Beam, observe
 from equirgz.data.recipes import first_recipe
 from equirgz.errors import InputError, check_choice, explain
-from equirgz.registry import check_keywords
+from equirgz.registry import call_checked
 from equirgz.seeding import derive_seed
 
 #: raised whenever the same arguments give other sources; part of the checksum of every simulated set
@@ -198,10 +198,8 @@ def synthetic_fr(
                 got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}",
             )
         )
-    for options in (survey, shift):
-        check_keywords("synthetic_fr survey", Survey, options or {})
-    base = Survey(**(survey or {}))
-    other = Survey(**{**(survey or {}), **shift}) if shift else None
+    base = call_checked("synthetic_fr survey", Survey, **(survey or {}))
+    other = call_checked("synthetic_fr survey", Survey, **{**(survey or {}), **shift}) if shift else None
     train = _simulate_cached(n_train, classes, base, seed, "synthetic_fr/train")
     tests = {"test": _simulate_cached(n_test, classes, base, seed, "synthetic_fr/test")} if n_test else {}
     if other is not None and n_test:

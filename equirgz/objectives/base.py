@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
-from equirgz.registry import Registry, check_keywords
+from equirgz.registry import Registry, call_checked
 
 Pool = Literal["labelled", "unlabelled"]
 
@@ -202,9 +202,9 @@ def create_objective(
     Raises InputError for an unknown name or keyword, naming the nearest valid one.
     """
     factory = OBJECTIVES.get(name)
-    check_keywords(f"objective {name!r}", factory, params)
+    what = f"objective {name!r}"
     if init_seed is None:
-        return factory(backbone=backbone, n_classes=n_classes, **params)
+        return call_checked(what, factory, backbone=backbone, n_classes=n_classes, **params)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(init_seed)
-        return factory(backbone=backbone, n_classes=n_classes, **params)
+        return call_checked(what, factory, backbone=backbone, n_classes=n_classes, **params)
