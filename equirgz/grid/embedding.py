@@ -72,11 +72,12 @@ def embed_parts(
 ) -> tuple[dict[str, ImageSet], dict[str, np.ndarray], dict[str, str]]:
     """Return the preprocessed images and the features (N, F) of every part, and the bad files: see `embed_input`."""
     from equirgz.backbones import load_encoder
+    from equirgz.backbones.storage import find_encoder
     from equirgz.evaluate import embed
     from equirgz.records import read_json
 
     backbone = load_encoder(encoder).to(device)
-    described = read_json(Path(encoder).with_suffix(".json"))
+    described = read_json(find_encoder(encoder).with_suffix(".json"))
     facts = (described.get("facts") or {}).get("preprocessing")
     options = {key: facts[key] for key in STEPS if key in facts} if facts else {}
     parts, bad_files = _load(images, data_dir, {"image_size": backbone.image_size, **options}, bad_list)
