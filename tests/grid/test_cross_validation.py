@@ -160,7 +160,7 @@ def test_the_committed_grid_tests_all_sources_with_the_recipe_of_mirabest_quick(
         load_grid(FOLDER / "cross_validation.yaml"),
         load_yaml(FOLDER / "mirabest_quick.yaml")["base"],
     )
-    assert len(grid.runs) == 20 and grid.n_cells == 2
+    assert len(grid.runs) == 50 and grid.n_cells == 2
     for config in grid.runs:
         fields = config.model_dump()
         for section in ("data", "backbone"):
