@@ -14,7 +14,7 @@ from equirgz.report.axes import Axes, show_value
 from equirgz.report.cells import LEVEL
 from equirgz.report.folds import show_folds
 from equirgz.report.load import Results
-from equirgz.report.pairing import Column, Name, pair_rows, share_seeds
+from equirgz.report.pairing import Column, Name, pair_errors, pair_rows
 from equirgz.report.pool import Cell
 from equirgz.report.sheet import Sheet
 from equirgz.report.summary import Part, labels_text
@@ -64,11 +64,11 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
 
 def _differences(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
     """Return (seeds, signed difference_RS, disagreement_RS) of two cells in per cent; None where not comparable."""
-    shared = share_seeds(mine, other)
-    if not shared or len(mine.target_S) < 2:
+    pair = pair_errors(mine, other)
+    if pair is None:
         return None
-    a_RS, b_RS = (100 * cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
-    return shared, a_RS - b_RS, np.abs(a_RS - b_RS)
+    shared, a_RS, b_RS = pair
+    return shared, 100 * a_RS - 100 * b_RS, np.abs(100 * a_RS - 100 * b_RS)
 
 
 def _test(_: tuple, signed_RS: np.ndarray, unlike_RS: np.ndarray) -> Difference:

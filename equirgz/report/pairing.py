@@ -120,11 +120,20 @@ def _following(axis: int, shown: list[tuple]) -> set[int]:
 
 def compare_errors(mine: Cell, other: Cell) -> float:
     """Return p of no difference in error, over other seeds and other test sources; NaN where not comparable."""
-    shared = share_seeds(mine, other)
-    if len(shared) < 2 or len(mine.target_S) < 2:
+    pair = pair_errors(mine, other)
+    if pair is None or len(pair[0]) < 2:
         return math.nan
-    a_RS, b_RS = (cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
+    _, a_RS, b_RS = pair
     return crossed_test(a_RS - b_RS).p_value
+
+
+def pair_errors(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
+    """Return (shared seeds, wrong_RS of one cell, wrong_RS of the other); None where they cannot be compared."""
+    shared = share_seeds(mine, other)
+    if not shared or len(mine.target_S) < 2:
+        return None
+    a_RS, b_RS = (cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
+    return shared, a_RS, b_RS
 
 
 def share_seeds(mine: Cell | None, other: Cell | None) -> tuple:
