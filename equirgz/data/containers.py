@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids, get_positions
-from equirgz.data.classes import encode_labels
 from equirgz.data.imageset import ImageSet, number_sources
+from equirgz.data.labels import encode_labels
 from equirgz.data.notes import list_bad
 from equirgz.data.npz import arrays_to_images, check_pixels
 from equirgz.data.preprocess import resample

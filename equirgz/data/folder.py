@@ -16,11 +16,11 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.cache import cached_arrays
-from equirgz.data.classes import encode_labels
 from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
 from equirgz.data.imageset import ImageSet
 from equirgz.data.join import join_catalogue
+from equirgz.data.labels import encode_labels
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
 from equirgz.data.mosaic import check_alike, resample_image
 from equirgz.data.notes import list_bad, loading_watcher

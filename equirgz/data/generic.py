@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from equirgz.data.catalogue import get_ids, get_positions, read_catalogue
-from equirgz.data.classes import encode_labels
 from equirgz.data.containers import load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
 from equirgz.data.folder import FolderOptions, load_folder
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.join import join_catalogue
+from equirgz.data.labels import encode_labels
 from equirgz.data.mosaic import cut_mosaics
 from equirgz.data.notes import list_missing
 from equirgz.data.npz import load_npz

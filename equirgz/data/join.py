@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogue import DEC_NAMES, RA_NAMES, find_column, get_positions, read_catalogue
-from equirgz.data.classes import encode_labels
 from equirgz.data.imageset import ImageSet
+from equirgz.data.labels import encode_labels
 from equirgz.data.match_names import match_names
 from equirgz.data.position import match_positions, parse_position
 from equirgz.errors import DataError, InputError, explain

@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogue import get_positions
-from equirgz.data.classes import encode_labels, match_classes
+from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet, number_sources
+from equirgz.data.labels import encode_labels
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain

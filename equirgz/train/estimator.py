@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
+from equirgz.data.labels import check_labels
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
@@ -96,7 +97,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         Raises InputError or DataError for images or labels that cannot be trained on.
         """
         x_NCHW = self._prepare(X)
-        self.classes_, label_N = np.unique(np.asarray(y), return_inverse=True)
+        self.classes_, label_N = np.unique(check_labels(y), return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(explain("labels", expected="at least two classes", got=self.classes_.tolist()))
         seed = int(check_random_state(self.random_state).randint(2**31))

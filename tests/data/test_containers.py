@@ -7,10 +7,10 @@ import pytest
 from astropy.table import Table
 from PIL import Image
 
-from equirgz.data.classes import encode_labels
 from equirgz.data.containers import decode_image, load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
 from equirgz.data.generic import load_images
+from equirgz.data.labels import encode_labels
 from equirgz.errors import DataError, InputError
 from tests.data.writers import make_pixels
 
