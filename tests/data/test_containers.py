@@ -179,8 +179,8 @@ def test_labels_are_integers_or_names():
     label, names = encode_labels(pd.Series(["b", "a", None, "b"]))
     assert label.tolist() == [1, 0, -1, 1] and names == ("a", "b")
     assert encode_labels(pd.Series([b"b", b"", b"a"]), ("b", "a"))[0].tolist() == [0, -1, 1]
-    assert encode_labels(pd.Series([0.5, 1.5]))[1] == ("0.5", "1.5")
     for values, class_names, expected in (
+        ([0.5, 1.5], (), "t: expected names of classes or whole numbers, got continuous numbers such as 0.5"),
         ([0, -2], (), "t: expected labels of 0 or more, or -1 for none, got -2"),
         ([0, 2], ("x", "y"), r"t: expected labels up to 1 \(x, y\), got 2"),
         (["x", "z"], ("x", "y"), "t: expected classes x, y, got z"),
