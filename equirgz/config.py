@@ -25,6 +25,7 @@ from pydantic import (
 
 from equirgz.errors import InputError, suggest
 from equirgz.records import content_hash
+from equirgz.registry import default_group
 
 
 class Section(BaseModel):
@@ -122,14 +123,25 @@ class SplitConfig(Section):
 
 
 class BackboneConfig(Section):
-    """A registered backbone and what ``create_backbone`` is told."""
+    """A registered backbone and what ``create_backbone`` is told.
+
+    Without a ``group``, or with null, the configuration holds the default of its backbone, D4 or C1
+    (:func:`~equirgz.registry.default_group`), and so does the run's key.
+    """
 
     name: str = "steerable_lenet"
-    group: str = "C1"
+    group: str = Field(None, description="C1, C8, D16, ...; unset: D4 for a steerable backbone, C1 for a plain one")
     width: float | None = Field(None, gt=0, description="multiplier of the default field counts")
     match: str | None = Field(None, description="params:NAME, flops:NAME or activations:NAME")
     engine: Literal["native", "escnn", "e2cnn"] = "native"
     params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resolve_group(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict) or fields.get("group") is not None:
+            return fields
+        return {**fields, "group": default_group(fields.get("name", cls.model_fields["name"].default))}
 
 
 class ObjectiveConfig(Section):

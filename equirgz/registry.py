@@ -19,8 +19,20 @@ from typing import Any, Generic, TypeVar
 
 from equirgz.errors import EquirgzError, InputError, check_choice, explain, suggest
 
+STEERABLE, SYMMETRY = "steerable_", "D4"
 JSON_WORDS = {"array": "a list", "an object": "a mapping", "integer": "a whole number", "number": "a number"}
 Entry = TypeVar("Entry", bound=Callable[..., Any])
+
+
+def default_group(backbone: str) -> str:
+    """Return the group that ``group=None`` means: D4 for a steerable backbone, C1 for a plain one.
+
+    The name alone tells which it is: all backbones that take a group, and no others, are called ``steerable_...``.
+
+    >>> default_group("steerable_lenet"), default_group("resnet18")
+    ('D4', 'C1')
+    """
+    return SYMMETRY if str(backbone).startswith(STEERABLE) else "C1"
 
 
 class Registry(Generic[Entry]):

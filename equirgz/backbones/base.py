@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
+from collections.abc import Callable
 from numbers import Real
 from typing import Any
 
@@ -11,9 +13,30 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
-from equirgz.registry import Registry
+from equirgz.registry import STEERABLE, Registry
 
-BACKBONES: Registry = Registry(
+
+class BackboneRegistry(Registry):
+    """A registry that holds to one rule: who takes a ``group`` is called ``steerable_...``, and nobody else is.
+
+    Names alone then tell what ``group=None`` means, in a YAML too, where no network is imported.
+    """
+
+    def register(self, name: str) -> Callable[[Any], Any]:
+        enter = super().register(name)
+
+        def checked(factory: Any) -> Any:
+            steerable = "group" in inspect.signature(factory).parameters
+            if steerable != name.startswith(STEERABLE):
+                expected = f"{'a' if steerable else 'no'} name that begins with {STEERABLE}"
+                got = f"{name!r}, which takes {'a' if steerable else 'no'} group"
+                raise InputError(explain("backbone", expected=expected, got=got, mend="register it under another name"))
+            return enter(factory)
+
+        return checked
+
+
+BACKBONES: Registry = BackboneRegistry(
     "backbone",
     (
         "equirgz.backbones.lenet",

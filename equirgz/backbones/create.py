@@ -8,6 +8,7 @@ from typing import Any
 from equirgz.backbones.base import BACKBONES, Backbone, check_whole, check_width
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.group import Group, get_group
+from equirgz.registry import default_group
 
 ENGINES = ("native", "escnn", "e2cnn")
 
@@ -24,7 +25,7 @@ def takes_group(name: str) -> bool:
 
 def create_backbone(
     name: str,
-    group: str | Group = "C1",
+    group: str | Group | None = None,
     in_channels: int = 1,
     image_size: int = 65,
     width: float | None = None,
@@ -37,7 +38,8 @@ def create_backbone(
     Parameters
     ----------
     name : see :func:`list_backbones`.
-    group : "C1", "C8", "D16", ..., or a Group. Plain backbones accept only "C1".
+    group : "C1", "C8", "D16", ..., or a Group; None: "D4" for a steerable backbone, "C1" for a plain one,
+        which accepts no other.
     image_size : side of the square input, pixels.
     width : multiplier of the default field counts; None: 1, or what ``match`` asks for.
     match : "params:NAME", "flops:NAME" or "activations:NAME" choose the width at which that cost is
@@ -54,7 +56,7 @@ def create_backbone(
     """
     check_choice("engine", engine, ENGINES)
     in_channels, image_size = check_whole("in_channels", in_channels), check_whole("image_size", image_size)
-    symmetry = get_group(group)
+    symmetry = get_group(default_group(name) if group is None else group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
     if takes_group(name):
         arguments["group"] = symmetry.name

@@ -199,7 +199,7 @@ def lenet(
 
 @BACKBONES.register("steerable_lenet")
 def steerable_lenet(
-    group: str = "C1",
+    group: str = "D4",
     in_channels: int = 1,
     image_size: int = 65,
     width: float = 1.0,

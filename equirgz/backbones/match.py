@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 from equirgz.backbones.base import BACKBONES, count_parameters
 from equirgz.backbones.cost import measure_cost
 from equirgz.errors import InputError, check_choice, explain
+from equirgz.registry import STEERABLE, default_group
 
 _QUANTITIES = {"params": "parameters", "flops": "multiply_adds", "activations": "activation_bytes"}
 _STEPS = 48
@@ -66,7 +67,8 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
 def _target_cost(target: str, key: str, arguments: dict[str, Any]) -> int:
     if target.replace("_", "").isdigit():
         return int(target)
-    return _cost(target, key, {what: arguments[what] for what in ("in_channels", "image_size")})
+    shape = {what: arguments[what] for what in ("in_channels", "image_size")}
+    return _cost(target, key, shape | ({"group": default_group(target)} if target.startswith(STEERABLE) else {}))
 
 
 def _cost(name: str, key: str, arguments: dict[str, Any]) -> int:

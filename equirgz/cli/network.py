@@ -13,7 +13,7 @@ from equirgz.cli.options import DataDir, Device, Overrides, choose_device
 def models(
     pattern: Annotated[str, typer.Argument(help="Shell-style pattern of names.")] = "*",
     image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
-    group: Annotated[str, typer.Option("--group", help="Group of the steerable ones.")] = "C1",
+    group: Annotated[str | None, typer.Option("--group", help="Group of the steerable ones; default: D4.")] = None,
 ) -> None:
     """List the registered backbones with their parameters, multiply-adds and number of features.
 
@@ -23,11 +23,12 @@ def models(
     from equirgz.backbones.create import takes_group
     from equirgz.errors import InputError
     from equirgz.geometry.group import get_group
+    from equirgz.registry import default_group
 
-    asked = get_group(group).name
+    asked = None if group is None else get_group(group).name
     typer.echo(f"{'name':24s} {'group':>6s} {'features':>9s} {'parameters':>11s} {'multiply-adds':>14s}")
     for name in list_backbones(pattern):
-        own = asked if takes_group(name) else "C1"
+        own = asked if asked and takes_group(name) else default_group(name)
         try:
             backbone = create_backbone(name, group=own, image_size=image_size)
         except InputError as error:
@@ -99,7 +100,9 @@ def report_bad_files(bad: dict[str, str], listed: Path | None = None, shown: int
 
 def audit(
     name: Annotated[str, typer.Argument(help="A registered backbone.")],
-    group: Annotated[str, typer.Option("--group", help="Group, e.g. D8.")] = "C1",
+    group: Annotated[
+        str | None, typer.Option("--group", help="Group, e.g. D8; default: D4, or C1 of a plain backbone.")
+    ] = None,
     image_size: Annotated[int, typer.Option("--image-size", help="Side of the input, pixels.")] = 65,
     overrides: Annotated[
         list[str] | None,

@@ -133,7 +133,7 @@ def _resolve(
         sizes = {} if image_size is None else {"image_size": image_size}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return create_backbone(backbone, group=group or "C1", **sizes, **params), backbone
+            return create_backbone(backbone, group=group, **sizes, **params), backbone
     if params:
         raise InputError(f"audit: keywords {', '.join(params)} are for a backbone given by name; drop them")
     if image_size is None and not hasattr(backbone, "image_size"):

@@ -52,7 +52,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
     def __init__(
         self,
         backbone: str = "steerable_cnn",
-        group: str = "D4",
+        group: str | None = None,
         width: float | None = None,
         backbone_params: dict[str, Any] | None = None,
         encoder: nn.Module | str | Path | None = None,
