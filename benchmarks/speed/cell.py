@@ -29,7 +29,7 @@ from torch import nn
 
 from equirgz.backbones import create_backbone
 from equirgz.nn import GroupConv2d
-from equirgz.nn.fourier_plan import can_factor, make_plan
+from equirgz.nn.cpu.fourier_plan import can_factor, make_plan
 from equirgz.train.memory import keep_freed_memory
 
 SLOW_STEP_SECONDS = 20.0

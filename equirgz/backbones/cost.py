@@ -8,7 +8,7 @@ from torch import nn
 from equirgz.backbones.base import Backbone, count_parameters
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.nn import GroupConv2d
-from equirgz.nn.trivial import TrivialConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
 
 
 @torch.no_grad()

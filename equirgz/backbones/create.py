@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_whole, check_width
+from equirgz.backbones.arguments import check_whole, check_width
+from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.group import Group, get_group
 from equirgz.registry import default_group

@@ -23,12 +23,12 @@ from torch import Tensor, nn
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.errors import InputError, explain
-from equirgz.nn.conv import GroupConv2d
+from equirgz.nn.conv.group import GroupConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.dropout import FieldDropout
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.reproduction import PixelFieldDropout
-from equirgz.nn.trivial import TrivialConv2d
 
 WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
 

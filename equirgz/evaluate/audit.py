@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from equirgz.backbones.base import check_whole
+from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.reference import native_twin
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow, describe_unmeasured

@@ -5,9 +5,9 @@ A stack of F regular fields of a group G is a tensor with ``F * |G|`` channels, 
 field is one channel that a group element only turns in space.
 """
 
-from equirgz.nn.attention import AttentionGate
-from equirgz.nn.conv import GroupConv2d, make_conv
+from equirgz.nn.conv.group import GroupConv2d, make_conv
 from equirgz.nn.dropout import FieldDropout
+from equirgz.nn.gates import AttentionGate
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, make_norm
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import DiskMask, InvariantReadout

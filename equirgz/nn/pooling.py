@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
-from equirgz.nn.sliding_max import sliding_max2d
+from equirgz.nn.cpu.sliding_max import sliding_max2d
 
 
 class _GaussianDownsample(nn.Module):

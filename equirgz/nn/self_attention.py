@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, explain
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.group import Group
-from equirgz.nn.conv import make_conv
+from equirgz.nn.conv.group import make_conv
 
 MIB = 2**20
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from equirgz.backbones.reference.engines import library_of
 from equirgz.backbones.reference.filters import basis_change, bias_scale
 from equirgz.nn import GroupConv2d
-from equirgz.nn.trivial import TrivialConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
 
 LIMIT = {torch.float32: 1e-5, torch.float64: 1e-9}
 

@@ -14,8 +14,8 @@ from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, 
 from equirgz.backbones.reference.filters import copy_to_library, refine_layer
 from equirgz.errors import InputError
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
-from equirgz.nn.trivial import TrivialConv2d
 
 Built = tuple[nn.Module, FieldStack]  # a library's layer, and what it puts out
 _POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d)

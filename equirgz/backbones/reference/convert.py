@@ -13,8 +13,8 @@ from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, 
 from equirgz.backbones.reference.filters import basis_change, copy_to_native, refine_layer
 from equirgz.errors import InputError, explain
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
+from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
-from equirgz.nn.trivial import TrivialConv2d
 
 
 def from_reference(module: nn.Module) -> nn.Module:

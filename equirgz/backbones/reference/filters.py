@@ -19,7 +19,7 @@ from torch import nn
 
 from equirgz.errors import InputError, explain
 from equirgz.nn import GroupConv2d
-from equirgz.nn.trivial import TrivialConv2d, invariant_functions_KP
+from equirgz.nn.conv.trivial import TrivialConv2d, invariant_functions_KP
 
 NativeConv = GroupConv2d | TrivialConv2d
 _TOLERANCE = 1e-5  # libraries sample in float32: 4e-8 to 3e-7 was measured

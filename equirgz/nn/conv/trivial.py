@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
-from equirgz.nn.basis import FilterBasis
-from equirgz.nn.resolution import check_resolution
+from equirgz.nn.filters.basis import FilterBasis
+from equirgz.nn.filters.resolution import check_resolution
 
 
 def invariant_functions_KP(basis: FilterBasis, group: Group) -> np.ndarray:
@@ -48,7 +48,7 @@ class TrivialConv2d(nn.Module):
 
     Shapes: (B, in_fields * (|G| if from_regular else 1), H, W) -> (B, out_fields, H', W').
     NaN in the input spreads to every output that sees it. Raises InputError for a wrong input shape, and
-    from regular fields for a group too fine for the kernel (:mod:`equirgz.nn.resolution`).
+    from regular fields for a group too fine for the kernel (:mod:`equirgz.nn.filters.resolution`).
     """
 
     def __init__(

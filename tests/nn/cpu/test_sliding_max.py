@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from equirgz.nn import AntialiasedMaxPool2d
-from equirgz.nn.sliding_max import sliding_max2d
+from equirgz.nn.cpu.sliding_max import sliding_max2d
 
 
 def both(x, window, padding):
@@ -32,7 +32,7 @@ def test_equal_to_max_pool2d(window, padding, dtype, ties):
 
 
 def test_chunks_add_nothing(monkeypatch):
-    monkeypatch.setattr("equirgz.nn.sliding_max._CHUNK_BYTES", 3 * 8 * 81)
+    monkeypatch.setattr("equirgz.nn.cpu.sliding_max._CHUNK_BYTES", 3 * 8 * 81)
     x = torch.randn(2, 5, 9, 9, dtype=torch.float64)
     (y, grad), (expected, expected_grad) = both(x, 3, 1)
     assert torch.equal(y, expected)

@@ -28,7 +28,7 @@ from functools import cache
 import numpy as np
 
 from equirgz.geometry.group import Group
-from equirgz.nn.basis import FilterBasis
+from equirgz.nn.filters.basis import FilterBasis
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from equirgz.errors import InputError
 from equirgz.geometry.group import get_group
-from equirgz.nn.basis import FilterBasis
+from equirgz.nn.filters.basis import FilterBasis
 
 
 @pytest.mark.parametrize(("kernel", "count"), [(1, 1), (3, 6), (5, 11), (7, 18), (9, 31)])

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from equirgz.nn.shares import run_shares
+from equirgz.nn.cpu.shares import run_shares
 
 _CHUNK_BYTES = 2**19  # of the maps worked on together; a quarter to one MB measured alike
 

@@ -23,11 +23,11 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.geometry.group import Group
-from equirgz.nn.basis import FilterBasis
-from equirgz.nn.cost_model import prefers_fourier
-from equirgz.nn.fourier import fourier_conv2d
-from equirgz.nn.fourier_plan import can_factor
-from equirgz.nn.resolution import check_resolution
+from equirgz.nn.cpu.fourier import fourier_conv2d
+from equirgz.nn.cpu.fourier_plan import can_factor
+from equirgz.nn.cpu.path_choice import prefers_fourier
+from equirgz.nn.filters.basis import FilterBasis
+from equirgz.nn.filters.resolution import check_resolution
 
 
 class GroupConv2d(nn.Module):
@@ -48,13 +48,13 @@ class GroupConv2d(nn.Module):
     NaN in the input spreads to every output that sees it.
 
     Two ways lead to the same numbers, to rounding: ``F.conv2d`` with the expanded filters, or the
-    Fourier components over the rotations, whose cost is linear in |G| (:mod:`equirgz.nn.fourier`).
+    Fourier components over the rotations, whose cost is linear in |G| (:mod:`equirgz.nn.cpu.fourier`).
     The attribute ``path`` is "auto" (a cost model decides from the layer and the map size), "dense"
     or "fourier". Always dense: lifting, on other devices than CPUs, in half precision or autocast,
     under tracing, export and compilation. Only the dense way can be differentiated twice.
 
     Raises InputError for an even kernel, for pixel filters of a group that leaves the lattice, and for a
-    group too fine for the kernel (:mod:`equirgz.nn.resolution`; C64 with 3x3 filters).
+    group too fine for the kernel (:mod:`equirgz.nn.filters.resolution`; C64 with 3x3 filters).
     """
 
     path = "auto"

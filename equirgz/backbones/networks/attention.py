@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
+from equirgz.backbones.arguments import scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, DiskMask, GroupPooling, make_conv, make_norm
 

@@ -32,7 +32,7 @@ import numpy as np
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
-from equirgz.nn.basis import FilterBasis
+from equirgz.nn.filters.basis import FilterBasis
 
 LARGEST_KERNEL = 21  # of those that an error suggests
 _MANY_TURNS = 4096

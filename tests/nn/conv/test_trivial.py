@@ -7,9 +7,9 @@ import torch
 from equirgz.errors import InputError
 from equirgz.geometry.action import apply_element, apply_element_to_maps
 from equirgz.geometry.group import get_group
-from equirgz.nn.basis import FilterBasis
+from equirgz.nn.conv.trivial import TrivialConv2d, invariant_functions_KP
+from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
-from equirgz.nn.trivial import TrivialConv2d, invariant_functions_KP
 
 
 @pytest.mark.parametrize("basis", ["harmonic", "pixel"])

@@ -7,8 +7,9 @@ import math
 import torch
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_width, scaled_fields
-from equirgz.backbones.lenet import FlattenHead
+from equirgz.backbones.arguments import check_width, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.backbones.networks.heads import FlattenHead
 from equirgz.errors import check_choice
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import InvariantReadout, make_conv, make_norm

@@ -7,7 +7,8 @@ import itertools
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.backbones.base import BACKBONES, Backbone, check_positive, check_whole, scaled_fields
+from equirgz.backbones.arguments import check_positive, check_whole, scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import (

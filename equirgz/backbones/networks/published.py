@@ -1,6 +1,6 @@
 """Published steerable networks as they were published, for reproduction; none is exact on the lattice.
 
-``steerable_lenet_published`` (arXiv 2102.08252) lives in :mod:`equirgz.backbones.lenet`.
+``steerable_lenet_published`` (arXiv 2102.08252) lives in :mod:`equirgz.backbones.networks.lenet`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equirgz.backbones.attention import AttentionGateNet
-from equirgz.backbones.base import BACKBONES, Backbone, scaled_fields
+from equirgz.backbones.arguments import scaled_fields
+from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.backbones.networks.attention import AttentionGateNet
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, GroupConv2d, GroupPooling, make_norm
 from equirgz.nn.dropout import check_dropout

@@ -11,10 +11,10 @@ from equirgz.errors import InputError
 from equirgz.geometry.action import apply_element_to_maps
 from equirgz.geometry.group import get_group
 from equirgz.nn import GroupConv2d
-from equirgz.nn.basis import FilterBasis
-from equirgz.nn.cost_model import dense_ns, fourier_ns, prefers_fourier
-from equirgz.nn.fourier import fourier_conv2d
-from equirgz.nn.fourier_plan import make_plan
+from equirgz.nn.cpu.fourier import fourier_conv2d
+from equirgz.nn.cpu.fourier_plan import make_plan
+from equirgz.nn.cpu.path_choice import dense_ns, fourier_ns, prefers_fourier
+from equirgz.nn.filters.basis import FilterBasis
 
 LIMIT = {torch.float64: 1e-10, torch.float32: 1e-5}
 
@@ -64,7 +64,7 @@ def test_slabs_of_rows_and_chunks_of_images_add_up(monkeypatch):
     whole = [value for value, _ in both_ways(conv, x)]
     n_bytes_per_row = 16 * 25 * 8 * (9 + 4)
     for rows in (1, 5, 30):  # rows of one image, rows that do not divide it, several images
-        monkeypatch.setattr("equirgz.nn.fourier._SLAB_BYTES", rows * n_bytes_per_row)
+        monkeypatch.setattr("equirgz.nn.cpu.fourier._SLAB_BYTES", rows * n_bytes_per_row)
         for (value, expected), before in zip(both_ways(conv, x), whole, strict=True):
             assert relative(value, expected) < 1e-10 and relative(value, before) < 1e-10
 

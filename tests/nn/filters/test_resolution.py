@@ -9,9 +9,9 @@ from equirgz import create_backbone
 from equirgz.errors import InputError
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import GroupConv2d
-from equirgz.nn.basis import FilterBasis
-from equirgz.nn.resolution import aliasing_rms, check_resolution, turning_rms
-from equirgz.nn.trivial import TrivialConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
+from equirgz.nn.filters.basis import FilterBasis
+from equirgz.nn.filters.resolution import aliasing_rms, check_resolution, turning_rms
 
 
 def test_aliasing_of_a_3x3_filter_by_hand():

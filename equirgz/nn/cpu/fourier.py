@@ -1,7 +1,7 @@
 r"""Group convolution from regular to regular fields by its Fourier components over the rotations.
 
 The same function as ``F.conv2d`` with the expanded filters, to rounding, at a cost linear in |G|
-(:mod:`equirgz.nn.fourier_plan` has the law). Four steps, on some rows of some images at a time so that
+(:mod:`equirgz.nn.cpu.fourier_plan` has the law). Four steps, on some rows of some images at a time so that
 the working set stays in the caches; the backward pass computes the basis maps anew:
 
     transform over r  ->  2 -> J basis maps per slot (matrix product of shifted copies)
@@ -25,9 +25,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from equirgz.geometry.group import Group
-from equirgz.nn.basis import FilterBasis
-from equirgz.nn.fourier_plan import Band, make_plan
-from equirgz.nn.shares import run_shares
+from equirgz.nn.cpu.fourier_plan import Band, make_plan
+from equirgz.nn.cpu.shares import run_shares
+from equirgz.nn.filters.basis import FilterBasis
 
 # Size of the shifted copies of one slab: 3 to 6 MB measured best, with 2 MB of cache per core.
 _SLAB_BYTES = 4 * 2**20

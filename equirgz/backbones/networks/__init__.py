@@ -1,0 +1,1 @@
+"""The registered architectures; :data:`equirgz.backbones.BACKBONES` imports each file when asked for a name."""

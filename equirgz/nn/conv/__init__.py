@@ -1,0 +1,1 @@
+"""Convolutions that commute with a group."""

@@ -1,0 +1,1 @@
+"""The same numbers sooner, on CPUs: Fourier components over the rotations, sliding maxima, shared work."""
