@@ -26,9 +26,10 @@ _LATTICE_TOLERANCE_DEG = 1e-5
 
 @lru_cache(maxsize=32)
 def _disk_mask(size: int, margin_px: float) -> Tensor:
-    axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    radius = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
-    return (radius <= (size - 1) / 2 - margin_px + 1e-6).to(torch.float32)
+    with torch.device("cpu"), torch.inference_mode(False):  # kept for all callers, wherever the first one is
+        axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
+        radius = torch.sqrt(axis[:, None] ** 2 + axis[None, :] ** 2)
+        return (radius <= (size - 1) / 2 - margin_px + 1e-6).to(torch.float32)
 
 
 def disk_mask(size: int, margin_px: float = 0.0, like: Tensor | None = None) -> Tensor:

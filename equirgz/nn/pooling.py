@@ -7,8 +7,6 @@ exact at other angles.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -16,9 +14,10 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
 from equirgz.nn.cpu.sliding_max import sliding_max2d
+from equirgz.nn.derived import DerivedBuffers
 
 
-class _GaussianDownsample(nn.Module):
+class _GaussianDownsample(DerivedBuffers):
     """Depthwise blur with a normalised Gaussian and stride: the shared half of both pools below."""
 
     def __init__(self, channels: int, sigma: float, stride: int) -> None:
@@ -26,7 +25,7 @@ class _GaussianDownsample(nn.Module):
         self.channels, self.sigma, self.stride = channels, sigma, stride
         self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
         self.padding = self.half_width
-        self.register_buffer("kernel_HW", self.exact_kernel().to(torch.get_default_dtype()), persistent=False)
+        self.register_derived()
 
     def exact_kernel(self) -> Tensor:
         """Return the Gaussian in float64, of sum 1."""
@@ -39,11 +38,9 @@ class _GaussianDownsample(nn.Module):
         kernel = line[:, None] * line[None, :]
         return kernel / kernel.sum()
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> _GaussianDownsample:
-        """Move as any module, then take the kernel anew from float64, so that no cast loses digits."""
-        super()._apply(fn, recurse)
-        self.kernel_HW = self.exact_kernel().to(device=self.kernel_HW.device, dtype=self.kernel_HW.dtype)
-        return self
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the Gaussian."""
+        return {"kernel_HW": self.exact_kernel()}
 
     def to_conv2d(self) -> nn.Conv2d:
         """Return the ordinary depthwise convolution with the same outputs."""

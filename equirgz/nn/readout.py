@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, explain
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.group import Group
+from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.pooling import GroupPooling
 
 
@@ -42,16 +43,23 @@ class InvariantReadout(nn.Module):
         return f"space={self.space}"
 
 
-class FixedMask(nn.Module):
-    """Multiply images by one ``size`` x ``size`` mask; the base of all mask layers.
+class FixedMask(DerivedBuffers):
+    """Multiply images by one ``size`` x ``size`` mask, ``exact_mask``; the base of all mask layers.
 
     Shape: (B, C, size, size) -> the same. Raises InputError for another size.
     """
 
-    def __init__(self, mask_HW: Tensor) -> None:
+    def __init__(self, size: int) -> None:
         super().__init__()
-        self.size = mask_HW.shape[-1]
-        self.register_buffer("mask_HW", mask_HW, persistent=False)
+        self.size = size
+
+    def exact_mask(self) -> Tensor:
+        """Return the mask (size, size) in float64."""
+        raise NotImplementedError
+
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the mask."""
+        return {"mask_HW": self.exact_mask()}
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not torch.jit.is_tracing() and tuple(x_BCHW.shape[-2:]) != (self.size, self.size):
@@ -64,8 +72,13 @@ class DiskMask(FixedMask):
     """Zero everything further than (size - 1) / 2 - margin pixels from the centre."""
 
     def __init__(self, size: int, margin_px: float = 0.0) -> None:
-        super().__init__(disk_mask(size, margin_px))
+        super().__init__(size)
         self.margin_px = margin_px
+        self.register_derived()
+
+    def exact_mask(self) -> Tensor:
+        """Return 1 inside the disk and 0 outside."""
+        return disk_mask(self.size, self.margin_px).double()
 
     def extra_repr(self) -> str:
         return f"size={self.size}, margin_px={self.margin_px}"

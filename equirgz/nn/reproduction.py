@@ -21,11 +21,16 @@ class SoftDiskMask(FixedMask):
     """
 
     def __init__(self, size: int, margin_percent: float = 0.0, sigma_px: float = 2.0) -> None:
-        axis = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-        edge = (1.0 - margin_percent / 100.0) * (size - 1) / 2
-        beyond_HW = (axis[:, None] ** 2 + axis[None, :] ** 2 - edge**2).clamp(min=0.0)
-        super().__init__(torch.exp(-beyond_HW / sigma_px**2).to(torch.get_default_dtype()))
+        super().__init__(size)
         self.margin_percent, self.sigma_px = margin_percent, sigma_px
+        self.register_derived()
+
+    def exact_mask(self) -> Tensor:
+        """Return m(r) at every pixel."""
+        axis = torch.arange(self.size, dtype=torch.float64) - (self.size - 1) / 2
+        edge = (1.0 - self.margin_percent / 100.0) * (self.size - 1) / 2
+        beyond_HW = (axis[:, None] ** 2 + axis[None, :] ** 2 - edge**2).clamp(min=0.0)
+        return torch.exp(-beyond_HW / self.sigma_px**2)
 
     def extra_repr(self) -> str:
         return f"size={self.size}, margin_percent={self.margin_percent}, sigma_px={self.sigma_px}"

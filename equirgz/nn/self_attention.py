@@ -16,7 +16,6 @@ G H group elements of query and key, U relative elements g^-1 h, K basis functio
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from equirgz.errors import InputError, explain
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.group import Group
 from equirgz.nn.conv.group import make_conv
+from equirgz.nn.derived import DerivedBuffers
 
 MIB = 2**20
 
@@ -79,7 +79,7 @@ def estimate_attention_bytes(
     return 4 * 2 * pairs * (heads * group.order + fields)
 
 
-class RelativeAttention(nn.Module):
+class RelativeAttention(DerivedBuffers):
     """The sum over tokens of the module docstring, given queries, keys and values.
 
     Parameters
@@ -115,31 +115,32 @@ class RelativeAttention(nn.Module):
         self.group, self.map_size, self.fields, self.heads = group, map_size, fields, heads
         self.window, self.disk, self.max_frequency = window, disk, max_frequency
         self._check_memory(memory_budget_mib)
-        pixel_P = _positions(map_size, disk)
+        self.register_derived()
+        self.weight = nn.Parameter(torch.empty(heads, group.order, self.turned_GKO.shape[1]))
+        nn.init.normal_(self.weight, std=0.2)
+
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the turned positional functions, and the tables of positions, offsets and group elements."""
+        group, map_size = self.group, self.map_size
+        pixel_P = _positions(map_size, self.disk)
         home_S = np.full(map_size**2, len(pixel_P))
         home_S[pixel_P] = np.arange(len(pixel_P))
-        self._keep("pixel_P", pixel_P)
-        self._keep("home_S", home_S)
         row_P, column_P = np.divmod(pixel_P, map_size)
-        if window is None:
-            self._keep("offset_PP", self._offset_index(row_P, column_P))
+        tables = {"pixel_P": pixel_P, "home_S": home_S}
+        if self.window is None:
+            tables["offset_PP"] = self._offset_index(row_P, column_P)
         else:
-            column_PO = column_P[:, None] + _window_offsets(window)[:, 0]
-            row_PO = row_P[:, None] + _window_offsets(window)[:, 1]
+            column_PO = column_P[:, None] + _window_offsets(self.window)[:, 0]
+            row_PO = row_P[:, None] + _window_offsets(self.window)[:, 1]
             on_map_PO = (np.minimum(row_PO, column_PO) >= 0) & (np.maximum(row_PO, column_PO) < map_size)
             neighbour_PO = home_S[np.where(on_map_PO, row_PO * map_size + column_PO, 0)]
             missing_PO = ~on_map_PO | (neighbour_PO == len(pixel_P))
-            self._keep("neighbour_PO", np.where(missing_PO, 0, neighbour_PO))
-            self._keep("missing_PO", missing_PO)
+            tables["neighbour_PO"] = np.where(missing_PO, 0, neighbour_PO)
+            tables["missing_PO"] = missing_PO
         relative_GG = group.product_GG[group.inverse_G]
-        self._keep("source_M", np.arange(group.order)[:, None] * group.order + relative_GG)
-        exact_GKO = self.exact_basis()
-        self.register_buffer("turned_GKO", exact_GKO.to(torch.get_default_dtype()), persistent=False)
-        self.weight = nn.Parameter(torch.empty(heads, group.order, exact_GKO.shape[1]))
-        nn.init.normal_(self.weight, std=0.2)
-
-    def _keep(self, name: str, array: np.ndarray) -> None:
-        self.register_buffer(name, torch.from_numpy(array), persistent=False)
+        tables["source_M"] = np.arange(group.order)[:, None] * group.order + relative_GG
+        indices = {name: torch.from_numpy(table) for name, table in tables.items()}
+        return indices | {"turned_GKO": self.exact_basis()}
 
     def _check_memory(self, budget_mib: float) -> None:
         shape = (self.group, self.map_size, self.fields, self.heads)
@@ -182,12 +183,6 @@ class RelativeAttention(nn.Module):
         up_O2 = self.offsets_O2 * np.array([1.0, -1.0])
         turned = [offset_functions(up_O2 @ m, reach_px, self.max_frequency) for m in self.group.matrix_G22]
         return torch.from_numpy(np.stack(turned))
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> RelativeAttention:
-        """Move as any module, then take the basis anew from float64, so that no cast loses digits."""
-        super()._apply(fn, recurse)
-        self.turned_GKO = self.exact_basis().to(device=self.weight.device, dtype=self.weight.dtype)
-        return self
 
     def bias_table(self) -> Tensor:
         """Return b(g^-1 x, g^-1 h) for every offset x, (N, G, H, O)."""

@@ -15,7 +15,6 @@ P pixels of the filter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -26,11 +25,12 @@ from equirgz.geometry.group import Group
 from equirgz.nn.cpu.fourier import fourier_conv2d
 from equirgz.nn.cpu.fourier_plan import can_factor
 from equirgz.nn.cpu.path_choice import prefers_fourier
+from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.filters.resolution import check_resolution
 
 
-class GroupConv2d(nn.Module):
+class GroupConv2d(DerivedBuffers):
     """Convolution from trivial or regular fields to regular fields of ``group``.
 
     Parameters
@@ -82,9 +82,7 @@ class GroupConv2d(nn.Module):
         relative = 1 if lifting else group.order
         self.weight = nn.Parameter(torch.empty(out_fields, in_fields, relative, len(self.basis)))
         self.bias = nn.Parameter(torch.zeros(out_fields)) if bias else None
-        self.register_buffer("turned_GKP", self._exact_basis(), persistent=False)
-        if not lifting:
-            self.register_buffer("source_M", self._source_index(), persistent=False)
+        self.register_derived()
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -94,21 +92,16 @@ class GroupConv2d(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def _exact_basis(self) -> Tensor:
-        return torch.from_numpy(self.basis.turned_GKP(self.group)).to(torch.get_default_dtype())
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the turned basis and, for regular inputs, where each block of the filter bank comes from."""
+        turned_GKP = torch.from_numpy(self.basis.turned_GKP(self.group))
+        return {"turned_GKP": turned_GKP} | ({} if self.lifting else {"source_M": self._source_index()})
 
     def _source_index(self) -> Tensor:
         """Flat index (g, u = g^-1 h) that supplies block (g, h)."""
         order = self.group.order
         relative_GG = torch.from_numpy(self.group.product_GG[self.group.inverse_G])
         return (torch.arange(order)[:, None] * order + relative_GG).reshape(-1)
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> GroupConv2d:
-        """Move as any module, then take the basis anew from float64, so that no cast loses digits."""
-        super()._apply(fn, recurse)
-        exact_GKP = torch.from_numpy(self.basis.turned_GKP(self.group))
-        self.turned_GKP = exact_GKP.to(device=self.weight.device, dtype=self.weight.dtype)
-        return self
 
     def expand(self) -> Tensor:
         """Return the filter bank (O * G, I * Gin, k, k) of the equivalent ordinary convolution."""

@@ -13,7 +13,6 @@ K basis functions, P pixels of the filter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.group import Group
+from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.filters.resolution import check_resolution
 
@@ -33,7 +33,7 @@ def invariant_functions_KP(basis: FilterBasis, group: Group) -> np.ndarray:
     return left_KK[:, singular_K > 0.5].T @ basis.values_KP
 
 
-class TrivialConv2d(nn.Module):
+class TrivialConv2d(DerivedBuffers):
     """Convolution from regular (or trivial) fields of ``group`` to trivial fields.
 
     Parameters
@@ -72,10 +72,9 @@ class TrivialConv2d(nn.Module):
         self.basis = FilterBasis(kernel_size, basis)
         if from_regular:
             check_resolution(self.basis, group, lifting=False)
-        exact_GKP = self._exact_basis()
-        self.weight = nn.Parameter(torch.empty(out_fields, in_fields, exact_GKP.shape[1]))
+        self.register_derived()
+        self.weight = nn.Parameter(torch.empty(out_fields, in_fields, self.turned_GKP.shape[1]))
         self.bias = nn.Parameter(torch.zeros(out_fields)) if bias else None
-        self.register_buffer("turned_GKP", exact_GKP.to(torch.get_default_dtype()), persistent=False)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -85,16 +84,11 @@ class TrivialConv2d(nn.Module):
         if self.bias is not None:
             nn.init.zeros_(self.bias)
 
-    def _exact_basis(self) -> Tensor:
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the turned basis, or its invariant functions where the input fields are trivial."""
         if self.from_regular:
-            return torch.from_numpy(self.basis.turned_GKP(self.group))
-        return torch.from_numpy(invariant_functions_KP(self.basis, self.group))[None]
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> TrivialConv2d:
-        """Move as any module, then take the basis anew from float64, so that no cast loses digits."""
-        super()._apply(fn, recurse)
-        self.turned_GKP = self._exact_basis().to(device=self.weight.device, dtype=self.weight.dtype)
-        return self
+            return {"turned_GKP": torch.from_numpy(self.basis.turned_GKP(self.group))}
+        return {"turned_GKP": torch.from_numpy(invariant_functions_KP(self.basis, self.group))[None]}
 
     def expand(self) -> Tensor:
         """Return the filter bank (O, I * G, k, k), or (O, I, k, k), of the equivalent ordinary convolution."""
