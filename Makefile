@@ -14,7 +14,7 @@ VENV := .venv
 REFERENCE := .venv-reference
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test readme screenshot lint test-native test-reference install install-reference clean
+.PHONY: demo test readme schema screenshot lint test-native test-reference install install-reference clean
 .DEFAULT_GOAL := test
 
 install: $(VENV)/.installed
@@ -26,6 +26,10 @@ demo: $(VENV)/.installed
 # The tables, figures and index in README.md and results/README.md, from the committed results.
 readme: $(VENV)/.installed
 	$(VENV)/bin/equirgz bench readme README.md results/README.md
+
+# What editors complete keys and mark mistakes with in benchmarks/*.yaml.
+schema: $(VENV)/.installed
+	$(VENV)/bin/equirgz bench schema > benchmarks/schema.json
 
 # The picture of the page of results/mirabest_quick that README.md shows; needs Debian's package chromium.
 screenshot: $(VENV)/.installed

@@ -23,7 +23,7 @@ import equirgz
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "lightning-fabric", "geomloss", "parsl", "pydantic")
 SCIENCE = (  # parts of the package that decide numbers, relative to its folder
-    "config.py", "records.py", "seeding.py", "geometry", "nn", "data", "augment", "backbones", "objectives",
+    "config", "records.py", "seeding.py", "geometry", "nn", "data", "augment", "backbones", "objectives",
     "train", "evaluate", "metrics", "grid/blocks.py", "grid/cell.py", "grid/ensemble.py", "grid/measure.py",
     "grid/posthoc.py", "grid/pretrained.py", "grid/samples.py",
 )

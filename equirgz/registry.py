@@ -4,6 +4,15 @@ A registry maps a lower-snake name to a factory. Looking up an unknown name, or 
 with a keyword that it does not take, is an :class:`~equirgz.errors.InputError` with the nearest
 valid choice. Modules that register entries are imported on first use, so that listing names costs
 no import of torch until a registry that needs it is asked.
+
+An installed package adds names of its own as entry points of the group ``equirgz.backbones``, ``equirgz.objectives``,
+``equirgz.datasets``, ... (the kind in the plural)::
+
+    [options.entry_points]
+    equirgz.backbones =
+        my_network = my_package.networks:my_network
+
+The command line and every worker process see them, wherever the package is installed.
 """
 
 from __future__ import annotations
@@ -13,8 +22,10 @@ import functools
 import importlib
 import inspect
 import json
+import logging
 import typing
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
 from equirgz.errors import EquirgzError, InputError, check_choice, explain, suggest
@@ -43,6 +54,12 @@ class Registry(Generic[Entry]):
         self._modules = modules
         self._loaded = False
         self._entries: dict[str, Entry] = {}
+        self._broken: dict[str, str] = {}
+
+    @property
+    def group(self) -> str:
+        """The group of entry points with which other packages add to this table, such as ``equirgz.backbones``."""
+        return f"equirgz.{self.kind}s"
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
         """Return a decorator that enters a factory under ``name`` (each name once)."""
@@ -60,6 +77,27 @@ class Registry(Generic[Entry]):
             self._loaded = True
             for module in self._modules:
                 importlib.import_module(module)
+            for point in entry_points(group=self.group):
+                self._add(point)
+
+    def _add(self, point: EntryPoint) -> None:
+        """Enter what another package offers; one that cannot be loaded is logged, and named where its name is asked for.
+
+        The target may register itself, with :meth:`register`, when its module is imported. A name that is taken stays
+        with who had it.
+        """
+        package = point.dist.name if point.dist is not None else point.value
+        try:
+            found = point.load()
+        except Exception as error:
+            self._broken[point.name] = f"{self.kind} {point.name!r} of the package {package} cannot be loaded: {error}"
+            logging.getLogger("equirgz").warning(self._broken[point.name])
+            return
+        if self._entries.setdefault(point.name, found) is not found:
+            self._broken[point.name] = ""
+            logging.getLogger("equirgz").warning(
+                "%s %r of the package %s is left out: the name is taken; give it another", self.kind, point.name, package
+            )
 
     def names(self, pattern: str = "*") -> list[str]:
         """Return the sorted names that match a shell-style ``pattern``."""
@@ -72,6 +110,8 @@ class Registry(Generic[Entry]):
     def get(self, name: str) -> Entry:
         """Return the factory called ``name``; raise InputError with the nearest valid name."""
         self._load()
+        if name not in self._entries and self._broken.get(name):
+            raise InputError(self._broken[name])
         return self._entries[check_choice(self.kind, name, self._entries)]
 
     def create(self, name: str, *args: Any, **keywords: Any) -> Any:

@@ -30,8 +30,9 @@ def run(
     fail_fast: Annotated[bool, typer.Option("--fail-fast/--keep-going", help="Stop at the first failure.")] = False,
     device: Device = "auto",
     engine: Annotated[
-        str, typer.Option("--engine", help="local, slurm, inline (in this process), or a YAML of engine options.")
-    ] = "local",
+        str | None,
+        typer.Option("--engine", help="local, slurm, inline (in this process), or a YAML of engine options."),
+    ] = None,
     time_limit: Annotated[float | None, typer.Option("--time-limit", help="Seconds that one run may take.")] = None,
     memory_limit: Annotated[float | None, typer.Option("--memory-limit", help="GB that one run may take.")] = None,
     gpus: Annotated[int | None, typer.Option("--gpus", help="GPUs to share out (per node).")] = None,
@@ -55,8 +56,9 @@ def run(
     if dry_run:
         _show_plan(planned, data_dir, jobs or count_cores())
         return
+    from_file = "jobs" in planned.engine or (engine or "").endswith((".yaml", ".yml"))
     options = make_engine_config(
-        engine, jobs=jobs or (None if engine.endswith((".yaml", ".yml")) else count_cores()), gpus=gpus,
+        engine, planned.engine, jobs=jobs or (None if from_file else count_cores()), gpus=gpus,
         device=None if device == "auto" else device,
         cells_per_gpu=cells_per_gpu, time_limit_s=time_limit, memory_limit_gb=memory_limit, nodes=nodes,
         partition=partition, account=account, walltime=walltime, address=address,
@@ -192,3 +194,26 @@ def screenshot(
     from equirgz.report.screenshot import write_screenshot
 
     typer.echo(str(write_screenshot(folder, output)))
+
+
+@bench.command()
+def keys(
+    pattern: Annotated[
+        str, typer.Argument(help="A key, a section, a pattern, or a registered name; default: everything.")
+    ] = "",
+) -> None:
+    """Print the keys of a YAML that match: type, range, default and meaning, and the options of what is registered."""
+    from equirgz.grid.keys import list_keys
+
+    for key in list_keys(pattern):
+        typer.echo(str(key))
+
+
+@bench.command()
+def schema() -> None:
+    """Print the JSON schema of a grid's YAML, for editors that complete keys and mark mistakes."""
+    import json
+
+    from equirgz.grid.schema import make_schema
+
+    typer.echo(json.dumps(make_schema(), indent=1, ensure_ascii=False))

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from equirgz.config import RunConfig, _section_type
+from equirgz.config import RunConfig, section_type
 from equirgz.errors import InputError, suggest
 from equirgz.records import ROW_COLUMNS
 
@@ -81,7 +81,7 @@ def resolve_key(name: str, source: str) -> tuple[str, ...]:
         if part not in model.model_fields:
             valid = [*model.model_fields, *(ALIASES if depth == 0 else ())]
             raise InputError(f"{source}: unknown key {name!r}; {suggest(part, valid)}")
-        model = _section_type(model, part)
+        model = section_type(model, part)
     return (name,)
 
 

@@ -5,6 +5,7 @@ Nothing here is science: no option changes a number (tested), so none is part of
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ ENGINES = ("local", "slurm", "inline")
 class EngineConfig(Section):
     """Options of an engine; those of SLURM are ignored by the others."""
 
-    name: Literal["local", "slurm", "inline"] = "local"
+    name: Literal["local", "slurm", "inline"] = Field("local", description="worker processes, SLURM jobs, or this process")
     jobs: int = Field(1, ge=1, description="runs at a time, on each node")
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
     gpus: int = Field(0, ge=0, description="GPUs of each node; 0: workers are not bound to GPUs")
@@ -28,15 +29,15 @@ class EngineConfig(Section):
     memory_limit_gb: float | None = Field(None, gt=0, description="memory of one run on the CPU; default: a fair share")
     attempts: int = Field(3, ge=1, description="tries of a run whose worker died or ran out of memory")
     nodes: int = Field(1, ge=1, description="SLURM jobs of one node each")
-    partition: str | None = None
-    account: str | None = None
-    qos: str | None = None
-    constraint: str | None = None
-    gres: str | None = None
-    cores_per_node: int | None = Field(None, ge=1)
-    node_memory_gb: int | None = Field(None, ge=1)
+    partition: str | None = Field(None, description="SLURM partition")
+    account: str | None = Field(None, description="SLURM account")
+    qos: str | None = Field(None, description="SLURM quality of service")
+    constraint: str | None = Field(None, description="SLURM constraint on nodes, e.g. a100")
+    gres: str | None = Field(None, description="SLURM generic resources; default: gpu:GPUS where gpus is set")
+    cores_per_node: int | None = Field(None, ge=1, description="cores that a SLURM job asks for; default: one per run")
+    node_memory_gb: int | None = Field(None, ge=1, description="memory that a SLURM job asks for, GB")
     walltime: str = Field("04:00:00", pattern=r"^(\d+-)?\d+:\d\d:\d\d$", description="of one SLURM job")
-    exclusive: bool = False
+    exclusive: bool = Field(False, description="whether a SLURM job has its node alone")
     worker_init: str = Field("", description="shell lines before a worker starts, e.g. module load")
     scheduler_options: str = Field("", description="#SBATCH lines")
     poll_s: float = Field(60.0, gt=0, description="seconds between two looks at the SLURM jobs")
@@ -56,17 +57,24 @@ class EngineConfig(Section):
         return [str(gpu) for gpu in range(self.gpus) for _ in range(self.cells_per_gpu)]
 
 
-def make_engine_config(name: str = "local", **options: Any) -> EngineConfig:
+def make_engine_config(
+    name: str | None = None, of_grid: Mapping[str, Any] | None = None, **options: Any
+) -> EngineConfig:
     """Return the options of engine ``name``, or of the profile file it is the path of.
 
-    ``options`` that are not None override those of the file. Raises InputError that names the
-    option, what was expected and what was found.
+    ``of_grid`` holds those of the grid's own YAML: a file or a name replaces its name, the file its options, and
+    ``options`` that are not None override both. Raises InputError that names the option, what was expected and what
+    was found.
     """
-    fields: dict[str, Any] = {"name": name}
+    fields: dict[str, Any] = {"name": "local", **(of_grid or {})}
     source = "--engine"
-    if name.endswith((".yaml", ".yml")):
-        fields, source = load_yaml(Path(name)), name
-    elif name not in ENGINES:
+    if name is None:
+        source = "engine" if of_grid else source
+    elif name.endswith((".yaml", ".yml")):
+        fields, source = fields | load_yaml(Path(name)), name
+    elif name in ENGINES:
+        fields["name"] = name
+    else:
         raise InputError(f"--engine: unknown {name!r}; {suggest(name, ENGINES)}; or the path of a YAML file")
     fields |= {key: value for key, value in options.items() if value is not None}
     try:

@@ -26,10 +26,8 @@ from typing import Any
 from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_dotted
 from equirgz.errors import InputError, check_choice, suggest
 from equirgz.grid.axes import Axis, name_columns, parse_axis, resolve_key
+from equirgz.grid.document import check_document
 from equirgz.grid.ensemble import check_ensemble_labels
-
-KEYS = ("name", "question", "cost", "base", "axes", "exclude", "profiles", "report")
-PROFILE_KEYS = ("base", "axes", "exclude", "cost")
 
 
 @dataclass(frozen=True)
@@ -46,13 +44,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Grid:
-    """A named list of runs; ``document`` is the resolved YAML they come from."""
+    """A named list of runs; ``document`` is the resolved YAML they come from, without the options of the engine."""
 
     name: str
     question: str
     axes: tuple[Axis, ...]
     points: tuple[Point, ...]
     document: dict[str, Any] = field(repr=False)
+    engine: dict[str, Any] = field(default_factory=dict, repr=False)  # options of the engine; no part of any run
 
     @property
     def runs(self) -> list[RunConfig]:
@@ -83,16 +82,13 @@ def make_grid(
     document: dict[str, Any], overrides: Iterable[str] = (), profile: str | None = None, source: str = "grid"
 ) -> Grid:
     """Plan the runs of a YAML ``document`` (see :func:`load_grid`)."""
-    _check_keys(document, KEYS, source)
+    checked = check_document(document, source)
     named = _all_labels(document)
     document = _with_profile(copy.deepcopy(document), profile, source)
-    for key, kind in (("base", dict), ("axes", dict), ("exclude", list), ("report", dict)):
-        if not isinstance(document.setdefault(key, kind()), kind):
-            shape = "mapping" if kind is dict else "list"
-            raise InputError(f"{source}: key {key!r}: expected a {shape}, got {type(document[key]).__name__}")
-    name = document.get("name")
-    if not isinstance(name, str) or not name.replace("_", "").replace("-", "").isalnum():
-        raise InputError(f"{source}: key 'name': expected a word of letters, digits, - and _, got {name!r}")
+    for key, empty in (("base", {}), ("axes", {}), ("exclude", []), ("report", {})):
+        document[key] = document.get(key) or empty
+    engine = document.pop("engine", None) or {}
+    name = document["name"]
     for override in overrides:
         _apply_override(document, override)
     axes = name_columns([parse_axis(str(key), values, source) for key, values in document["axes"].items()], source)
@@ -101,7 +97,7 @@ def make_grid(
     points = tuple(_make_points(document, axes, named, source))
     if document["report"].get("ensemble") and any(point.config.split.fold is not None for point in points):
         raise InputError(f"{source}: report.ensemble: expected a grid without folds; leave the axis fold or it out")
-    return Grid(name, " ".join(str(document.get("question", "")).split()), axes, points, document)
+    return Grid(name, " ".join(checked.question.split()), axes, points, document, engine)
 
 
 def _check_report(report: dict[str, Any], axes: list[Axis], source: str) -> None:
@@ -123,12 +119,6 @@ def _check_report(report: dict[str, Any], axes: list[Axis], source: str) -> None
             check_choice(f"{where}: {column}", str(value), labels[check_choice(where, column, tuple(labels))])
 
 
-def _check_keys(mapping: dict[str, Any], valid: tuple[str, ...], source: str) -> None:
-    for key in mapping:
-        if key not in valid:
-            raise InputError(f"{source}: unknown key {key!r}; {suggest(str(key), valid)}")
-
-
 def _with_profile(document: dict[str, Any], profile: str | None, source: str) -> dict[str, Any]:
     """Return the document with the named profile's base merged in and its axes replaced."""
     profiles = document.pop("profiles", None) or {}
@@ -136,8 +126,7 @@ def _with_profile(document: dict[str, Any], profile: str | None, source: str) ->
         return document
     if profile not in profiles:
         raise InputError(f"{source}: unknown profile {profile!r}; {suggest(profile, profiles)}")
-    overlay = profiles[profile]
-    _check_keys(overlay, PROFILE_KEYS, f"{source}: profile {profile!r}")
+    overlay = profiles[profile] or {}
     document["base"] = _merge(document.get("base") or {}, overlay.get("base") or {})
     document["axes"] = {**(document.get("axes") or {}), **(overlay.get("axes") or {})}
     document["exclude"] = overlay.get("exclude", document.get("exclude") or [])

@@ -7,39 +7,14 @@ nearest valid key. A *grid* is a base run and axes over dotted keys (see :mod:`e
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_serializer,
-    model_validator,
-)
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer, model_validator
 
-from equirgz.errors import InputError, suggest
+from equirgz.config.section import Section, explain_validation
+from equirgz.errors import InputError
 from equirgz.records import content_hash
 from equirgz.registry import default_group
-
-
-class Section(BaseModel):
-    """A frozen part of a configuration that refuses unknown keys."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
-        words = str(cls.model_fields[info.field_name].annotation)
-        if isinstance(value, bool) and "bool" not in words:
-            raise ValueError("expected no truth value")
-        return value
 
 
 class DataConfig(Section):
@@ -100,7 +75,7 @@ class SplitConfig(Section):
 
     n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")
     n_val: int = Field(0, ge=0, description="training sources held out for validation")
-    split_seed: int = Field(0, ge=0)
+    split_seed: int = Field(0, ge=0, description="decides who is labelled, held out and in which fold; nothing else does")
     fold: int | None = Field(None, ge=0, description="the part of the pooled sources that tests, from 0")
     n_folds: int | None = Field(None, ge=2, description="parts of a cross-validation over all sources")
     hold_out: int | None = Field(None, ge=1, description="training sources tested on in place of the test set")
@@ -129,12 +104,14 @@ class BackboneConfig(Section):
     (:func:`~equirgz.registry.default_group`), and so does the run's key.
     """
 
-    name: str = "steerable_lenet"
-    group: str = Field(None, description="C1, C8, D16, ...; unset: D4 for a steerable backbone, C1 for a plain one")
+    name: str = Field("steerable_lenet", description="registered backbone")
+    group: str = Field(
+        None, description="C_N: N turns; D_N: N turns and flips; unset: D4 for a steerable backbone, C1 for a plain one"
+    )
     width: float | None = Field(None, gt=0, description="multiplier of the default field counts")
     match: str | None = Field(None, description="params:NAME, flops:NAME or activations:NAME")
-    engine: Literal["native", "escnn", "e2cnn"] = "native"
-    params: dict[str, Any] = Field(default_factory=dict)
+    engine: Literal["native", "escnn", "e2cnn"] = Field("native", description="library that computes the layers")
+    params: dict[str, Any] = Field(default_factory=dict, description="options of the backbone")
 
     @model_validator(mode="before")
     @classmethod
@@ -147,41 +124,43 @@ class BackboneConfig(Section):
 class ObjectiveConfig(Section):
     """A registered objective and its options."""
 
-    name: str = "supervised"
-    params: dict[str, Any] = Field(default_factory=dict)
+    name: str = Field("supervised", description="registered objective")
+    params: dict[str, Any] = Field(default_factory=dict, description="options of the objective")
 
 
 class OptimizerConfig(Section):
     """Optimiser and learning-rate schedule of one training."""
 
-    name: Literal["adamw", "sgd"] = "adamw"
-    lr: float = Field(2e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
+    name: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (arXiv 1711.05101) or SGD with momentum")
+    lr: float = Field(2e-3, gt=0, description="learning rate at the end of the warm-up")
+    weight_decay: float = Field(1e-2, ge=0, description="decoupled decay per unit of learning rate; not of norms, biases")
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
-    schedule: Literal["cosine", "constant"] = "cosine"
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate; cosine ends at 0")
     warmup_steps: int = Field(0, ge=0, description="linear rise to lr; reaches lr exactly at its end")
     layer_decay: float = Field(1.0, gt=0, le=1, description="learning-rate factor per block from the top")
-    clip_norm: float | None = Field(None, gt=0)
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient; larger ones are scaled to it")
 
 
 class TrainConfig(Section):
     """One training: ``steps`` optimiser updates on batches of ``batch_size`` sources."""
 
-    steps: int = Field(600, ge=1)
-    batch_size: int = Field(64, ge=1)
-    augmentation: str = "rotation_flips"
-    augmentation_params: dict[str, Any] = Field(default_factory=dict)
-    optimizer: OptimizerConfig = OptimizerConfig()
-    selection_rule: Literal["last_step", "best_val"] = "last_step"
+    steps: int = Field(600, ge=1, description="optimiser updates")
+    batch_size: int = Field(64, ge=1, description="sources in a batch, over all processes")
+    augmentation: str = Field("rotation_flips", description="registered augmentation of the training views")
+    augmentation_params: dict[str, Any] = Field(default_factory=dict, description="options of the augmentation")
+    optimizer: OptimizerConfig = Field(OptimizerConfig(), description="optimiser and schedule")
+    selection_rule: Literal["last_step", "best_val"] = Field(
+        "last_step", description="weights that are evaluated; best_val needs split.n_val, never the test set"
+    )
     eval_every: int = Field(0, ge=0, description="validate every so many steps; 0: at the end only")
-    precision: Literal["32-true", "64-true", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "64-true", "bf16-mixed"] = Field("32-true", description="of weights and arithmetic")
 
 
 class PretrainConfig(Section):
     """Self-supervised training before the labelled one; ``objective`` needs no labels."""
 
-    objective: ObjectiveConfig = ObjectiveConfig(name="byol")
-    train: TrainConfig = TrainConfig()
+    objective: ObjectiveConfig = Field(ObjectiveConfig(name="byol"), description="an objective without labels")
+    train: TrainConfig = Field(TrainConfig(), description="the training without labels")
 
 
 class EvaluationConfig(Section):
@@ -195,14 +174,14 @@ class EvaluationConfig(Section):
 class RunConfig(Section):
     """Everything that determines the numbers of one run."""
 
-    data: DataConfig = DataConfig()
-    split: SplitConfig = SplitConfig()
-    backbone: BackboneConfig = BackboneConfig()
-    objective: ObjectiveConfig = ObjectiveConfig()
-    train: TrainConfig = TrainConfig()
-    pretrain: PretrainConfig | None = None
-    evaluation: EvaluationConfig = EvaluationConfig()
-    seed: int = Field(0, ge=0)
+    data: DataConfig = Field(DataConfig(), description="sources and their pixels")
+    split: SplitConfig = Field(SplitConfig(), description="who is labelled, and who tests")
+    backbone: BackboneConfig = Field(BackboneConfig(), description="the network")
+    objective: ObjectiveConfig = Field(ObjectiveConfig(), description="the training method")
+    train: TrainConfig = Field(TrainConfig(), description="the training")
+    pretrain: PretrainConfig | None = Field(None, description="training without labels before it")
+    evaluation: EvaluationConfig = Field(EvaluationConfig(), description="what is measured")
+    seed: int = Field(0, ge=0, description="weights, batches, views and samples; everything but the split")
 
     def run_key(self) -> str:
         """Return the identity of this run: the hash of every scientific field."""
@@ -226,72 +205,3 @@ def parse_run(fields: dict[str, Any], source: str = "run configuration") -> RunC
         return RunConfig.model_validate(fields)
     except ValidationError as error:
         raise InputError(f"{source}: {explain_validation(error, RunConfig)}") from error
-
-
-def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return one line for the first problem of a pydantic ``error``."""
-    problem = error.errors()[0]
-    path = [str(part) for part in problem["loc"]]
-    key = ".".join(path)
-    if problem["type"] == "extra_forbidden":
-        section: Any = model
-        for part in path[:-1]:
-            section = _section_type(section, part)
-        valid = section.model_fields if section is not None else ()
-        return f"unknown key {key!r}; {suggest(path[-1], valid)}"
-    return f"key {key!r}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
-
-
-def _section_type(model: Any, name: str) -> Any:
-    """Return the Section type behind field ``name`` of ``model``, through ``| None``."""
-    annotation = model.model_fields[name].annotation if model is not None and name in model.model_fields else None
-    options = getattr(annotation, "__args__", (annotation,))
-    return next((o for o in options if isinstance(o, type) and issubclass(o, BaseModel)), None)
-
-
-def load_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML mapping; a missing, unreadable or wrongly shaped file is an InputError."""
-    try:
-        content = yaml.load(Path(path).read_text(), Loader=_StrictLoader)
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a YAML file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"cannot read {path}: it is no text; give the path of a YAML file") from error
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a YAML mapping, got {type(content).__name__}")
-    return content
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Safe YAML in which a key that stands twice in a mapping is an error, not a silent choice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        merge = "tag:yaml.org,2002:merge"  # of "<<: *anchor", whose keys may be overridden
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value if key.tag != merge]
-        twice = [key for i, key in enumerate(keys) if key in keys[:i]]
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"key {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-def parse_setting(text: str) -> tuple[str, Any]:
-    """Return key and value of a ``key=value`` of the command line; the value is read as YAML."""
-    key, equals, value = text.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set: expected key=value, got {text!r}")
-    try:
-        return key.strip(), yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {key.strip()}: expected a YAML value, got {value!r}") from error
-
-
-def set_dotted(fields: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``fields["a"]["b"] = value`` for the key ``"a.b"``, making mappings on the way."""
-    *parents, last = key.split(".")
-    for part in parents:
-        if not isinstance(fields.get(part), dict):
-            fields[part] = {}
-        fields = fields[part]
-    fields[last] = value

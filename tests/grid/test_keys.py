@@ -1,0 +1,86 @@
+"""The keys of a YAML as ``bench keys`` prints them, and the schema for editors: both from the models that check it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from equirgz.config import RunConfig, load_yaml, parse_yaml
+from equirgz.errors import InputError
+from equirgz.grid.document import check_document
+from equirgz.grid.keys import list_keys
+from equirgz.grid.plan import make_grid
+from equirgz.grid.schema import make_schema
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+YAMLS = sorted(BENCHMARKS.glob("*.yaml"))
+
+
+def test_the_keys_of_a_section_have_type_range_default_and_meaning():
+    found = {key.name: key for key in list_keys("train.optimizer")}
+    model = RunConfig.model_fields["train"].annotation.model_fields["optimizer"].annotation
+    assert list(found) == [f"train.optimizer.{name}" for name in model.model_fields]
+    lr = found["train.optimizer.lr"]
+    assert (lr.type, lr.range, lr.default) == ("a number", "> 0", "0.002") and "learning rate" in lr.meaning
+    assert found["train.optimizer.schedule"].type == "one of cosine, constant"
+    assert found["train.optimizer.clip_norm"].type == "a number or none"
+    assert list_keys("lr") == [lr]
+
+
+def test_every_key_says_what_it_means():
+    assert [str(key) for key in list_keys() if not key.of and not key.meaning] == []
+
+
+def test_a_registered_name_has_its_options():
+    found = {key.name: key for key in list_keys("byol")}
+    assert found["objective.params.base_momentum"].default == "0.99"
+    assert {key.of for key in found.values()} == {"byol"}
+    assert {key.of for key in list_keys("backbone.params.fields")} >= {"steerable_cnn", "steerable_lenet"}
+
+
+def test_a_key_that_is_not_there_is_answered_with_the_nearest():
+    with pytest.raises(InputError, match="no key matches 'train.optimizer.lrr'; did you mean 'train.optimizer.lr'"):
+        list_keys("train.optimizer.lrr")
+
+
+@pytest.mark.parametrize("path", YAMLS, ids=lambda path: path.stem)
+def test_the_shipped_yamls_fit_the_schema_and_name_it(path):
+    jsonschema.validate(load_yaml(path), make_schema())
+    assert path.read_text().startswith("# yaml-language-server: $schema=schema.json\n")
+
+
+def test_the_shipped_schema_is_that_of_the_code():
+    assert json.loads((BENCHMARKS / "schema.json").read_text()) == make_schema(), "run `make schema`"
+
+
+@pytest.mark.parametrize(
+    "change", [{"nam": "x"}, {"base": {"trian": {}}}, {"base": {"train": {"steps": 0}}}, {"report": {"extras": ["x"]}}]
+)
+def test_the_schema_refuses_what_the_code_refuses(change):
+    document = {"name": "tiny", "axes": {"group": ["C1"]}} | change
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(document, make_schema())
+    with pytest.raises(InputError):
+        make_grid(document)
+
+
+def test_engine_options_in_a_yaml_are_no_part_of_its_runs():
+    plain = {"name": "tiny", "axes": {"group": ["C1"]}}
+    grid = make_grid(plain | {"engine": {"jobs": 3}})
+    assert grid.engine == {"jobs": 3} and grid.document == make_grid(plain).document
+    with pytest.raises(InputError, match="unknown key 'engine.job'"):
+        check_document(plain | {"engine": {"job": 3}}, "tiny.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("020", 20), ("1e1", 10.0), ("0o17", 15), ("0x1F", 31), (".5", 0.5), ("-.inf", float("-inf")), ("+1", 1),
+     ("yes", "yes"), ("off", "off"), ("1:30", "1:30"), ("2020-01-01", "2020-01-01"), ("1_000", "1_000"),
+     ("~", None), ("", None), ("true", True), ("'020'", "020"), ("1e", "1e"), ("none", "none")],
+)  # fmt: skip
+def test_scalars_are_those_of_yaml_1_2(text, value):
+    found = parse_yaml(f"key: {text}")["key"]
+    assert found == value and type(found) is type(value)
