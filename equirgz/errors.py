@@ -11,7 +11,16 @@ from collections.abc import Iterable
 
 
 class EquirgzError(Exception):
-    """Base of all errors caused by input, data or the machine, never by a defect."""
+    """Base of all errors caused by input, data or the machine, never by a defect.
+
+    >>> print(EquirgzError("n_bins", expected=">= 1", got=0, mend="use 15"))
+    n_bins: expected >= 1, got 0; use 15
+    """
+
+    def __init__(
+        self, what: object = "", *, expected: object = None, got: object = None, mend: str | None = None
+    ) -> None:
+        super().__init__(what if expected is None else explain(what, expected=expected, got=got, mend=mend))
 
 
 class InputError(EquirgzError, ValueError):
@@ -30,10 +39,27 @@ class NumericalError(EquirgzError, ArithmeticError):
     """Training or evaluation met a number that it cannot go on with (NaN, collapse)."""
 
 
-def explain(what: str, *, expected: object, got: object, mend: str | None = None) -> str:
+def explain(what: object, *, expected: object, got: object, mend: str | None = None) -> str:
     """Return the one-line message ``what: expected ..., got ...; mend``."""
     line = f"{what}: expected {expected}, got {got}"
     return f"{line}; {mend}" if mend else line
+
+
+def require(
+    holds: bool,
+    what: object,
+    *,
+    expected: object,
+    got: object,
+    mend: str | None = None,
+    error: type[EquirgzError] = InputError,
+) -> None:
+    """Raise ``error`` unless ``holds``; for facts that cost nothing to name, since they are named either way.
+
+    >>> require(3 >= 1, "n_bins", expected=">= 1", got=3)
+    """
+    if not holds:
+        raise error(what, expected=expected, got=got, mend=mend)
 
 
 def suggest(name: str, choices: Iterable[str]) -> str:
