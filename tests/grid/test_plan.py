@@ -140,7 +140,7 @@ def test_profile_replaces_axes_and_merges_the_base(document):
         (lambda d: d["axes"].update(split=[{"label": "a", "width": 1.0}]), "a column of the results has this name"),
         (lambda d: d["axes"].update(n_labels=["many"]), "key 'split.n_labels'.*got 'many'"),
         (lambda d: d["base"].update(train={"stepz": 1}), "unknown key 'train.stepz'; did you mean 'steps'"),
-        (lambda d: d.update(base=[1]), "expected a mapping, got list"),
+        (lambda d: d.update(base=[1]), "key 'base': .*got \\[1\\]"),
         (lambda d: d.update(exclude=[{"grup": "C1"}]), "exclude: unknown axis 'grup'"),
         (lambda d: d.update(exclude=[{"group": ["C1", "D4"]}]), "at least one run"),
         (lambda d: d.update(name="a/b"), "expected a word"),
