@@ -81,7 +81,7 @@ class Registry(Generic[Entry]):
                 self._add(point)
 
     def _add(self, point: EntryPoint) -> None:
-        """Enter what another package offers; one that cannot be loaded is logged, and named where its name is asked for.
+        """Enter what another package offers; what cannot be loaded is logged, and named when it is asked for.
 
         The target may register itself, with :meth:`register`, when its module is imported. A name that is taken stays
         with who had it.
@@ -90,13 +90,18 @@ class Registry(Generic[Entry]):
         try:
             found = point.load()
         except Exception as error:
-            self._broken[point.name] = f"{self.kind} {point.name!r} of the package {package} cannot be loaded: {error}"
+            self._broken[point.name] = (
+                f"{self.kind} {point.name!r} of the package {package} cannot be loaded: {error}"
+            )
             logging.getLogger("equirgz").warning(self._broken[point.name])
             return
         if self._entries.setdefault(point.name, found) is not found:
             self._broken[point.name] = ""
             logging.getLogger("equirgz").warning(
-                "%s %r of the package %s is left out: the name is taken; give it another", self.kind, point.name, package
+                "%s %r of the package %s is left out: the name is taken; choose another",
+                self.kind,
+                point.name,
+                package,
             )
 
     def names(self, pattern: str = "*") -> list[str]:

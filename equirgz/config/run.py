@@ -53,7 +53,9 @@ class DataConfig(Section):
         if self.crop is not None and self.crop_arcsec is not None:
             raise ValueError("expected crop or crop_arcsec, got both; leave one out (crop: null)")
         if self.unlabelled_with_train and self.unlabelled is None:
-            raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
+            raise ValueError(
+                "expected unlabelled with unlabelled_with_train; without it the training sources are all"
+            )
         return self
 
     @model_serializer(mode="wrap")
@@ -75,7 +77,9 @@ class SplitConfig(Section):
 
     n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")
     n_val: int = Field(0, ge=0, description="training sources held out for validation")
-    split_seed: int = Field(0, ge=0, description="decides who is labelled, held out and in which fold; nothing else does")
+    split_seed: int = Field(
+        0, ge=0, description="decides who is labelled, held out and in which fold; nothing else does"
+    )
     fold: int | None = Field(None, ge=0, description="the part of the pooled sources that tests, from 0")
     n_folds: int | None = Field(None, ge=2, description="parts of a cross-validation over all sources")
     hold_out: int | None = Field(None, ge=1, description="training sources tested on in place of the test set")
@@ -106,7 +110,8 @@ class BackboneConfig(Section):
 
     name: str = Field("steerable_lenet", description="registered backbone")
     group: str = Field(
-        None, description="C_N: N turns; D_N: N turns and flips; unset: D4 for a steerable backbone, C1 for a plain one"
+        None,
+        description="C_N: N turns; D_N: N turns and flips; unset: D4 for a steerable backbone, C1 for a plain one",
     )
     width: float | None = Field(None, gt=0, description="multiplier of the default field counts")
     match: str | None = Field(None, description="params:NAME, flops:NAME or activations:NAME")
@@ -133,12 +138,16 @@ class OptimizerConfig(Section):
 
     name: Literal["adamw", "sgd"] = Field("adamw", description="AdamW (arXiv 1711.05101) or SGD with momentum")
     lr: float = Field(2e-3, gt=0, description="learning rate at the end of the warm-up")
-    weight_decay: float = Field(1e-2, ge=0, description="decoupled decay per unit of learning rate; not of norms, biases")
+    weight_decay: float = Field(
+        1e-2, ge=0, description="decoupled decay per unit of learning rate; not of norms, biases"
+    )
     momentum: float = Field(0.9, ge=0, lt=1, description="SGD only")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="of the learning rate; cosine ends at 0")
     warmup_steps: int = Field(0, ge=0, description="linear rise to lr; reaches lr exactly at its end")
     layer_decay: float = Field(1.0, gt=0, le=1, description="learning-rate factor per block from the top")
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient; larger ones are scaled to it")
+    clip_norm: float | None = Field(
+        None, gt=0, description="largest norm of the gradient; larger ones are scaled to it"
+    )
 
 
 class TrainConfig(Section):

@@ -41,7 +41,8 @@ class ReportSection(Section):
     """What tables and figures show beyond the measured rows; it changes no run."""
 
     ensemble: dict[str, Any] | None = Field(
-        None, description="axis: label under which the mean over the seeds of a row stands, such as {method: ensemble}"
+        None,
+        description="axis: label under which the mean over the seeds of a row stands, such as {method: ensemble}",
     )
     reference: dict[str, Any] | None = Field(
         None, description="axis: label of the row that others are compared with, such as {method: supervised}"
@@ -82,7 +83,9 @@ class GridDocument(Section):
     )
     report: ReportSection = Field(ReportSection(), description="what tables and figures show beyond the rows")
     profiles: dict[str, ProfileSection] = Field(default_factory=dict, description="overlays for --profile")
-    engine: EngineConfig | None = Field(None, description="where and how runs are computed; options given win over it")
+    engine: EngineConfig | None = Field(
+        None, description="where and how runs are computed; options given win over it"
+    )
 
     @field_validator("name")
     @classmethod

@@ -20,7 +20,7 @@ ENGINES = ("local", "slurm", "inline")
 class EngineConfig(Section):
     """Options of an engine; those of SLURM are ignored by the others."""
 
-    name: Literal["local", "slurm", "inline"] = Field("local", description="worker processes, SLURM jobs, or this process")
+    name: Literal["local", "slurm", "inline"] = Field("local", description="worker processes, SLURM jobs, this process")
     jobs: int = Field(1, ge=1, description="runs at a time, on each node")
     device: str = Field("cpu", description="cpu, cuda or cuda:N")
     gpus: int = Field(0, ge=0, description="GPUs of each node; 0: workers are not bound to GPUs")

@@ -52,7 +52,9 @@ def list_keys(pattern: str = "") -> list[Key]:
     if not pattern:
         return keys
     wanted = ALIASES.get(pattern, (pattern,))
-    found = [key for key in keys if any(_is_below(key.name, name) or fnmatch.fnmatch(key.name, name) for name in wanted)]
+    found = [
+        key for key in keys if any(_is_below(key.name, name) or fnmatch.fnmatch(key.name, name) for name in wanted)
+    ]
     found = found or [key for key in keys if pattern in (key.of, *key.name.split("."))]
     if not found:
         raise InputError(f"no key matches {pattern!r}; {suggest(pattern, _near(pattern, keys))}")
@@ -66,7 +68,9 @@ def _is_below(name: str, section: str) -> bool:
 def _near(pattern: str, keys: list[Key]) -> list[str]:
     """Return the keys that a wrong pattern can have meant: all of its section, else all of a run without options."""
     section = pattern.rpartition(".")[0]
-    return [key.name for key in keys if not key.of and key.name.rpartition(".")[0] == section] or [*RunConfig.model_fields]
+    return [key.name for key in keys if not key.of and key.name.rpartition(".")[0] == section] or [
+        *RunConfig.model_fields
+    ]
 
 
 def model_keys() -> Iterator[Key]:
@@ -100,7 +104,14 @@ def _item(annotation: Any) -> str:
 
 def show_type(annotation: Any) -> str:
     """Return the type in plain words: "a whole number", "one of a, b", "text or none"."""
-    words = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "none", Any: "any"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        str: "text",
+        bool: "true or false",
+        type(None): "none",
+        Any: "any",
+    }
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Literal:
         return f"one of {', '.join(map(str, arguments))}"
@@ -115,7 +126,9 @@ def show_type(annotation: Any) -> str:
 
 
 def _range(field: Any) -> str:
-    bounds = [f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in BOUNDS.items() if hasattr(m, name)]
+    bounds = [
+        f"{sign} {getattr(m, name):g}" for m in field.metadata for name, sign in BOUNDS.items() if hasattr(m, name)
+    ]
     patterns = [f"matches {m.pattern}" for m in field.metadata if getattr(m, "pattern", None)]
     return " and ".join(bounds + patterns)
 
@@ -172,12 +185,14 @@ def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
 
 
 def read_parameters(factory: Callable[..., Any]) -> dict[str, str]:
-    """Return the meaning of each parameter that a numpy-style docstring explains: the factory's, or of what it makes."""
+    """Return the meaning of each parameter that a numpy-style docstring explains, of it or of what it makes."""
     found: dict[str, str] = {}
     made = factory if inspect.isclass(factory) else _hints(factory).get("return")
     sources = reversed(inspect.getmro(made)) if inspect.isclass(made) else ()
     for source in (*sources, factory):
         section = re.search(r"Parameters\n-+\n(.*?)(?:\n\n|\Z)", inspect.cleandoc(source.__doc__ or ""), re.DOTALL)
-        for names, text in re.findall(r"^(\w[\w, ]*) : (.*(?:\n[ \t]+.*)*)", section[1] if section else "", re.MULTILINE):
+        for names, text in re.findall(
+            r"^(\w[\w, ]*) : (.*(?:\n[ \t]+.*)*)", section[1] if section else "", re.MULTILINE
+        ):
             found |= dict.fromkeys(re.split(r", *", names.strip()), " ".join(text.split()))
     return found

@@ -28,7 +28,10 @@ def make_schema() -> dict[str, Any]:
         section, field = NAMED[key]
         schema["$defs"][section]["properties"][field]["examples"] = registry.names()
     base = {"$ref": "#/$defs/RunConfig", "description": "the keys of one run"}
-    axes = {"type": ["object", "null"], "propertyNames": {"anyOf": [{"enum": sorted(ALIASES)}, {"pattern": r"^\w[\w.]*$"}]}}
+    axes = {
+        "type": ["object", "null"],
+        "propertyNames": {"anyOf": [{"enum": sorted(ALIASES)}, {"pattern": r"^\w[\w.]*$"}]},
+    }
     for properties in (schema["properties"], schema["$defs"]["ProfileSection"]["properties"]):
         properties["base"] = {"anyOf": [base, {"type": "null"}]}
         properties["axes"] |= axes

@@ -20,7 +20,9 @@ class ExampleMean(Backbone):
     channels : of the convolution.
     """
 
-    def __init__(self, in_channels: int = 1, image_size: int = 33, width: float | None = None, channels: int = 4) -> None:
+    def __init__(
+        self, in_channels: int = 1, image_size: int = 33, width: float | None = None, channels: int = 4
+    ) -> None:
         super().__init__(get_group("C1"), in_channels, image_size)
         self.num_features = channels
         self.check_size("example_mean", 0, 3)
@@ -49,6 +51,14 @@ def example_rings(data_dir: Path | None = None, /, n: int = 40) -> Data:
         radius_HW = np.hypot(x, y)
         images = [(radius_HW < 8) if i % 2 else (abs(radius_HW - 8) < 2) for i in range(n)]
         ids = [f"{name}_{i}" for i in range(n)]
-        return ImageSet(name, np.float32(images), np.arange(n) % 2, ids, ("ring", "disk"), recipe=f"rings {name} {n}", of_sky=False)
+        return ImageSet(
+            name,
+            np.float32(images),
+            np.arange(n) % 2,
+            ids,
+            ("ring", "disk"),
+            recipe=f"rings {name} {n}",
+            of_sky=False,
+        )
 
     return Data(draw("train", n), {"test": draw("test", n // 2)})

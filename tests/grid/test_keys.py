@@ -57,7 +57,8 @@ def test_the_shipped_schema_is_that_of_the_code():
 
 
 @pytest.mark.parametrize(
-    "change", [{"nam": "x"}, {"base": {"trian": {}}}, {"base": {"train": {"steps": 0}}}, {"report": {"extras": ["x"]}}]
+    "change",
+    [{"nam": "x"}, {"base": {"trian": {}}}, {"base": {"train": {"steps": 0}}}, {"report": {"extras": ["x"]}}],
 )
 def test_the_schema_refuses_what_the_code_refuses(change):
     document = {"name": "tiny", "axes": {"group": ["C1"]}} | change
