@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
+from equirgz.objectives.frozen import rest_frozen_layers
 from equirgz.registry import Registry, call_checked
 
 Pool = Literal["labelled", "unlabelled"]
@@ -75,6 +76,19 @@ class Objective(nn.Module):
             raise InputError(explain("n_classes", expected="at least 2", got=n_classes))
         self.backbone = backbone
         self.n_classes = int(n_classes)
+
+    def frozen_parts(self) -> list[nn.Module]:
+        """Return the parts that this objective leaves as they are, whatever their ``requires_grad`` says."""
+        return []
+
+    def train(self, mode: bool = True) -> Objective:
+        """Set the mode; frozen parts and layers (:mod:`equirgz.objectives.frozen`) stay in eval mode."""
+        super().train(mode)
+        if mode:
+            rest_frozen_layers(self)
+            for part in self.frozen_parts():
+                part.eval()
+        return self
 
     @property
     def view_names(self) -> tuple[str, ...]:

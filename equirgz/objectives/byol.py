@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View, make_mlp
 from equirgz.objectives.collapse import compute_collapse_meters
 from equirgz.objectives.ema import cosine_momentum, make_target, update_ema
+from equirgz.objectives.frozen import copy_modes
 from equirgz.objectives.losses import compute_byol_loss
 
 
@@ -51,6 +52,13 @@ class Byol(Objective):
         self.predictor = make_mlp(projection, hidden, projection)
         self.target_backbone = make_target(self.backbone)
         self.target_projector = make_target(self.projector)
+
+    def train(self, mode: bool = True) -> Byol:
+        """Set the mode; the target rests where the online network is frozen, and nowhere else."""
+        super().train(mode)
+        copy_modes(self.target_backbone, self.backbone)
+        copy_modes(self.target_projector, self.projector)
+        return self
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the symmetric loss in [0, 4] and, now and then, the collapse meters."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -20,7 +21,8 @@ class Supervised(Objective):
     label_smoothing : share of the target spread evenly over all classes, in [0, 1).
     dropout : share of features dropped before the classifier, in training only.
     freeze_backbone : keep the backbone's weights and its BatchNorm buffers as they are; it stays in
-        eval mode, so that only the classifier learns.
+        eval mode, so that only the classifier learns. Its ``requires_grad`` is left alone: a later
+        training trains it.
     """
 
     def __init__(
@@ -37,18 +39,16 @@ class Supervised(Objective):
         self.label_smoothing = label_smoothing
         self.freeze_backbone = freeze_backbone
         self.classifier = make_classifier(backbone.num_features, n_classes, dropout)
-        if freeze_backbone:
-            backbone.requires_grad_(False)
 
-    def train(self, mode: bool = True) -> Supervised:
-        """Set the mode of the heads; a frozen backbone stays in eval mode."""
-        super().train(mode)
-        if self.freeze_backbone:
-            self.backbone.eval()
-        return self
+    def frozen_parts(self) -> list[nn.Module]:
+        return [self.backbone] if self.freeze_backbone else []
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits_BK."""
+        """Return logits_BK; in training no gradient reaches a frozen backbone."""
+        if self.training and self.freeze_backbone:
+            with torch.no_grad():
+                h_BF = self.backbone(x_BCHW)
+            return self.classifier(h_BF)
         return self.classifier(self.backbone(x_BCHW))
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:

@@ -153,7 +153,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         if self.encoder is not None:
             saved = isinstance(self.encoder, (str, Path))
             encoder = backbones.load_encoder(self.encoder) if saved else copy.deepcopy(self.encoder)
-            return encoder.requires_grad_(True)  # a probe may have frozen it; the objective freezes what it should
+            return encoder
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(derive_seed(seed, "init"))
             return backbones.create_backbone(

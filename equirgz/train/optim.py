@@ -33,13 +33,17 @@ def make_parameter_groups(objective: Objective, config: OptimizerConfig) -> list
 
     Norms, biases and other vectors do not decay, nor what ``objective.no_weight_decay`` names.
     Block i of L (from the bottom) has ``lr_scale = layer_decay ** (L - 1 - i)``; heads have 1, and
-    parameters of the backbone outside its blocks that of the bottom block.
+    parameters of the backbone outside its blocks that of the bottom block. Parameters without
+    ``requires_grad``, and those of ``objective.frozen_parts()``, are in no group.
+
+    Raises InputError where nothing can be trained, and for pre-training with a frozen backbone.
     """
+    frozen = {id(p) for part in objective.frozen_parts() for p in part.parameters()}
     scale_of = _block_scales(objective.backbone, config.layer_decay)
     undecayed = _undecayed(objective)
     groups: dict[tuple[float, bool], list[nn.Parameter]] = {}
     for name, parameter in objective.named_parameters():
-        if parameter.requires_grad:
+        if parameter.requires_grad and id(parameter) not in frozen:
             key = (scale_of.get(id(parameter), 1.0), id(parameter) not in undecayed)
             if name in objective.no_weight_decay:
                 key = (key[0], False)
@@ -47,6 +51,12 @@ def make_parameter_groups(objective: Objective, config: OptimizerConfig) -> list
     if not groups:
         raise InputError(
             "optimiser: expected trainable parameters, got none; unfreeze the backbone or a head"
+        )
+    trained = {id(p) for parameters in groups.values() for p in parameters}
+    if not objective.needs_labels and not any(id(p) in trained for p in objective.backbone.parameters()):
+        raise InputError(
+            f"{type(objective).__name__}: expected trainable parameters in the backbone, got a frozen one, whose "
+            "features pre-training cannot change; call backbone.requires_grad_(True), or for its upper blocks alone"
         )
     return [
         {"params": parameters, "lr_scale": scale, "weight_decay": config.weight_decay if decays else 0.0}

@@ -17,6 +17,7 @@ from equirgz.config import TrainConfig
 from equirgz.errors import NumericalError
 from equirgz.geometry.group import Group
 from equirgz.objectives.base import Batch, Objective
+from equirgz.objectives.frozen import convert_precision
 from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
 from equirgz.train.batch_norm import synchronised
@@ -60,10 +61,11 @@ class TrainingRun:
     ) -> None:
         self.objective, self.config, self.fabric, self.accumulate = objective, config, fabric, accumulate
         self.work_dir = None if work_dir is None else Path(work_dir)
+        dtype = torch.float64 if config.precision == "64-true" else torch.float32
+        self.converted = convert_precision(objective, dtype)
         self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)
         objective.train()
         self.parts = fabric.world_size * accumulate
-        dtype = torch.float64 if config.precision == "64-true" else torch.float32
         self.images = images.to(fabric.device, dtype)
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
         self.module, self.optimizer = fabric.setup(
@@ -206,6 +208,8 @@ class TrainingRun:
             self.log = TrainLog(state["rows"], state["warnings"], state["best_step"], resumed_from=self.step)
         elif path is not None:
             self.save()
+        if self.converted:
+            self.log.warn(self.converted)
         if self.fabric.is_global_zero:
             self.lines = JsonLines(None if path is None else path.with_name("log.jsonl"), self.log.rows)
 
@@ -214,8 +218,10 @@ def _fingerprint(
     objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int
 ) -> str:
     """Hash what determines a training, apart from the values of the initial weights."""
+    frozen = [name for name, p in objective.backbone.named_parameters() if not p.requires_grad]
     return content_hash(
-        {
+        ({"frozen": frozen} if frozen else {})
+        | {
             "config": config.model_dump(mode="json"),
             "seed": seed,
             "data": images.checksum(),

@@ -105,10 +105,10 @@ def test_finetune_copies_the_encoder_and_moves_lower_blocks_less():
     assert all(torch.equal(v, before[k]) for k, v in frozen.objective_.backbone.state_dict().items())
 
 
-def test_an_encoder_that_a_probe_froze_can_be_finetuned():
+def test_an_encoder_that_a_probe_used_can_be_finetuned():
     X, y = make_arrays()
     probed = finetune(create_backbone("lenet", image_size=17), X, y, steps=2, freeze=True).objective_.backbone
-    assert not any(parameter.requires_grad for parameter in probed.parameters())
+    assert all(parameter.requires_grad for parameter in probed.parameters())
     tuned = finetune(probed, X, y, steps=2).objective_.backbone
     moved = [not torch.equal(a, b) for a, b in zip(probed.parameters(), tuned.parameters(), strict=True)]
     assert all(moved)
