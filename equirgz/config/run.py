@@ -42,7 +42,7 @@ class DataConfig(Section):
     )
     unlabelled_with_train: bool = Field(False, description="add the training sources to the unlabelled set")
     extra_tests: dict[str, dict[str, Any]] = Field(
-        default_factory=dict, description="other registered datasets to test on, each with its options"
+        default_factory=dict, description="other test sets: datasets by name, or name inside, with options"
     )
     drop_leaks: bool = Field(False, description="drop leaking unlabelled and extra test sources; else refuse")
     allow_unchecked: bool = Field(False, description="take sources that cannot be compared with the test set")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.npz import read_arrays
+from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.root import user_cache_dir
 from equirgz.errors import DataError, ResultsError
 from equirgz.records import content_hash, write_bytes_atomic

@@ -11,6 +11,7 @@ import pandas as pd
 
 from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids, get_positions
 from equirgz.data.imageset import ImageSet, number_sources
+from equirgz.data.join import choose_label_column
 from equirgz.data.labels import encode_labels
 from equirgz.data.notes import list_bad
 from equirgz.data.npz import arrays_to_images, check_pixels
@@ -32,6 +33,8 @@ def load_hdf5(
     name: str | None = None,
     class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
+    label_column: str | int | None = None,
+    missing: tuple[str | int | float, ...] = (),
 ) -> ImageSet:
     """Read an HDF5 file whose top-level arrays have the names that an ``.npz`` would have.
 
@@ -53,6 +56,8 @@ def load_hdf5(
         name=name or path.stem,
         class_names=class_names,
         pixel_scale_arcsec=pixel_scale_arcsec,
+        label_column=label_column,
+        missing=missing,
     )
 
 
@@ -95,7 +100,8 @@ def load_parquet(
     *,
     name: str | None = None,
     image_column: str = "image",
-    label_column: str | None = None,
+    label_column: str | int | None = None,
+    missing: tuple[str | int | float, ...] = (),
     size: int | None = None,
     colour: bool | None = None,
     pixel_scale_arcsec: float = float("nan"),
@@ -104,10 +110,11 @@ def load_parquet(
     """Read images from a Parquet file, or from every ``*.parquet`` of a folder in the order of their names.
 
     ``image_column`` holds encoded images (bytes, or a mapping with ``bytes`` as data-set hubs write
-    them) or nested lists of pixels: integers from 0 to 255 or floats in [0, 1]. ``label_column`` holds class
-    names or integers. The other scalar columns go to the table, positions and ids are recognised by name. Rows
-    whose image cannot be read are left out and listed with the reason in ``bad_list``; by default in the cache,
-    in a file that the logger ``equirgz`` names in one line. Raises DataError when none can be read, or for other
+    them) or nested lists of pixels: integers from 0 to 255 or floats in [0, 1]. ``label_column`` (default: the one
+    of the usual names, :data:`equirgz.data.labels.LABEL_NAMES`) holds class names or integers. The other scalar
+    columns go to the table, positions and ids are recognised by name. Rows whose image cannot be read are left out
+    and listed with the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names
+    in one line. Raises DataError when none can be read, or for other
     pixels (:func:`~equirgz.data.npz.check_pixels`). Needs the package pyarrow.
     """
     path = Path(path)
@@ -142,7 +149,9 @@ def load_parquet(
         mend = "set size"
         raise DataError(explain(str(path), expected="images of one shape and type", got=sorted(kinds)[:3], mend=mend))
     table = pd.concat(tables, ignore_index=True)
-    label_N, class_names = _labels(table, label_column, str(path))
+    column, label_N, class_names = choose_label_column(table, label_column, str(path)), np.full(len(table), -1), ()
+    if column is not None:
+        label_N, class_names = encode_labels(table[column], source=f"{path}: {column}", missing=missing)
     placed = all(find_column(table, names) is not None for names in (RA_NAMES, DEC_NAMES))
     position = get_positions(table, source=str(path)) if placed else None
     stem = name or path.stem
@@ -184,11 +193,3 @@ def _unfold(value: Any) -> Any:
     if isinstance(value, np.ndarray) and value.dtype != object:
         return value
     return [_unfold(v) for v in value] if isinstance(value, np.ndarray | list) else value
-
-
-def _labels(table: pd.DataFrame, column: str | None, source: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    if column is None:
-        return np.full(len(table), -1), ()
-    if column not in table:
-        raise DataError(explain(source, expected=f"a column {column!r} of labels", got=list(table.columns)))
-    return encode_labels(table[column], source=f"{source}: {column}")

@@ -11,22 +11,25 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from equirgz.data.cache import cached_arrays
+from equirgz.data.catalogue import CatalogueOptions
 from equirgz.data.containers import decode_image
 from equirgz.data.fits import FitsImage, load_fits
+from equirgz.data.formats.folders import label_by_folder, walk_files
 from equirgz.data.imageset import ImageSet
 from equirgz.data.join import join_catalogue
-from equirgz.data.labels import encode_labels
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
 from equirgz.data.mosaic import check_alike, resample_image
 from equirgz.data.notes import list_bad, loading_watcher
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
-from equirgz.errors import DataError
+from equirgz.errors import DataError, InputError, explain
+from equirgz.registry import call_checked
 
 
 @dataclass(frozen=True)
@@ -58,11 +61,11 @@ class FolderOptions:
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files under a folder, at any depth, in the order of their names."""
+    """Return the image files under a folder, at any depth, in the order of their names (see :func:`walk_files`)."""
     if not folder.is_dir():
         raise DataError(f"{folder}: expected a folder of images, got none there; check the path")
     endings = FITS_ENDINGS + PICTURE_ENDINGS
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and p.name.lower().endswith(endings))
+    files = sorted(p for p in walk_files(folder) if p.name.lower().endswith(endings))
     if not files:
         raise DataError(f"{folder}: expected files ending in {', '.join(endings)}, got none")
     return files
@@ -72,36 +75,37 @@ def load_folder(
     folder: Path | str,
     *,
     catalogue: Path | str | None = None,
-    label_column: str | None = None,
-    match: str = "name",
-    match_radius_arcsec: float = 10.0,
     options: FolderOptions | None = None,
     name: str | None = None,
     n_jobs: int = 4,
     progress: Callable[[int, int], None] | None = None,
     bad_list: Path | str | None = None,
+    **reading: Any,
 ) -> ImageSet:
     """Read every image of a folder, and what a catalogue says about each.
 
     Parameters
     ----------
-    catalogue : CSV, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
+    catalogue : text, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
         path or name with or without its ending, in an id column: :func:`match_names`) or by ``position``
-        (of the FITS centre, else of the file's name ``...123.456-01.234...``, within
-        ``match_radius_arcsec``).
-    label_column : column of class names or integers. Without a catalogue the name of the folder that
-        holds a file is its class, where files lie in more than one folder.
+        (of the FITS centre, else of the file's name: :func:`~equirgz.data.position.parse_position`). Without one, or
+        where it has no labels, the name of the folder that holds a file is its class, where there are several.
     n_jobs : threads that read.
     progress : called with (files done, all files) as reading goes on; default: what
         :func:`equirgz.data.notes.watch_loading` was given.
     bad_list : file to which unusable files and their reasons are written; default: one in the cache,
         named in one line by the logger ``equirgz``.
+    reading : how the catalogue is read: the fields of :class:`~equirgz.data.catalogue.CatalogueOptions`, such as
+        ``label_column`` and ``match="position"``.
 
     Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
     DataError when no file can be used; otherwise bad files are only listed. Raises InputError for maps of
     several pixel scales without ``options.pixel_scale_arcsec``, or in several units.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
+    columns = call_checked("load_folder", CatalogueOptions, **reading)
+    if reading and catalogue is None:
+        raise InputError(explain("load_folder", expected=f"a catalogue with {next(iter(reading))}", got="none"))
     options = options or FolderOptions()
     recipe = options.make_recipe()
     files = list_images(folder)
@@ -126,9 +130,7 @@ def load_folder(
     used = [files[i] for i in np.flatnonzero(good_N)]
     paths = [file.relative_to(folder) for file in used]
     table = pd.DataFrame({"file": [str(path) for path in paths], "n_nan": arrays["n_nan"][good_N]})
-    label_N, class_names = np.full(len(used), -1), ()
-    if catalogue is None and len({file.parent for file in used}) > 1:
-        label_N, class_names = encode_labels(pd.Series([file.parent.name for file in used]))
+    label_N, class_names = label_by_folder(paths, folder)
     position = arrays["position"][good_N]
     scales = arrays["pixel_scale"][good_N]
     check_alike([str(path) for path in paths], scales.tolist(), arrays["unit"][good_N].tolist())
@@ -144,9 +146,7 @@ def load_folder(
     )
     if catalogue is None:
         return images
-    return join_catalogue(
-        images, paths, catalogue, label_column=label_column, match=match, match_radius_arcsec=match_radius_arcsec
-    )
+    return join_catalogue(images, paths, Path(catalogue).expanduser(), columns)
 
 
 def _hash_files(files: list[Path], n_jobs: int) -> list[str]:

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from equirgz.data.catalogue import get_ids, get_positions, read_catalogue
+from equirgz.data.catalogue import CatalogueOptions, get_ids, get_positions, read_catalogue
 from equirgz.data.containers import load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
 from equirgz.data.folder import FolderOptions, load_folder
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.join import join_catalogue
-from equirgz.data.labels import encode_labels
+from equirgz.data.join import choose_label_column, join_catalogue, label_from
 from equirgz.data.mosaic import cut_mosaics
-from equirgz.data.notes import list_missing
+from equirgz.data.notes import list_missing, note
 from equirgz.data.npz import load_npz
 from equirgz.data.optical import split_off_test
+from equirgz.data.published_split import check_one_split, split_by_column
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import data_root
 from equirgz.errors import DataError, InputError, explain
+from equirgz.registry import call_checked
 
 
 def load_images(path: Path | str, **keywords: Any) -> ImageSet:
@@ -48,14 +49,6 @@ def load_images(path: Path | str, **keywords: Any) -> ImageSet:
     return loader(path, **keywords)
 
 
-def label_by(images: ImageSet, column: str, source: str) -> ImageSet:
-    """Return the images labelled by a column of their table; InputError, naming ``source``, where it has none."""
-    if column not in images.table:
-        raise InputError(explain(source, expected=f"a column {column!r}", got=list(images.table.columns)))
-    label_N, class_names = encode_labels(images.table[column], source=f"{source}: {column}")
-    return replace(images, label_N=label_N, class_names=class_names)
-
-
 def load_mosaic(
     mosaics: list[Path],
     catalogue: Path | str,
@@ -63,19 +56,23 @@ def load_mosaic(
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
     recipe: str = "mirabest_f",
-    label_column: str | None = None,
     name: str = "mosaic",
     bad_list: Path | str | None = None,
+    **reading: Any,
 ) -> ImageSet:
     """Return the catalogued sources cut from the first mosaic that covers each, made by a named recipe.
 
     ``size`` pixels of ``pixel_scale_arcsec`` (default: the recipe's and the mosaic's). ``table`` keeps
     the catalogue's columns. Sources outside every mosaic, or mostly unobserved, are left out and listed with
     the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one
-    line. Raises DataError when none is left.
+    line. ``reading``: the fields of :class:`~equirgz.data.catalogue.CatalogueOptions`. A catalogue without labels
+    gives unlabelled images, with a note. Raises DataError when none is left.
     """
-    rows = read_catalogue(catalogue)
-    position, ids = get_positions(rows, source=str(catalogue)), get_ids(rows, prefix=name)
+    columns = call_checked("mosaic", CatalogueOptions, **reading)
+    rows = read_catalogue(catalogue, columns)
+    position = get_positions(rows, ra=columns.ra_column, dec=columns.dec_column, source=str(catalogue))
+    ids = get_ids(rows, column=columns.id_column, prefix=name)
+    labels = choose_label_column(rows, columns.label_column, str(catalogue))
     options = FolderOptions(recipe, size, pixel_scale_arcsec)
     chosen = options.make_recipe()
     cut_size = size or chosen.size or get_recipe("mirabest_f").size
@@ -97,11 +94,16 @@ def load_mosaic(
         position[kept],
         rows.iloc[kept],
     )
-    return images if label_column is None else label_by(images, label_column, str(catalogue))
+    if columns.votes or labels is not None:
+        return label_from(images, images.table, labels, columns, str(catalogue))
+    if columns.label_column is None:
+        note(f"{catalogue}: no column of labels among {', '.join(map(str, rows.columns))}; name it with label_column")
+    return images
 
 
 def _find(path: str, data_dir: Path | None) -> Path:
-    return Path(path) if Path(path).exists() else data_root(data_dir) / path
+    own = Path(path).expanduser()
+    return own if own.exists() else data_root(data_dir) / path
 
 
 @DATASETS.register("folder")
@@ -110,8 +112,19 @@ def folder(
     /,
     path: str = "",
     catalogue: str | None = None,
-    label_column: str | None = None,
+    label_column: str | int | None = None,
+    id_column: str | int | None = None,
+    ra_column: str | int | None = None,
+    dec_column: str | int | None = None,
+    split_column: str | int | None = None,
     match: str = "name",
+    match_radius_arcsec: float = 10.0,
+    missing: tuple[str | int | float, ...] = (),
+    votes: dict[str, str | int] | None = None,
+    min_vote: float = 0.5,
+    separator: str | None = None,
+    header: bool | None = None,
+    encoding: str | None = None,
     recipe: str = "mirabest_f",
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
@@ -121,25 +134,38 @@ def folder(
 ) -> Data:
     """Your own folder of FITS or pictures, or an .npz, HDF5 or Parquet file, with or without a catalogue.
 
-    Part of it may be kept for testing. ``recipe`` is for FITS, ``size`` and ``colour`` are for folders and Parquet;
-    rows of the catalogue belong to the ids of a file. ``label_column`` is one of the catalogue, else of the file.
+    Part of it may be kept for testing, or ``split_column`` tells who tests
+    (:func:`~equirgz.data.published_split.split_by_column`). ``recipe`` is for FITS, ``size`` and ``colour`` are for
+    folders and Parquet; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
+    file), ``missing``, ``votes`` and how a catalogue is read: :class:`~equirgz.data.catalogue.CatalogueOptions`.
     """
+    given = locals()
+    reading = {field.name: given[field.name] for field in fields(CatalogueOptions)}
+    columns = CatalogueOptions(**reading)
+    check_one_split(test_fraction, split_column)
     if not path:
         raise InputError("dataset 'folder': expected params.path, got none; set data.params.path to a folder")
     where = _find(path, data_dir)
     listed = None if catalogue is None else _find(catalogue, data_dir)
     if not where.is_file() and not any(where.glob("*.parquet")):
         options = FolderOptions(recipe, size, pixel_scale_arcsec, colour)
-        images = load_folder(where, catalogue=listed, label_column=label_column, match=match, options=options)
-        return split_off_test(images, test_fraction, seed)
+        images = load_folder(where, catalogue=listed, options=options, **columns.told())
+        return _divide(images, columns, listed or where, test_fraction, seed)
     options = {"size": size, "colour": colour, "pixel_scale_arcsec": pixel_scale_arcsec}
     options = {key: value for key, value in options.items() if value is not None}
+    if listed is None and not votes:
+        options |= {"label_column": label_column, "missing": missing}
     images = load_images(where, **options)
     if listed is not None:
-        ids = [Path(source) for source in images.source_id_N]
-        images = join_catalogue(images, ids, listed, label_column=label_column, match=match)
-    elif label_column is not None:
-        images = label_by(images, label_column, str(where))
+        images = join_catalogue(images, [Path(source) for source in images.source_id_N], listed, columns)
+    elif votes:
+        images = label_from(images, images.table, None, columns, str(where))
+    return _divide(images, columns, listed or where, test_fraction, seed)
+
+
+def _divide(images: ImageSet, columns: CatalogueOptions, source: Path, test_fraction: float, seed: int) -> Data:
+    if columns.split_column is not None:
+        return split_by_column(images, columns.split_column, str(source))
     return split_off_test(images, test_fraction, seed)
 
 
@@ -152,11 +178,17 @@ def mosaic(
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
     recipe: str = "mirabest_f",
-    label_column: str | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
+    **reading: Any,
 ) -> Data:
-    """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing."""
+    """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing.
+
+    Or ``split_column`` tells who tests; this and other options of the catalogue are the fields of
+    :class:`~equirgz.data.catalogue.CatalogueOptions`.
+    """
+    columns = call_checked("dataset 'mosaic'", CatalogueOptions, **reading)
+    check_one_split(test_fraction, columns.split_column)
     if not (mosaics and catalogue):
         raise InputError("dataset 'mosaic': expected params mosaics and catalogue, got none; name the files")
     images = load_mosaic(
@@ -165,6 +197,6 @@ def mosaic(
         size=size,
         recipe=recipe,
         pixel_scale_arcsec=pixel_scale_arcsec,
-        label_column=label_column,
+        **reading,
     )
-    return split_off_test(images, test_fraction, seed)
+    return _divide(images, columns, Path(catalogue), test_fraction, seed)

@@ -40,7 +40,10 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else Path(data_dir)
     data = DATASETS.create(config.name, root, **config.params)
-    others = {name: DATASETS.create(name, root, **params) for name, params in config.extra_tests.items()}
+    others = {
+        name: DATASETS.create(params.get("name", name), root, **{k: v for k, v in params.items() if k != "name"})
+        for name, params in config.extra_tests.items()
+    }
     extra = None
     if config.unlabelled is not None:
         made = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)

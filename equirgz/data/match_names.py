@@ -5,13 +5,15 @@ A name is a path without the ending of an image file: ``u/src`` for ``u/src.fits
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 import pandas as pd
 
-from equirgz.data.catalogue import ID_NAMES, find_column
+from equirgz.data.catalogue import ID_NAMES, Column, find_column
+from equirgz.data.labels import tidy_text
 from equirgz.errors import DataError, explain
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
@@ -25,21 +27,24 @@ def drop_ending(name: str) -> str:
     return name[: len(name) - len(ending)]
 
 
-def match_names(rows: pd.DataFrame, files: list[Path], source: str) -> np.ndarray:
+def match_names(rows: pd.DataFrame, files: list[Path], source: str, id_column: Column = None) -> np.ndarray:
     """Return the row of every file (paths relative to the folder), -1 for none, from the best id column.
 
-    Of the id columns present the one that matches most files counts. An id that is the file's path without
-    ending comes first; else one whose last parts are that path (``images/u/src`` for ``u/src``), or that is
-    its last parts (``u/src``, then ``src``, for ``v/u/src``): an id in another folder is no match. Raises
-    DataError where there is no id column, where a matched id stands in several rows, and where one row would
-    serve several files.
+    Names are compared in Unicode's composed form. Of the id columns present (or named) the one that matches most
+    files counts. An id that is the file's path without ending comes first; else one whose last parts are that path
+    (``images/u/src`` for ``u/src``), or that is its last parts (``u/src``, then ``src``, for ``v/u/src``): an id in
+    another folder is no match. Raises DataError where there is no id column, where a matched id stands in several
+    rows, and where one row would serve several files.
     """
-    columns = [found for name in ID_NAMES if (found := find_column(rows, (name,))) is not None]
+    usual = [(name,) for name in ID_NAMES] if id_column is None else [()]
+    known = [find_column(rows, names, id_column) for names in usual]
+    columns = list(dict.fromkeys(column for column in known if column is not None))
     if not columns:
         raise DataError(
-            f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}"
+            f"{source}: expected an id column such as name or file, got {', '.join(map(str, rows))}; "
+            "name it with id_column"
         )
-    names = [drop_ending(file.as_posix()) for file in files]
+    names = [drop_ending(unicodedata.normalize("NFC", file.as_posix())) for file in files]
     found = [(_match_column(rows[column], names), f"{source}: column {column!r}") for column in columns]
     places, where = max(found, key=lambda item: sum(map(bool, item[0])))  # the first of equals
     file_of: dict[int, Path] = {}
@@ -63,7 +68,7 @@ def _match_column(values: pd.Series, names: list[str]) -> list[list[int]]:
     for k, value in enumerate(values):
         if pd.isna(value):
             continue
-        first, *others = _tails(str(value).strip())
+        first, *others = _tails(tidy_text(value))
         whole[first].append(k)
         for other in others:
             tail[other].append(k)

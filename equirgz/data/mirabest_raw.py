@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.datasets import DATASETS
+from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.mirabest import CODES, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
-from equirgz.data.npz import read_arrays
 from equirgz.data.recipes import get_recipe, iterate_blocks
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS

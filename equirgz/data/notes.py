@@ -42,7 +42,12 @@ def note(line: str) -> None:
 
 
 def list_bad(
-    bad: dict[str, str], source: Path | str, path: Path | str | None = None, *, what: str = "files"
+    bad: dict[str, str],
+    source: Path | str,
+    path: Path | str | None = None,
+    *,
+    what: str = "files",
+    did: str = "left out",
 ) -> None:
     """Write what could not be used of ``source``, a line each: its name, a tab, the reason.
 
@@ -53,14 +58,14 @@ def list_bad(
     if path is not None:
         write_bytes_atomic(Path(path), text)
         return
-    listed = cache_dir() / f"bad_{what}_{content_hash(str(Path(source).resolve()))}.txt"
+    listed = cache_dir() / f"bad_{what.replace(' ', '_')}_{content_hash(str(Path(source).resolve()))}.txt"
     try:
         write_bytes_atomic(listed, text)
         where = f"listed in {listed}"
     except ResultsError as error:
         where = f"not listed: {error}"
     name, reason = min(bad.items())
-    note(f"{source}: left out {len(bad)} {what}, e.g. {name}: {reason}; {where}")
+    note(f"{source}: {did} {len(bad)} {what}, e.g. {name}: {reason}; {where}")
 
 
 def list_missing(

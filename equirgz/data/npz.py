@@ -1,14 +1,13 @@
 """Unlabelled pools and any ``.npz`` of images.
 
-Recognised array names: images ``X``, ``images`` or ``image_NHW``; labels ``y``, ``labels`` or
-``label_N``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``, else numbers
+Recognised array names: images ``X``, ``images`` or ``image_NHW``; labels those of
+:data:`~equirgz.data.labels.LABEL_NAMES` (``y``, ``labels``, ``target``, ``class``, ...); names of the classes
+``class_names``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``, else numbers
 with a hash of the pixels. Other arrays of length N become columns of the table.
 """
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,26 +16,16 @@ import pandas as pd
 from equirgz.data.catalogue import get_positions
 from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
+from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.imageset import Data, ImageSet, number_sources
-from equirgz.data.labels import encode_labels
+from equirgz.data.join import choose_label_column
+from equirgz.data.labels import LABEL_NAMES, encode_labels
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
 
 _IMAGES = ("X", "images", "image_NHW")
-_LABELS = ("y", "labels", "label_N")
 _IDS = ("source_id", "name", "id")
-
-
-def read_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Read every array of an ``.npz`` without pickles; raise DataError when it is damaged."""
-    try:
-        with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise DataError(
-            f"{path}: expected an .npz of plain arrays, got {' '.join(str(error).split())}; fetch or write it again"
-        ) from error
 
 
 def _first(arrays: dict[str, np.ndarray], names: tuple[str, ...]) -> np.ndarray | None:
@@ -49,6 +38,8 @@ def load_npz(
     name: str | None = None,
     class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
+    label_column: str | int | None = None,
+    missing: tuple[str | int | float, ...] = (),
 ) -> ImageSet:
     """Read an ``.npz`` of images (N, H, W) or (N, C, H, W) as an ImageSet.
 
@@ -64,7 +55,17 @@ def load_npz(
         name=name or path.stem,
         class_names=class_names,
         pixel_scale_arcsec=pixel_scale_arcsec,
+        label_column=label_column,
+        missing=missing,
     )
+
+
+def _choose_labels(arrays: dict[str, np.ndarray], n: int, wanted: str | int | None, source: str) -> str | None:
+    """Return the name of the array of labels; those of another length count only where no other has a usual name."""
+    per_image = [key for key, array in arrays.items() if array.shape in ((n,), (n, 1)) and key not in _IMAGES]
+    usual = [key for key in arrays if key.lower() in LABEL_NAMES]
+    shown = per_image if wanted is not None or set(usual) & set(per_image) else usual
+    return choose_label_column(pd.DataFrame(columns=shown), wanted, source)
 
 
 def check_pixels(image: np.ndarray, source: str) -> np.ndarray:
@@ -100,8 +101,14 @@ def arrays_to_images(
     name: str,
     class_names: tuple[str, ...],
     pixel_scale_arcsec: float,
+    label_column: str | int | None = None,
+    missing: tuple[str | int | float, ...] = (),
 ) -> ImageSet:
-    """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors."""
+    """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors.
+
+    ``label_column`` names the array of labels ("": none), which is needed where there are two; ``missing`` are words
+    for no label. Raises DataError for misshapen arrays, InputError for labels that are not there or there twice.
+    """
     image_NHW = _first(arrays, _IMAGES)
     if image_NHW is None:
         raise DataError(
@@ -111,13 +118,17 @@ def arrays_to_images(
         raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
     image_NHW = check_pixels(image_NHW, source)
     n = len(image_NHW)
-    label_N = _first(arrays, _LABELS)
-    if label_N is None:
-        label_N = np.full(n, -1)
-    elif label_N.shape != (n,):
-        raise DataError(explain(f"{source}: labels", expected=f"one per image ({n})", got=label_N.shape))
-    else:
-        label_N, class_names = encode_labels(pd.Series(label_N), tuple(class_names), f"{source}: labels")
+    labels, label_N = _choose_labels(arrays, n, label_column, source), np.full(n, -1)
+    if labels is not None:
+        label_NK = arrays[labels]
+        if label_NK.shape not in ((n,), (n, 1)):
+            raise DataError(explain(f"{source}: {labels}", expected=f"one per image ({n})", got=label_NK.shape))
+        named = arrays.get("class_names", np.zeros(0))
+        if not class_names and named.ndim == 1 and named.dtype.kind in "UO":
+            class_names = tuple(map(str, named))
+        label_N, class_names = encode_labels(
+            label_NK.reshape(n), tuple(class_names), f"{source}: {labels}", missing=missing
+        )
     source_id_N = _first(arrays, _IDS)
     if source_id_N is None:
         source_id_N = number_sources(name, image_NHW)
@@ -125,7 +136,7 @@ def arrays_to_images(
     if {"ra", "dec"} <= set(arrays):
         columns = {key: pd.Series(arrays[key]) for key in ("ra", "dec")}
         position = get_positions(pd.DataFrame(columns), source=source)
-    used = {*_IMAGES, *_LABELS, *_IDS, "ra", "dec"}
+    used = {*_IMAGES, *_IDS, "ra", "dec", labels}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
     return ImageSet(
         name,
@@ -174,16 +185,28 @@ def npz(
     test_path: str | None = None,
     class_names: tuple[str, ...] = (),
     pixel_scale_arcsec: float = float("nan"),
+    label_column: str | int | None = None,
+    missing: tuple[str | int | float, ...] = (),
 ) -> Data:
-    """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file."""
+    """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file.
+
+    ``label_column`` names the array of labels where its name is not a usual one; ``missing``: words for no label.
+    """
     if not path:
         raise InputError(
             "dataset 'npz': expected params.path, got none; set data.params.path to an .npz file"
         )
 
     def load(filename: str) -> ImageSet:
-        full = Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
-        return load_npz(full, class_names=tuple(class_names), pixel_scale_arcsec=pixel_scale_arcsec)
+        own = Path(filename).expanduser()
+        full = own if own.is_file() else find_file(filename, data_dir)
+        return load_npz(
+            full,
+            class_names=tuple(class_names),
+            pixel_scale_arcsec=pixel_scale_arcsec,
+            label_column=label_column,
+            missing=missing,
+        )
 
     train = load(path)
     if test_path is None:

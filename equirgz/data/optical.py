@@ -131,7 +131,7 @@ def gz_evo(
     from equirgz.data.root import data_root
 
     location = Path(path) if Path(path).exists() else data_root(data_dir) / path
-    images = load_parquet(location, label_column=label_column, size=size, name="gz_evo", colour=True)
+    images = load_parquet(location, label_column=label_column or "", size=size, name="gz_evo", colour=True)
     return Data(images, {}) if label_column is None else split_off_test(images, test_fraction, seed)
 
 

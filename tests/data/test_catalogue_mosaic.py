@@ -63,8 +63,9 @@ def test_position_columns_are_guessed_named_or_missed(tmp_path):
         get_positions(odd, ra="west")
     with pytest.raises(DataError, match=r"row 2: expected degrees, got \(210.0, 500.0\)"):
         get_positions(TABLE.assign(DEC=[0, 0, 500]))
-    with pytest.raises(DataError, match="in degrees, got '10:00:00'"):
-        get_positions(TABLE.assign(RA="10:00:00"))
+    np.testing.assert_allclose(get_positions(TABLE.assign(RA="10:00:00"))[:, 0], 150.0)
+    with pytest.raises(DataError, match="RA: expected angles in degrees or sexagesimal, got 'noon'"):
+        get_positions(TABLE.assign(RA="noon"))
 
 
 @pytest.mark.parametrize("ending", ["csv", "fits", "vot", "parquet"])
@@ -218,7 +219,7 @@ def test_sources_outside_a_mosaic_are_listed_with_the_reason(tmp_path, caplog, m
     catalogue = write_field(tmp_path)
     rows = pd.DataFrame({"NAME": ["J5", "J5"], "ra": [149.0, np.nan], "dec": [-2.5, -2.5]})
     pd.concat([catalogue, rows]).to_csv(tmp_path / "c.csv", index=False)
-    images = load_mosaic([tmp_path / "m.fits"], tmp_path / "c.csv", size=40)
+    images = load_mosaic([tmp_path / "m.fits"], tmp_path / "c.csv", size=40, label_column="")
     assert images.source_id_N.tolist() == ["J0", "J1", "J2"]
     listed = next((tmp_path / "cache").glob("bad_sources_*.txt"))
     assert listed.read_text().splitlines() == [
@@ -232,7 +233,7 @@ def test_sources_outside_a_mosaic_are_listed_with_the_reason(tmp_path, caplog, m
     second = make_mosaic(tmp_path / "n.fits", 40)
     assert second.image_HW.shape == (40, 40)
     both = [tmp_path / "n.fits", tmp_path / "m.fits"]
-    again = load_mosaic(both, tmp_path / "c.csv", size=40, bad_list=tmp_path / "bad.txt")
+    again = load_mosaic(both, tmp_path / "c.csv", size=40, label_column="", bad_list=tmp_path / "bad.txt")
     assert sorted(again.source_id_N) == ["J0", "J1", "J2"] and len(caplog.messages) == 1
     assert (tmp_path / "bad.txt").read_text().splitlines()[0] == (
         "J3\tn.fits: outside the mosaic; m.fits: outside the mosaic"

@@ -77,7 +77,7 @@ def test_catalogue_faults_are_named(folder, tmp_path):
     for match, expected in (
         ("name", "an id column"),
         ("position", "position columns"),
-        ("nearest", "'name' or"),
+        ("nearest", "Valid: name, position"),
     ):
         with pytest.raises((DataError, InputError), match=expected):
             load_folder(folder, catalogue=tmp_path / "a.csv", match=match, options=OPTIONS)

@@ -1,0 +1,1 @@
+"""Readers of files: what lies on disk as tables and images."""
