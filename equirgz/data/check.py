@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from equirgz.data.datasets import DATASETS
+from equirgz.data.faults import find_faults
 from equirgz.data.fetch import verify
-from equirgz.data.fits import find_faults, load_fits
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.leaks import OBJECT
 from equirgz.data.likeness import SAME_IMAGE

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,14 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogue import DEC_NAMES, ID_NAMES, RA_NAMES, find_column, get_ids, get_positions
+from equirgz.data.faults import refuse_blank
+from equirgz.data.formats.levels import check_pixels, level_images
+from equirgz.data.formats.pictures import decode_image
 from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.join import choose_label_column
 from equirgz.data.labels import encode_labels
-from equirgz.data.notes import list_bad
-from equirgz.data.npz import arrays_to_images, check_pixels
+from equirgz.data.notes import list_bad, note
+from equirgz.data.npz import arrays_to_images
 from equirgz.data.preprocess import resample
 from equirgz.errors import DataError, InputError, explain
 
@@ -35,6 +37,7 @@ def load_hdf5(
     pixel_scale_arcsec: float = float("nan"),
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
+    white: float | None = None,
 ) -> ImageSet:
     """Read an HDF5 file whose top-level arrays have the names that an ``.npz`` would have.
 
@@ -58,6 +61,7 @@ def load_hdf5(
         pixel_scale_arcsec=pixel_scale_arcsec,
         label_column=label_column,
         missing=missing,
+        white=white,
     )
 
 
@@ -70,31 +74,6 @@ def _array(dataset: Any) -> np.ndarray:
     return value
 
 
-def decode_image(content: bytes, source: str, *, colour: bool | None = None) -> np.ndarray:
-    """Return an encoded image (PNG, JPEG, ...) as (H, W) or (3, H, W), uint8; 16-bit greys are scaled to 8.
-
-    ``colour`` True or False forces three or one channels; None follows the file.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            grey = image.mode in ("1", "L", "I", "I;16", "F", "LA")
-            if grey and image.mode in ("I", "I;16"):
-                pixels = (np.asarray(image).astype(np.float64) / 257).astype(np.uint8)
-            else:
-                pixels = np.asarray(image.convert("L" if grey else "RGB"))
-            if not grey and colour is False:
-                pixels = np.asarray(image.convert("L"))
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        raise DataError(
-            f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}"
-        ) from error
-    if pixels.ndim == 3:
-        return np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
-    return np.repeat(pixels[None], 3, 0) if colour else pixels
-
-
 def load_parquet(
     path: Path | str,
     *,
@@ -105,6 +84,7 @@ def load_parquet(
     size: int | None = None,
     colour: bool | None = None,
     pixel_scale_arcsec: float = float("nan"),
+    white: float | None = None,
     bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Read images from a Parquet file, or from every ``*.parquet`` of a folder in the order of their names.
@@ -112,16 +92,16 @@ def load_parquet(
     ``image_column`` holds encoded images (bytes, or a mapping with ``bytes`` as data-set hubs write
     them) or nested lists of pixels: integers from 0 to 255 or floats in [0, 1]. ``label_column`` (default: the one
     of the usual names, :data:`equirgz.data.labels.LABEL_NAMES`) holds class names or integers. The other scalar
-    columns go to the table, positions and ids are recognised by name. Rows whose image cannot be read are left out
-    and listed with the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names
-    in one line. Raises DataError when none can be read, or for other
-    pixels (:func:`~equirgz.data.npz.check_pixels`). Needs the package pyarrow.
+    columns go to the table, positions and ids are recognised by name. Rows whose image cannot be read, or shows one
+    value alone, are left out and listed with the reason in ``bad_list``; by default in the cache, in a file that the
+    logger ``equirgz`` names in one line. Raises DataError when none can be read, or for other pixels
+    (:func:`~equirgz.data.formats.levels.check_pixels`, which takes ``white``). Needs the package pyarrow.
     """
     path = Path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].exists():
         raise DataError(f"{path}: expected a .parquet file or a folder of them, got none")
-    images, tables, bad = [], [], {}
+    images, rows, tables, bad = [], [], [], {}
     for file in files:
         table = _read_parquet(file)
         if image_column not in table:
@@ -133,12 +113,22 @@ def load_parquet(
             row = f"{file.name} row {i}"
             try:
                 pixels = _pixels(value, row, colour)
+                refuse_blank(pixels, row)
             except DataError as error:
                 bad[row] = str(error)
                 continue
-            images.append(shrink(check_pixels(pixels, f"{path}: {row}"), size))
+            if isinstance(value, np.ndarray | list):
+                pixels = check_pixels(pixels, f"{path}: {row}", white)
+            images.append(shrink(pixels, size) if pixels.dtype == np.uint8 else pixels)
+            rows.append(row)
             good.append(i)
         tables.append(table.iloc[good])
+    leveled, faults, said = level_images(images, rows, white)
+    for line in said:
+        note(f"{path}: {line}")
+    kept = [k for k, image in enumerate(leveled) if image is not None]
+    images = [shrink(leveled[k], size) for k in kept]
+    bad |= {rows[k]: reason for k, reason in faults.items()}
     if not images:
         reason = f"; e.g. {next(iter(bad.values()))}" if bad else ""
         raise DataError(f"{path}: expected rows with images, got none of {len(bad)}{reason}")
@@ -148,7 +138,7 @@ def load_parquet(
     if len(kinds) > 1:
         mend = "set size"
         raise DataError(explain(str(path), expected="images of one shape and type", got=sorted(kinds)[:3], mend=mend))
-    table = pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True).iloc[kept].reset_index(drop=True)
     column, label_N, class_names = choose_label_column(table, label_column, str(path)), np.full(len(table), -1), ()
     if column is not None:
         label_N, class_names = encode_labels(table[column], source=f"{path}: {column}", missing=missing)

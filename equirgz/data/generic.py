@@ -12,7 +12,9 @@ import numpy as np
 from equirgz.data.catalogue import CatalogueOptions, get_ids, get_positions, read_catalogue
 from equirgz.data.containers import load_hdf5, load_parquet
 from equirgz.data.datasets import DATASETS
-from equirgz.data.folder import FolderOptions, load_folder
+from equirgz.data.folder import load_folder
+from equirgz.data.formats.files import FolderOptions, nothing_left
+from equirgz.data.formats.fits import FitsOptions
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.join import choose_label_column, join_catalogue, label_from
 from equirgz.data.mosaic import cut_mosaics
@@ -22,29 +24,34 @@ from equirgz.data.optical import split_off_test
 from equirgz.data.published_split import check_one_split, split_by_column
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import data_root
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, check_choice, explain
 from equirgz.registry import call_checked
 
 
 def load_images(path: Path | str, **keywords: Any) -> ImageSet:
     """Read images from wherever ``path`` points: a folder, an .npz, .h5/.hdf5 or .parquet file.
 
-    Keywords go to the loader of that kind; an unknown ending, or a keyword of another kind, is an InputError.
+    Keywords go to the loader of that kind, those of :class:`FolderOptions` as such; an unknown ending, or a keyword of
+    another kind, is an InputError.
     """
-    path = Path(path)
-    if path.is_dir():
-        return (
-            load_parquet(path, **keywords) if any(path.glob("*.parquet")) else load_folder(path, **keywords)
-        )
+    path = Path(path).expanduser()
+    if path.is_dir() and not any(path.glob("*.parquet")):
+        options = {option.name for option in fields(FolderOptions)}
+        direct = {*inspect.signature(load_folder).parameters} - {"folder", "options", "reading"}
+        columns = {option.name for option in fields(CatalogueOptions)}
+        for keyword in keywords:
+            check_choice(f"option of the folder {path}", keyword, {*options, *direct, *columns})
+        chosen = {key: keywords.pop(key) for key in options & set(keywords)}
+        return load_folder(path, options=FolderOptions(**chosen), **keywords)
     loaders = {".npz": load_npz, ".h5": load_hdf5, ".hdf5": load_hdf5, ".parquet": load_parquet}
-    if path.suffix.lower() not in loaders:
+    if not path.is_dir() and path.suffix.lower() not in loaders:
         raise InputError(
             explain(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix))
         )
-    loader = loaders[path.suffix.lower()]
+    loader = load_parquet if path.is_dir() else loaders[path.suffix.lower()]
     unknown = sorted(set(keywords) - set(inspect.signature(loader).parameters))
     if unknown:
-        mend = "the images are taken as they are; set data.image_size or data.crop"
+        mend = "the images are taken as they are; leave it out (data.image_size and data.crop are for all)"
         raise InputError(explain(str(path), expected=f"no option {unknown[0]}", got=keywords[unknown[0]], mend=mend))
     return loader(path, **keywords)
 
@@ -56,14 +63,17 @@ def load_mosaic(
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
     recipe: str = "mirabest_f",
+    crop_arcsec: float | None = None,
+    options: FitsOptions | None = None,
     name: str = "mosaic",
     bad_list: Path | str | None = None,
     **reading: Any,
 ) -> ImageSet:
     """Return the catalogued sources cut from the first mosaic that covers each, made by a named recipe.
 
-    ``size`` pixels of ``pixel_scale_arcsec`` (default: the recipe's and the mosaic's). ``table`` keeps
-    the catalogue's columns. Sources outside every mosaic, or mostly unobserved, are left out and listed with
+    ``size`` pixels of ``pixel_scale_arcsec`` (default: the recipe's and the mosaic's), or ``crop_arcsec`` where that
+    is less; ``options`` say which image of a file is meant, and its unit. ``table`` keeps the catalogue's columns.
+    Sources outside every mosaic, mostly unobserved, or with nothing to show, are left out and listed with
     the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one
     line. ``reading``: the fields of :class:`~equirgz.data.catalogue.CatalogueOptions`. A catalogue without labels
     gives unlabelled images, with a note. Raises DataError when none is left.
@@ -73,26 +83,36 @@ def load_mosaic(
     position = get_positions(rows, ra=columns.ra_column, dec=columns.dec_column, source=str(catalogue))
     ids = get_ids(rows, column=columns.id_column, prefix=name)
     labels = choose_label_column(rows, columns.label_column, str(catalogue))
-    options = FolderOptions(recipe, size, pixel_scale_arcsec)
-    chosen = options.make_recipe()
-    cut_size = size or chosen.size or get_recipe("mirabest_f").size
-    cuts = cut_mosaics(mosaics, position, size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec)
-    list_missing(cuts.missing, ids, catalogue, bad_list)
-    kept = cuts.index_N
+    if not mosaics:
+        raise DataError(f"{catalogue}: expected mosaics to cut its sources from, got none of them; name the files")
+    options = options or FitsOptions()
+    scale = pixel_scale_arcsec
+    if crop_arcsec is not None and scale is None:
+        scale = options.load(mosaics[0]).pixel_scale_arcsec
+    chosen = FolderOptions(recipe, size, crop_arcsec=crop_arcsec).make_recipe(np.nan if scale is None else scale)
+    cut_size = chosen.size or size or get_recipe("mirabest_f").size
+    cuts = cut_mosaics(mosaics, position, size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec, options=options)
+    chosen.check_unit(cuts.unit, str(mosaics[0]))
+    image_NSS, missing = chosen(cuts.image_NSS), dict(cuts.missing)
+    shown_N = image_NSS.any((1, 2))
+    missing |= dict.fromkeys(cuts.index_N[~shown_N].tolist(), nothing_left(recipe))
+    list_missing(missing, ids, catalogue, bad_list)
+    kept = cuts.index_N[shown_N]
     if not len(kept):
-        reason = next(iter(cuts.missing.values()), "no source in the catalogue")
+        reason = next(iter(missing.values()), "no source in the catalogue")
         raise DataError(
             f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}"
         )
     images = ImageSet(
         name,
-        chosen(cuts.image_NSS),
+        image_NSS[shown_N],
         np.full(len(kept), -1),
         ids[kept],
         (),
         cuts.pixel_scale_arcsec,
         position[kept],
         rows.iloc[kept],
+        cut_arcsec=None if crop_arcsec is None or np.isnan(scale) else crop_arcsec,
     )
     if columns.votes or labels is not None:
         return label_from(images, images.table, labels, columns, str(catalogue))
@@ -129,14 +149,20 @@ def folder(
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
     colour: bool | None = None,
+    hdu: int | str | None = None,
+    plane: int | str | dict[str, int | str] | None = None,
+    unit: str | None = None,
+    white: float | None = None,
+    crop_arcsec: float | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
 ) -> Data:
     """Your own folder of FITS or pictures, or an .npz, HDF5 or Parquet file, with or without a catalogue.
 
     Part of it may be kept for testing, or ``split_column`` tells who tests
-    (:func:`~equirgz.data.published_split.split_by_column`). ``recipe`` is for FITS, ``size`` and ``colour`` are for
-    folders and Parquet; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
+    (:func:`~equirgz.data.published_split.split_by_column`). ``recipe``, ``hdu``, ``plane``, ``unit`` and
+    ``crop_arcsec`` are for FITS (:class:`FolderOptions`), ``size`` and ``colour`` for folders and Parquet, ``white``
+    for all but FITS; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
     file), ``missing``, ``votes`` and how a catalogue is read: :class:`~equirgz.data.catalogue.CatalogueOptions`.
     """
     given = locals()
@@ -148,10 +174,11 @@ def folder(
     where = _find(path, data_dir)
     listed = None if catalogue is None else _find(catalogue, data_dir)
     if not where.is_file() and not any(where.glob("*.parquet")):
-        options = FolderOptions(recipe, size, pixel_scale_arcsec, colour)
+        options = FolderOptions(recipe, size, pixel_scale_arcsec, colour, hdu, plane, unit, white, crop_arcsec)
         images = load_folder(where, catalogue=listed, options=options, **columns.told())
         return _divide(images, columns, listed or where, test_fraction, seed)
-    options = {"size": size, "colour": colour, "pixel_scale_arcsec": pixel_scale_arcsec}
+    options = {"size": size, "colour": colour, "pixel_scale_arcsec": pixel_scale_arcsec, "white": white}
+    options |= {"hdu": hdu, "plane": plane, "unit": unit}
     options = {key: value for key, value in options.items() if value is not None}
     if listed is None and not votes:
         options |= {"label_column": label_column, "missing": missing}
@@ -178,6 +205,10 @@ def mosaic(
     size: int | None = None,
     pixel_scale_arcsec: float | None = None,
     recipe: str = "mirabest_f",
+    hdu: int | str | None = None,
+    plane: int | str | dict[str, int | str] | None = None,
+    unit: str | None = None,
+    crop_arcsec: float | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
     **reading: Any,
@@ -197,6 +228,8 @@ def mosaic(
         size=size,
         recipe=recipe,
         pixel_scale_arcsec=pixel_scale_arcsec,
+        crop_arcsec=crop_arcsec,
+        options=FitsOptions(hdu, plane, unit),
         **reading,
     )
     return _divide(images, columns, Path(catalogue), test_fraction, seed)

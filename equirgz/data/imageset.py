@@ -46,6 +46,7 @@ class ImageSet:
     table : one row per source with extras (redshift, las_arcsec, code, ...).
     recipe : what made the pixels, where a recipe identifies them better than their last bits do
         (simulations differ in rounding between processors); empty: the pixels identify themselves.
+    cut_arcsec : side of the sky to which the images were cut before they were scaled, or None.
     of_sky : False for simulations and digits, which show no source that another set could show too.
 
     Raises DataError when lengths disagree or a label is outside ``class_names``.
@@ -61,6 +62,7 @@ class ImageSet:
     table: pd.DataFrame = field(default_factory=pd.DataFrame)
     recipe: str = ""
     of_sky: bool = True
+    cut_arcsec: float | None = None
 
     def __post_init__(self) -> None:
         image_NHW = np.ascontiguousarray(self.image_NHW)

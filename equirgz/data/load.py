@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.leaks import mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
-from equirgz.errors import DataError
+from equirgz.errors import DataError, InputError, explain
 
 
 def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
@@ -39,14 +40,15 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     fields = {"name": config} if isinstance(config, str) else config.model_dump()
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else Path(data_dir)
-    data = DATASETS.create(config.name, root, **config.params)
+    crop = config.crop_arcsec
+    data = _create(config.name, root, config.params, crop)
     others = {
-        name: DATASETS.create(params.get("name", name), root, **{k: v for k, v in params.items() if k != "name"})
+        name: _create(params.get("name", name), root, {k: v for k, v in params.items() if k != "name"}, crop)
         for name, params in config.extra_tests.items()
     }
     extra = None
     if config.unlabelled is not None:
-        made = DATASETS.create(config.unlabelled, root, **config.unlabelled_params)
+        made = _create(config.unlabelled, root, config.unlabelled_params, config.crop_arcsec)
         extra = made.unlabelled or made.train
     sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
     options = {"drop": config.drop_leaks, "first": load_first_images(sets, root) if len(sets) > 1 else None}
@@ -74,6 +76,17 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     )
     data = pipeline.apply(data)
     return divide_by_rms(data) if config.normalise else data
+
+
+def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: float | None) -> Data:
+    """Return a dataset; where it makes images of raw maps, these are cut to ``crop_arcsec`` before they are scaled."""
+    if "crop_arcsec" in inspect.signature(DATASETS.get(name)).parameters:
+        if params.get("crop_arcsec", crop_arcsec) != crop_arcsec:
+            got, mend = f"params.crop_arcsec {params['crop_arcsec']}", "set data.crop_arcsec in its place"
+            what = f"dataset {name!r}"
+            raise InputError(explain(what, expected="crop_arcsec of the section data", got=got, mend=mend))
+        params = {**params, "crop_arcsec": crop_arcsec}
+    return DATASETS.create(name, root, **params)
 
 
 def divide_by_rms(data: Data) -> Data:

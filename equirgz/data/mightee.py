@@ -134,6 +134,7 @@ def load_mightee(
     size = chosen.size or 114
     position_deg_N2 = merged[["ra_deg", "dec_deg"]].to_numpy()
     cuts = cut_mosaics(mosaic_paths, position_deg_N2, size=size, pixel_scale_arcsec=pixel_scale_arcsec)
+    chosen.check_unit(cuts.unit, str(mosaic_paths[0]) if mosaic_paths else "mosaic")
     outside = dict(zip(merged["name"].to_numpy(str)[list(cuts.missing)], cuts.missing.values(), strict=True))
     unnamed = np.setdiff1d(labels["name"].to_numpy(str), merged["name"].to_numpy(str))
     bad = {**dict.fromkeys(unnamed.tolist(), "not in the catalogue"), **outside}

@@ -14,7 +14,8 @@ from astropy.coordinates import SkyCoord
 from astropy.nddata import Cutout2D, NoOverlapError
 from scipy import ndimage
 
-from equirgz.data.fits import FitsImage, load_fits
+from equirgz.data.faults import find_blank
+from equirgz.data.formats.fits import FitsImage, FitsOptions, load_fits
 from equirgz.errors import DataError, InputError, explain
 
 
@@ -46,8 +47,8 @@ def cut_mosaic(
     Parts outside the mosaic are NaN. With ``pixel_scale_arcsec`` the cutout is resampled to that
     scale by linear interpolation, after averaging with a Gaussian where pixels grow, so that it
     covers ``size * pixel_scale_arcsec`` of sky. Surface brightness per beam is kept, as is the beam.
-    A source outside the mosaic, or with less than ``min_coverage`` of its pixels finite, is listed
-    in ``missing``. Raises DataError when the mosaic has no sky coordinates.
+    A source outside the mosaic, with less than ``min_coverage`` of its pixels finite, or with one value
+    in all of them, is listed in ``missing``. Raises DataError when the mosaic has no sky coordinates.
     """
     mosaic = mosaic if isinstance(mosaic, FitsImage) else load_fits(mosaic)
     if mosaic.wcs is None:
@@ -63,6 +64,8 @@ def cut_mosaic(
             missing[row] = reason
         elif covered < min_coverage:
             missing[row] = f"only {100 * covered:.0f} % of the cutout is observed"
+        elif find_blank(image_SS):
+            missing[row] = find_blank(image_SS)
         else:
             images.append(image_SS)
             index.append(row)
@@ -73,19 +76,26 @@ def cut_mosaic(
 
 
 def cut_mosaics(
-    mosaics: list[Path], position_deg_N2: np.ndarray, *, size: int, pixel_scale_arcsec: float | None = None
+    mosaics: list[Path],
+    position_deg_N2: np.ndarray,
+    *,
+    size: int,
+    pixel_scale_arcsec: float | None = None,
+    options: FitsOptions | None = None,
 ) -> Cutouts:
     """Cut every position from the first mosaic that covers it (see :func:`cut_mosaic`).
 
-    ``missing`` says why of every mosaic, in their order; the beam is that of the last. Raises InputError for
-    mosaics of several pixel scales without ``pixel_scale_arcsec``, and for mosaics in several units.
+    ``options`` say which image of a file is meant. ``missing`` says why of every mosaic, in their order; the beam is
+    that of the last. Raises InputError for mosaics of several pixel scales without ``pixel_scale_arcsec``, and for
+    mosaics in several units.
     """
     left = np.arange(len(position_deg_N2))
     images, index, cuts = [np.zeros((0, size, size), np.float32)], [np.zeros(0, np.int64)], None
     missing: dict[int, str] = {}
     scales, units = [], []
     for path in mosaics:
-        cuts = cut_mosaic(path, position_deg_N2[left], size=size, pixel_scale_arcsec=pixel_scale_arcsec)
+        mosaic = (options or FitsOptions()).load(path)
+        cuts = cut_mosaic(mosaic, position_deg_N2[left], size=size, pixel_scale_arcsec=pixel_scale_arcsec)
         images.append(cuts.image_NSS)
         index.append(left[cuts.index_N])
         reasons = {int(left[row]): f"{Path(path).name}: {reason}" for row, reason in cuts.missing.items()}
@@ -101,8 +111,12 @@ def cut_mosaics(
     return replace(found, pixel_scale_arcsec=scale, unit=cuts.unit, beam_arcsec=cuts.beam_arcsec)
 
 
-def check_alike(names: list[str], scales_arcsec: list[float], units: list[str]) -> None:
-    """Raise InputError unless images have one pixel scale, to 2 %, and one unit; those without it are not compared."""
+def check_alike(names: list[str], scales_arcsec: list[float], units: list[str], *, bare: bool = True) -> None:
+    """Raise InputError unless images have one pixel scale, to 2 %, and one unit; those without it are not compared.
+
+    With ``bare`` false an image without a unit does not go with one that has one.
+    """
+    units = units if bare or not any(units) else [unit or "none" for unit in units]
     for what, values, differ, mend in (
         ("pixel scale", scales_arcsec, _scales_differ, "set pixel_scale_arcsec to resample them to one"),
         ("unit", units, str.__ne__, "convert them to one, or read them apart"),

@@ -16,10 +16,13 @@ import pandas as pd
 from equirgz.data.catalogue import get_positions
 from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
+from equirgz.data.faults import find_blank
 from equirgz.data.formats.arrays import read_arrays
+from equirgz.data.formats.levels import check_pixels
 from equirgz.data.imageset import Data, ImageSet, number_sources
 from equirgz.data.join import choose_label_column
 from equirgz.data.labels import LABEL_NAMES, encode_labels
+from equirgz.data.notes import list_bad
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
@@ -40,10 +43,12 @@ def load_npz(
     pixel_scale_arcsec: float = float("nan"),
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
+    white: float | None = None,
 ) -> ImageSet:
     """Read an ``.npz`` of images (N, H, W) or (N, C, H, W) as an ImageSet.
 
-    Pixels are integers from 0 to 255 or floats in [0, 1] (:func:`check_pixels`).
+    Pixels are integers from 0 to 255 or floats in [0, 1], or numbers up to ``white`` (:func:`check_pixels`). Images
+    of one value alone are left out and listed.
 
     Labels become -1 where there are none; ``class_names`` default to the labels that occur
     (:func:`~equirgz.data.classes.encode_labels`). Raises DataError for a damaged or misshapen file.
@@ -57,6 +62,7 @@ def load_npz(
         pixel_scale_arcsec=pixel_scale_arcsec,
         label_column=label_column,
         missing=missing,
+        white=white,
     )
 
 
@@ -68,32 +74,6 @@ def _choose_labels(arrays: dict[str, np.ndarray], n: int, wanted: str | int | No
     return choose_label_column(pd.DataFrame(columns=shown), wanted, source)
 
 
-def check_pixels(image: np.ndarray, source: str) -> np.ndarray:
-    """Return integers from 0 to 255 (and booleans) as uint8 and floats in [0, 1] as float32.
-
-    Raises DataError that names ``source`` for any other pixels: what lies outside would wrap or be cut, and no
-    scale can be guessed.
-    """
-    if image.dtype.kind == "f":
-        low, high, dtype = 0, 1, np.float32
-        if not np.isfinite(image).all():
-            raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
-    elif image.dtype.kind in "iub":
-        low, high, dtype = 0, 255, np.uint8
-    else:
-        raise DataError(explain(source, expected="pixels that are numbers", got=image.dtype))
-    if image.size and (image.min() < low or image.max() > high):
-        raise DataError(
-            explain(
-                f"{source}: pixels",
-                expected="integers from 0 to 255 or floats from 0 to 1",
-                got=f"{image.dtype} from {image.min():g} to {image.max():g}",
-                mend="scale every image, or read FITS maps in Jy/beam as a folder with a recipe",
-            )
-        )
-    return image.astype(dtype, copy=False)
-
-
 def arrays_to_images(
     arrays: dict[str, np.ndarray],
     source: str,
@@ -103,6 +83,7 @@ def arrays_to_images(
     pixel_scale_arcsec: float,
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
+    white: float | None = None,
 ) -> ImageSet:
     """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors.
 
@@ -116,7 +97,7 @@ def arrays_to_images(
         )
     if image_NHW.ndim not in (3, 4):
         raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
-    image_NHW = check_pixels(image_NHW, source)
+    image_NHW = check_pixels(image_NHW, source, white)
     n = len(image_NHW)
     labels, label_N = _choose_labels(arrays, n, label_column, source), np.full(n, -1)
     if labels is not None:
@@ -138,7 +119,7 @@ def arrays_to_images(
         position = get_positions(pd.DataFrame(columns), source=source)
     used = {*_IMAGES, *_IDS, "ra", "dec", labels}
     extras = {k: v for k, v in arrays.items() if k not in used and v.shape == (n,)}
-    return ImageSet(
+    images = ImageSet(
         name,
         image_NHW,
         label_N,
@@ -148,6 +129,18 @@ def arrays_to_images(
         position,
         pd.DataFrame(extras, index=range(n)),
     )
+    return _without_blank(images, source)
+
+
+def _without_blank(images: ImageSet, source: str) -> ImageSet:
+    """Return the images without those of one value, which are listed; DataError where none is left."""
+    bad = {k: reason for k, image in enumerate(images.image_NHW) if (reason := find_blank(image))}
+    if not bad:
+        return images
+    if len(bad) == len(images):
+        raise DataError(explain(source, expected="images that show something", got=f"none of {len(images)}"))
+    list_bad({str(images.source_id_N[k]): reason for k, reason in bad.items()}, source, what="images")
+    return images.subset(np.setdiff1d(np.arange(len(images)), list(bad)))
 
 
 def load_pool(data_dir: Path | str | None = None) -> ImageSet:
@@ -187,6 +180,7 @@ def npz(
     pixel_scale_arcsec: float = float("nan"),
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
+    white: float | None = None,
 ) -> Data:
     """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file.
 
@@ -206,6 +200,7 @@ def npz(
             pixel_scale_arcsec=pixel_scale_arcsec,
             label_column=label_column,
             missing=missing,
+            white=white,
         )
 
     train = load(path)

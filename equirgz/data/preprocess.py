@@ -124,7 +124,8 @@ class Preprocessing:
     """The declared chain; ``hash`` identifies it, ``__call__`` applies it to an ImageSet.
 
     ``crop`` is in pixels, ``crop_arcsec`` on the sky (the nearest whole number of pixels; the set must know its
-    pixel scale). ``softening`` is that of asinh, in the units of the images ([0, 1], or Jy/beam of raw maps).
+    pixel scale), unless the images were cut so before they were scaled (``cut_arcsec``). ``softening`` is that of
+    asinh, in the units of the images ([0, 1], or Jy/beam of raw maps).
     """
 
     image_size: int = 65
@@ -172,6 +173,8 @@ class Preprocessing:
     def _crop_px(self, images: ImageSet) -> int | None:
         if self.crop_arcsec is None:
             return self.crop
+        if images.cut_arcsec == self.crop_arcsec:
+            return None
         scale = images.pixel_scale_arcsec
         if not math.isfinite(scale):
             got, mend = f"none in {images.name}", "give pixel_scale_arcsec, or crop in pixels"

@@ -14,6 +14,7 @@ from typing import Literal
 
 import numpy as np
 
+from equirgz.data.formats.units import JY_PER_BEAM
 from equirgz.data.sigma import clipped_std
 from equirgz.errors import DataError, InputError, check_choice, explain
 from equirgz.records import content_hash
@@ -56,6 +57,18 @@ class Recipe:
             )
         if self.subtract and self.n_sigma is None:
             raise InputError("recipe: expected n_sigma where subtract is set, got none; set n_sigma")
+
+    @property
+    def needs_jy_per_beam(self) -> bool:
+        """Whether the numbers of a map must be Jy/beam: those of other recipes may have any scale."""
+        return self.rms_jy_per_beam is not None and self.n_sigma is not None
+
+    def check_unit(self, unit: str, source: str) -> None:
+        """Raise DataError where the recipe has a fixed noise in Jy/beam and a map is in another unit, or in none."""
+        if self.needs_jy_per_beam and unit != JY_PER_BEAM:
+            got = repr(unit) if unit else "a header without BUNIT"
+            mend = "say the unit with unit, e.g. mJy/beam (kelvin, Jy/pixel and Jy/sr need the beam in the header)"
+            raise DataError(explain(source, expected="Jy/beam for a recipe with a fixed rms", got=got, mend=mend))
 
     @property
     def hash(self) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.fits import load_fits
+from equirgz.data.formats.fits import load_fits
 from equirgz.errors import DataError, InputError, check_choice, explain
 from equirgz.records import write_bytes_atomic
 

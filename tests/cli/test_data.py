@@ -18,7 +18,7 @@ from equirgz.cli import app
 from equirgz.cli.cutouts import file_name
 from equirgz.data import DATASETS, Data
 from equirgz.data.check import load_published
-from equirgz.data.fits import load_fits
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.remote import make_client, position_name
 from equirgz.data.sets import SETS
 from equirgz.data.synthetic import Survey, simulate

@@ -12,11 +12,11 @@ from astropy.io import fits
 
 from equirgz.data import fetch
 from equirgz.data.fetch import copy_set, fetch_set
-from equirgz.data.fits import load_fits
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.remote import fetch_cutouts, make_client, position_name
 from equirgz.data.sets import SETS, SetInfo
 from equirgz.errors import DataError, InputError
-from tests.data.test_fits import make_header
+from tests.data.formats.test_fits import make_header
 
 FORM = """<html><body><form action="/cgi/runquery.pl" method="get">
 <input type="text" name="Position"/><input type="text" name="pixels" value="300"/>

@@ -5,11 +5,12 @@ from astropy.io import fits
 from PIL import Image
 
 from equirgz.data import load_data
-from equirgz.data.folder import FolderOptions, load_folder
+from equirgz.data.folder import load_folder
+from equirgz.data.formats.files import FolderOptions
 from equirgz.data.notes import note, watch_loading
 from equirgz.data.preprocess import fit_size
 from equirgz.errors import DataError, InputError
-from tests.data.test_fits import make_header
+from tests.data.formats.test_fits import make_header
 
 
 @pytest.fixture(autouse=True)
@@ -93,7 +94,7 @@ def test_positions_in_file_names_serve_where_the_header_has_none(tmp_path):
     folder = tmp_path / "named"
     folder.mkdir()
     for name in ("100_170.500+012.300", "200_180.123-01.234", "9_other"):
-        Image.fromarray(np.zeros((6, 6), np.uint8)).save(folder / f"{name}.png")
+        Image.fromarray(np.eye(6, dtype=np.uint8)).save(folder / f"{name}.png")
     write_fits(folder / "7_180.123-01.234.fits", 0, size=6)  # its header has ra 150, dec -2.5
     rows = {"RA": [180.123, 170.5, 150.0], "DEC": [-1.234, 12.3, -2.5], "kind": ["FRII", "FRI", "bent"]}
     pd.DataFrame(rows).to_csv(tmp_path / "c.csv", index=False)
@@ -150,7 +151,7 @@ def test_cache_is_keyed_by_content_and_survives_damage(folder, tmp_path, monkeyp
     assert len(entries) == 1 and not list((tmp_path / "cache").glob(".*"))
     from equirgz.data import folder as module
 
-    monkeypatch.setattr(module, "_read_one", lambda *a: pytest.fail("read again"))
+    monkeypatch.setattr(module, "read_files", lambda *a: pytest.fail("read again"))
     assert load_folder(folder, options=OPTIONS).checksum == first.checksum
     monkeypatch.undo()
     monkeypatch.setenv("EQUIRGZ_CACHE", str(tmp_path / "cache"))
@@ -211,7 +212,7 @@ def test_pictures_in_class_folders_are_labelled_by_their_folder(tmp_path):
     assert (images.image_NHW[4] == pixels["spiral", 1]).all() and len(set(images.source_id_N)) == 6
     data = load_data("folder", tmp_path, params={"path": "pictures", "test_fraction": 0.5}, image_size=5)
     assert len(data.train) == 3 and len(data.tests["test"]) == 3
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(folder / "smooth" / "small.png")
+    Image.fromarray(np.eye(4, dtype=np.uint8)).save(folder / "smooth" / "small.png")
     assert len(load_folder(folder)) == 6 and len(load_folder(folder, options=FolderOptions(size=10))) == 7
 
 

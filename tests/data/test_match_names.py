@@ -15,7 +15,7 @@ def nested(tmp_path):
     folder = tmp_path / "nested"
     for i, name in enumerate(("u/a", "u/src", "v/src")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((6, 6), 20 * i, np.uint8)).save(folder / f"{name}.png")
+        Image.fromarray(np.eye(6, dtype=np.uint8) * 20 * (i + 1)).save(folder / f"{name}.png")
     return folder
 
 
@@ -58,7 +58,7 @@ def test_the_id_column_that_matches_most_files_is_taken(nested):
 
 
 def test_files_that_differ_in_their_ending_alone_have_ids_of_their_own(nested):
-    Image.fromarray(np.zeros((6, 6), np.uint8)).save(nested / "u" / "a.jpg")
+    Image.fromarray(np.eye(6, dtype=np.uint8) * 200).save(nested / "u" / "a.jpg")
     assert load_folder(nested).source_id_N.tolist() == ["u/a.jpg", "u/a.png", "u/src.png", "v/src.png"]
     with pytest.raises(DataError, match=r"one file for the row 0, got u/a\.jpg and u/a\.png"):
         labels_by_name(nested, {"name": ["u/a"], "kind": ["x"]})

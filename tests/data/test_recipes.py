@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from equirgz.data.fits import load_fits
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.mirabest import load_mirabest
 from equirgz.data.recipes import RECIPES, Recipe, first_recipe, get_recipe
 from equirgz.errors import DataError, InputError

@@ -1,1 +1,1 @@
-"""Readers of files: what lies on disk as tables and images."""
+"""Readers of files: how images and tables lie on disk, and what their numbers mean."""

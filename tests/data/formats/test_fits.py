@@ -8,7 +8,8 @@ from astropy.io import fits
 from astropy.stats import sigma_clipped_stats
 from astropy.wcs import WCS
 
-from equirgz.data.fits import find_faults, load_fits
+from equirgz.data.faults import find_faults
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.sigma import clipped_std
 from equirgz.errors import DataError, InputError
 
@@ -94,7 +95,7 @@ def test_cubes_need_a_plane(tmp_path):
     cube = np.stack([make_pixels() * k for k in (1, 2, 3)])
     fits.PrimaryHDU(cube[None]).writeto(tmp_path / "cube.fits")
     assert (load_fits(tmp_path / "cube.fits", plane=1).image_HW == cube[1]).all()
-    with pytest.raises(DataError, match=r"a cube \(1, 3, 40, 40\); say which with plane=N"):
+    with pytest.raises(DataError, match=r"a cube \(1, 3, 40, 40\) of axis3 0 to 2; say which with plane=N"):
         load_fits(tmp_path / "cube.fits")
     with pytest.raises(InputError, match="0 to 2, got 3"):
         load_fits(tmp_path / "cube.fits", plane=3)
