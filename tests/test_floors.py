@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
     {"errors", "registry", "records", "provenance", "config", "seeding"},
-    {"metrics"},
+    {"metrics", "tasks"},
     {"geometry", "report"},
     {"nn", "data", "augment"},
     {"backbones"},
@@ -23,9 +23,9 @@ FLOORS = (
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
-NEVER_BESIDE = {("evaluate", "train"), ("report", "geometry"), ("geometry", "report")}  # on one floor, yet apart
+NEVER_BESIDE = {("evaluate", "train"), ("report", "geometry"), ("geometry", "report"), ("metrics", "tasks")}  # on one floor, yet apart
 FRONT_DOOR = {"__init__"}  # lazy exports only
-NO_TORCH = ("errors", "registry", "records", "provenance", "config", "seeding", "metrics", "report")
+NO_TORCH = ("errors", "registry", "records", "provenance", "config", "seeding", "metrics", "tasks", "report")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

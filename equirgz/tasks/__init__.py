@@ -1,0 +1,8 @@
+"""What a network can be asked: classes, votes, numbers, tags, masks, images. Words only, without torch.
+
+The head and the loss of each task are registered under the same name in :mod:`equirgz.objectives.heads`.
+"""
+
+from equirgz.tasks.base import TASKS, Headline, Task, create_task, list_tasks
+
+__all__ = ["TASKS", "Headline", "Task", "create_task", "list_tasks"]

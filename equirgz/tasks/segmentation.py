@@ -1,0 +1,93 @@
+"""A value per pixel and part: masks, or the share of votes for them. Legend: N sources, K parts, H W pixels, S sums."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from equirgz.errors import DataError, InputError
+from equirgz.metrics.masks import SUMS, count_pixels, dice, intersection_over_union
+from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+
+
+@dataclass(frozen=True)
+class Segmentation(Task):
+    """Probability maps, scored at 1/2 by intersection over union and Dice, and per pixel by the Brier score.
+
+    A target is map_NKHW, shares in [0, 1] in register with the images, NaN where a pixel was not asked. An answer is
+    p_NKHW. What is kept of a source and part are sums over its pixels (:data:`equirgz.metrics.masks.SUMS`).
+    """
+
+    parts: tuple[str, ...]
+    name = "segmentation"
+    dense = True
+    kept = {"sums": "s"}
+
+    @property
+    def n_outputs(self) -> int:
+        return len(self.parts)
+
+    @property
+    def headline(self) -> Headline:
+        return Headline("segmentation/iou", "Intersection over union", "1", "higher", "1 - IoU, mean over parts")
+
+    def targets(self, images: Targets) -> np.ndarray:
+        if images.map_NKHW is None:
+            raise DataError(f"{images.name}: task segmentation", expected="a set with maps", got="images alone")
+        if tuple(images.map_names) != self.parts:
+            raise DataError(f"{images.name}: maps", expected=f"of {', '.join(self.parts)}", got=images.map_names)
+        return images.map_NKHW
+
+    def known(self, target_N: np.ndarray) -> np.ndarray:
+        return np.isfinite(target_N).any((1, 2, 3))
+
+    def check(self, target_N: np.ndarray) -> None:
+        map_NKHW = np.asarray(target_N)
+        if map_NKHW.ndim != 4 or map_NKHW.shape[1] != len(self.parts):
+            raise InputError("maps", expected=f"(N, {len(self.parts)}, H, W)", got=map_NKHW.shape)
+        low, high = np.nanmin(map_NKHW), np.nanmax(map_NKHW)
+        if low < 0 or high > 1:
+            raise InputError("maps", expected="shares in [0, 1], or NaN where not asked", got=f"{low:g} to {high:g}")
+        if high == low:
+            raise InputError("maps to learn from", expected="pixels in and outside of the parts", got=f"all {low:g}")
+
+    def keep(self, answer_N: np.ndarray, target_N: np.ndarray) -> Kept:
+        return {"sums": count_pixels(answer_N, target_N).reshape(len(answer_N), -1)}
+
+    def _sums(self, kept: Kept) -> np.ndarray:
+        return kept["sums"].reshape(len(kept["sums"]), len(self.parts), len(SUMS))
+
+    def score(self, kept: Kept) -> list[Row]:
+        sums_NKS = self._sums(kept)
+        sums_NKS = sums_NKS[sums_NKS[:, :, SUMS.index("asked")].sum(1) > 0]
+        if not len(sums_NKS):
+            return []
+        n, iou_NK, dice_NK = len(sums_NKS), intersection_over_union(sums_NKS), dice(sums_NKS)
+        asked, brier = (sums_NKS[:, :, SUMS.index(name)].sum() for name in ("asked", "squared_error"))
+        rows = [
+            make_row("segmentation/iou", _mean(iou_NK), "1", "higher", n),
+            make_row("segmentation/dice", _mean(dice_NK), "1", "higher", n),
+            make_row("segmentation/brier", brier / asked, "1", "lower", n),
+        ]
+        return rows + [
+            make_row(f"segmentation/iou/{part}", _mean(iou_N), "1", "higher", int(np.isfinite(iou_N).sum()))
+            for part, iou_N in zip(self.parts, iou_NK.T, strict=True)
+        ]
+
+    def loss_per_source(self, kept: Kept) -> np.ndarray:
+        iou_NK = intersection_over_union(self._sums(kept))
+        seen_N = np.isfinite(iou_NK).sum(1)
+        return 1 - np.divide(np.nansum(iou_NK, 1), seen_N, out=np.full(len(seen_N), np.nan), where=seen_N > 0)
+
+
+def _mean(array: np.ndarray) -> float | None:
+    return float(np.nanmean(array)) if np.isfinite(array).any() else None
+
+
+@TASKS.register("segmentation")
+def segmentation(images: Targets) -> Segmentation:
+    """A value per pixel for each of the set's maps."""
+    if images.map_NKHW is None:
+        raise DataError(f"{images.name}: task segmentation", expected="a set with maps", got="images alone")
+    return Segmentation(tuple(images.map_names))
