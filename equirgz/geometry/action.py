@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equirgz.errors import InputError
+from equirgz.errors import InputError, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 
 _LATTICE_TOLERANCE_DEG = 1e-5
@@ -173,3 +174,26 @@ def apply_element_to_maps(x_BFGHW: Tensor, group: Group, g: int, mode: str = "bi
         return turned
     source_G = group.product_GG[group.inverse_G[g]]
     return turned[:, :, torch.as_tensor(source_G, device=x_BFGHW.device)]
+
+
+def apply_element_to_fields(x_BCHW: Tensor, field_type: FieldType, g: int, mode: str = "bilinear") -> Tensor:
+    """Act with ``g`` on a tensor of ``field_type``: turn space, then mix the channels of each field.
+
+    The law is ``(g . f)(p) = rho(g) f(g^-1 p)``. For lattice elements of fields whose channels are permuted,
+    numbers only move. Raises InputError unless the tensor has ``field_type.size`` channels.
+    """
+    if x_BCHW.dim() != 4 or x_BCHW.shape[1] != field_type.size:
+        expected = f"(B, {field_type.size}, H, W) for {field_type}"
+        raise InputError(explain("fields", expected=expected, got=tuple(x_BCHW.shape)))
+    turned_BCHW = apply_element(x_BCHW, field_type.group, g, mode)
+    acted = []
+    for part in field_type.parts:
+        x_BFDHW = turned_BCHW[:, part.channels].unflatten(1, (part.count, part.representation.size))
+        if part.representation.permutes:
+            source_D = torch.from_numpy(part.representation.source_D(g)).to(x_BCHW.device)
+            y_BFDHW = x_BFDHW.index_select(2, source_D)
+        else:
+            matrix_DD = torch.from_numpy(part.representation.matrix_GDD[g]).to(x_BFDHW)
+            y_BFDHW = torch.einsum("de,bfehw->bfdhw", matrix_DD, x_BFDHW)
+        acted.append(y_BFDHW.flatten(1, 2))
+    return torch.cat(acted, 1)

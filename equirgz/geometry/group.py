@@ -71,6 +71,9 @@ class Group:
         cos_G, sin_G = np.cos(angle_G), np.sin(angle_G)
         return np.stack([np.stack([cos_G * sign_G, -sin_G], -1), np.stack([sin_G * sign_G, cos_G], -1)], -2)
 
+    def __deepcopy__(self, memo: dict) -> Group:
+        return self
+
     def __repr__(self) -> str:
         return self.name
 
