@@ -32,7 +32,8 @@ def test_every_representation_keeps_products_and_lengths(name):
         product_GGDD = np.einsum("gij,hjk->ghik", rho_GDD, rho_GDD)
         np.testing.assert_allclose(product_GGDD, rho_GDD[group.product_GG], atol=1e-12)
         square_GDD = rho_GDD @ rho_GDD.transpose(0, 2, 1)
-        np.testing.assert_allclose(square_GDD, np.broadcast_to(np.eye(representation.size), square_GDD.shape), atol=1e-12)
+        identity_GDD = np.broadcast_to(np.eye(representation.size), square_GDD.shape)
+        np.testing.assert_allclose(square_GDD, identity_GDD, atol=1e-12)
         if representation.permutes:
             assert set(np.unique(rho_GDD)) <= {0.0, 1.0}
             assert np.array_equal(rho_GDD[0], np.eye(representation.size))
