@@ -115,6 +115,8 @@ def _show_plan(grid, data_dir: Path | None, jobs: int) -> None:
     from equirgz.grid.preflight import check_grid
 
     checked = check_grid(grid, data_dir)
+    for found in checked.notes:
+        typer.echo(found)
     seeds = ("seed", "split_seed", "replicate", "fold")
     cells: dict[str, list] = {}
     for point in grid.points:

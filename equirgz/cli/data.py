@@ -98,7 +98,7 @@ def _check_embedded(
     """Return the overlaps of every part of A with every part of B, by the features of an encoder too."""
     from equirgz.backbones.storage import find_encoder
     from equirgz.data import DATASETS
-    from equirgz.data.overlap import check_overlap
+    from equirgz.data.overlap.compare import check_overlap
     from equirgz.errors import InputError
     from equirgz.grid.embedding import embed_parts
 

@@ -70,7 +70,7 @@ class SplitConfig(Section):
     """Which training sources carry labels; depends on ``split_seed`` alone.
 
     With ``fold`` and ``n_folds`` training and test sources are pooled, and the run is tested on one of
-    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.take_fold`. With ``hold_out``
+    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.make_folds`. With ``hold_out``
     it is tested on training sources and the test set is not used, as a search for a recipe must: see
     :func:`equirgz.data.folds.hold_out`. Unset, the three are no part of a run's identity.
     """

@@ -13,7 +13,7 @@ import pandas as pd
 from equirgz.data.batches import join_batches, read_batches
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import OBJECT
+from equirgz.data.overlap.leaks import OBJECT
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
@@ -147,7 +147,8 @@ def _load_frdeep(name: str, data_dir: Path | None, scale: float) -> Data:
 def load_first_images(sets: list[ImageSet], data_dir: Path | None) -> ImageSet | None:
     """Return FR-DEEP's FIRST images where ``sets`` hold its objects in another survey; None without the archive.
 
-    They show which of these objects other sets at FIRST's pixel scale hold (:func:`equirgz.data.leaks.refuse_leaks`).
+    They show which of these objects other sets at FIRST's pixel scale hold
+    (:func:`equirgz.data.overlap.leaks.refuse_leaks`).
     """
     elsewhere = any(OBJECT in images.table and images.pixel_scale_arcsec > 2 for images in sets)
     if not elsewhere or not (data_root(data_dir) / SETS["frdeep_first"].filename).is_file():

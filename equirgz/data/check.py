@@ -13,10 +13,10 @@ from equirgz.data.faults import find_faults
 from equirgz.data.fetch import verify
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import OBJECT
-from equirgz.data.likeness import SAME_IMAGE
 from equirgz.data.mirabest import load_mirabest, select
-from equirgz.data.overlap import Overlap, check_overlap, match_images
+from equirgz.data.overlap.compare import Overlap, check_overlap, match_images
+from equirgz.data.overlap.leaks import OBJECT
+from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.position import match_positions
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS, SetInfo

@@ -11,11 +11,11 @@ import numpy as np
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import refuse_leaks
 from equirgz.data.load import divide_by_rms
+from equirgz.data.overlap.groups import divide, find_own_groups
+from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.share import thin_to_share
 from equirgz.data.splits import Split, make_split, stratified_order
-from equirgz.data.together import find_fields, keep_together
 from equirgz.errors import InputError, explain
 
 
@@ -27,11 +27,18 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple
     """
     n_labels = split.n_labels
     if split.fold is not None:
-        data = take_fold(data, data_config, fold=split.fold, n_folds=split.n_folds, split_seed=split.split_seed)
-        n_labels = count_labels(len(data.train) + len(data.tests["test"]), split)
+        pool, pieces = make_folds(data, data_config, n_folds=split.n_folds, split_seed=split.split_seed)
+        n_labels = count_labels(len(pool), split, max(map(len, pieces)))
+        data = _test_on(data, data_config, pool, pieces[split.fold], f"fold {split.fold} of {split.n_folds}")
     elif split.hold_out is not None:
         data = hold_out(data, data_config, n=split.hold_out, split_seed=split.split_seed)
-    made = make_split(data.train.label_N, n_labels=n_labels, n_val=split.n_val, split_seed=split.split_seed)
+    made = make_split(
+        data.train.label_N,
+        n_labels=n_labels,
+        n_val=split.n_val,
+        split_seed=split.split_seed,
+        group_N=find_own_groups(data.train),
+    )
     share = data_config.unlabelled_fri_share
     if share is not None and data.unlabelled is None:
         pool = data.train.subset(made.unlabelled_index)
@@ -40,17 +47,13 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple
     return data, made
 
 
-def count_labels(n_pool: int, split: SplitConfig) -> int:
+def count_labels(n_pool: int, split: SplitConfig, largest: int) -> int:
     """Return the labelled sources of every fold: ``n_labels``, or all that the largest fold leaves.
 
-    Folds differ in size by one source; N - ceil(N/k) - n_val labels are there in all of them, so that all
-    folds train on the same number. Raises InputError for more labels than that, or more folds than sources.
+    ``n_pool`` - ``largest`` - n_val labels are there in all of them, so that all folds train on the same number.
+    Raises InputError for more labels than that.
     """
-    if split.n_folds > n_pool:
-        raise InputError(
-            explain("split.n_folds", expected=f"at most the {n_pool} pooled sources", got=split.n_folds)
-        )
-    most = n_pool - -(-n_pool // split.n_folds)
+    most = n_pool - largest
     n_labels = most - split.n_val if split.n_labels is None else split.n_labels
     if n_labels < 1 or n_labels + split.n_val > most:
         raise InputError(
@@ -64,16 +67,18 @@ def count_labels(n_pool: int, split: SplitConfig) -> int:
     return n_labels
 
 
-def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_seed: int) -> Data:
-    """Return fold number ``fold`` of the pooled training and test sources as the test set, the others as training.
+def make_folds(
+    data: Data, config: DataConfig, *, n_folds: int, split_seed: int
+) -> tuple[ImageSet, list[np.ndarray]]:
+    """Return the pooled training and test sources, and the indices of every fold into them; each fold tests once.
 
     The folds are consecutive pieces of one stratified permutation that depends on ``split_seed`` alone: each
-    holds every class in proportion to within about one, and every source lies in exactly one; sources within
-    270 arcsec of each other, or with the same pixels, lie in one fold (:func:`keep_together`). Other test sets
-    are left out, since all folds would test on them. An unlabelled set is cleaned of the fold's sources, or
+    holds every class in proportion to within about one, and every source lies in exactly one; what shows one field
+    or one source lies in one fold (:func:`divide`), and folds differ by more than a source where it must. Other test
+    sets are left out, since all folds would test on them. An unlabelled set is cleaned of the fold's sources, or
     refused, as by :func:`~equirgz.data.load_data`; images are divided by the root mean square of the fold's own
     training images. The checksum stays that of ``data``. Raises InputError for data without a test set or with
-    extra test sets.
+    extra test sets, and for more folds than sources or groups of them.
     """
     if "test" not in data.tests:
         raise InputError(
@@ -86,25 +91,26 @@ def take_fold(data: Data, config: DataConfig, *, fold: int, n_folds: int, split_
         )
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
     _check_labelled(pool, "split.fold")
+    if n_folds > len(pool):
+        raise InputError(explain("split.n_folds", expected=f"at most the {len(pool)} pooled sources", got=n_folds))
     order_N = stratified_order(pool.label_N, split_seed, "folds")
-    pieces = keep_together(np.array_split(order_N, n_folds), find_fields(pool), pool.label_N)
-    return _test_on(data, config, pool, pieces[fold], f"fold {fold} of {n_folds}")
+    return pool, divide(pool, np.array_split(order_N, n_folds), what=f"split.n_folds {n_folds}")
 
 
 def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data:
     """Return ``data`` with ``n`` of its training sources as the test set and the others as the training set.
 
     The sources are the first of a stratified permutation that depends on ``split_seed`` alone; sources of one
-    field go with the first of them (:func:`keep_together`). The test sets of ``data`` are left out, so that a
+    field or source go together (:func:`divide`). The test sets of ``data`` are left out, so that a
     recipe found on the result owes them nothing. Unlabelled sets, scaling and checksum are as for
-    :func:`take_fold`. Raises InputError where no training source is left.
+    :func:`make_folds`. Raises InputError where no training source is left.
     """
     _check_labelled(data.train, "split.hold_out")
     if n >= len(data.train):
         expected = f"fewer than the {len(data.train)} training sources"
         raise InputError(explain("split.hold_out", expected=expected, got=f"{n} to hold out"))
     order_N = stratified_order(data.train.label_N, split_seed, "hold out")
-    pieces = keep_together(np.split(order_N, [n]), find_fields(data.train), data.train.label_N)
+    pieces = divide(data.train, np.split(order_N, [n]), what=f"split.hold_out {n}")
     return _test_on(data, config, data.train, pieces[0], f"held out {n}")
 
 

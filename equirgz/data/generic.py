@@ -21,6 +21,8 @@ from equirgz.data.mosaic import cut_mosaics
 from equirgz.data.notes import list_missing, note
 from equirgz.data.npz import load_npz
 from equirgz.data.optical import split_off_test
+from equirgz.data.overlap.grouping import SAME_SOURCE_ARCSEC, Grouping
+from equirgz.data.overlap.groups import own_sources
 from equirgz.data.published_split import check_one_split, split_by_column
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import data_root
@@ -156,6 +158,8 @@ def folder(
     crop_arcsec: float | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
+    group_radius_arcsec: float = SAME_SOURCE_ARCSEC,
+    group_tile_arcsec: float | None = None,
 ) -> Data:
     """Your own folder of FITS or pictures, or an .npz, HDF5 or Parquet file, with or without a catalogue.
 
@@ -164,7 +168,10 @@ def folder(
     ``crop_arcsec`` are for FITS (:class:`FolderOptions`), ``size`` and ``colour`` for folders and Parquet, ``white``
     for all but FITS; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
     file), ``missing``, ``votes`` and how a catalogue is read: :class:`~equirgz.data.catalogue.CatalogueOptions`.
+    ``group_radius_arcsec`` and ``group_tile_arcsec`` say which sources count as one besides equal and nearly equal
+    images (:class:`~equirgz.data.overlap.grouping.Grouping`): no split divides them.
     """
+    grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     given = locals()
     reading = {field.name: given[field.name] for field in fields(CatalogueOptions)}
     columns = CatalogueOptions(**reading)
@@ -176,7 +183,7 @@ def folder(
     if not where.is_file() and not any(where.glob("*.parquet")):
         options = FolderOptions(recipe, size, pixel_scale_arcsec, colour, hdu, plane, unit, white, crop_arcsec)
         images = load_folder(where, catalogue=listed, options=options, **columns.told())
-        return _divide(images, columns, listed or where, test_fraction, seed)
+        return _divide(own_sources(images, grouping), columns, listed or where, test_fraction, seed)
     options = {"size": size, "colour": colour, "pixel_scale_arcsec": pixel_scale_arcsec, "white": white}
     options |= {"hdu": hdu, "plane": plane, "unit": unit}
     options = {key: value for key, value in options.items() if value is not None}
@@ -187,7 +194,7 @@ def folder(
         images = join_catalogue(images, [Path(source) for source in images.source_id_N], listed, columns)
     elif votes:
         images = label_from(images, images.table, None, columns, str(where))
-    return _divide(images, columns, listed or where, test_fraction, seed)
+    return _divide(own_sources(images, grouping), columns, listed or where, test_fraction, seed)
 
 
 def _divide(images: ImageSet, columns: CatalogueOptions, source: Path, test_fraction: float, seed: int) -> Data:
@@ -211,13 +218,17 @@ def mosaic(
     crop_arcsec: float | None = None,
     test_fraction: float = 0.0,
     seed: int = 0,
+    group_radius_arcsec: float = SAME_SOURCE_ARCSEC,
+    group_tile_arcsec: float | None = None,
     **reading: Any,
 ) -> Data:
     """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing.
 
     Or ``split_column`` tells who tests; this and other options of the catalogue are the fields of
-    :class:`~equirgz.data.catalogue.CatalogueOptions`.
+    :class:`~equirgz.data.catalogue.CatalogueOptions`. What shows one
+    source is found, and no split divides it, as for ``folder``.
     """
+    grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     columns = call_checked("dataset 'mosaic'", CatalogueOptions, **reading)
     check_one_split(test_fraction, columns.split_column)
     if not (mosaics and catalogue):
@@ -232,4 +243,4 @@ def mosaic(
         options=FitsOptions(hdu, plane, unit),
         **reading,
     )
-    return _divide(images, columns, Path(catalogue), test_fraction, seed)
+    return _divide(own_sources(images, grouping), columns, Path(catalogue), test_fraction, seed)

@@ -48,6 +48,7 @@ class ImageSet:
         (simulations differ in rounding between processors); empty: the pixels identify themselves.
     cut_arcsec : side of the sky to which the images were cut before they were scaled, or None.
     of_sky : False for simulations and digits, which show no source that another set could show too.
+    own_ids : True where ids are names of one's own files or rows, which other images elsewhere may bear too.
 
     Raises DataError when lengths disagree or a label is outside ``class_names``.
     """
@@ -63,6 +64,7 @@ class ImageSet:
     recipe: str = ""
     of_sky: bool = True
     cut_arcsec: float | None = None
+    own_ids: bool = False
 
     def __post_init__(self) -> None:
         image_NHW = np.ascontiguousarray(self.image_NHW)
@@ -163,7 +165,8 @@ class ImageSet:
     def joined(self, other: ImageSet, name: str) -> ImageSet:
         """Return these sources and then those of ``other``; DataError where the two are not alike.
 
-        Positions and recipes stay where both sets have them.
+        Positions and recipes stay where both sets have them. One's own ids that both have (``own_ids``) are of two
+        sources: they are put behind the last part of their set's name.
         """
         same = ("class_names", "n_channels", "image_size")
         for what in same:
@@ -171,6 +174,8 @@ class ImageSet:
                 got = f"{getattr(self, what)} and {getattr(other, what)}"
                 raise DataError(explain(f"{self.name} with {other.name}", expected=f"the same {what}", got=got))
         twice = np.intersect1d(self.source_id_N, other.source_id_N)
+        if len(twice) and self.own_ids and other.own_ids:
+            return self._with_part("first").joined(other._with_part("second"), name)
         if len(twice):
             raise DataError(explain(f"{self.name} with {other.name}", expected="no source in both", got=twice[0]))
         positions = (self.position_deg_N2, other.position_deg_N2)
@@ -184,6 +189,11 @@ class ImageSet:
             table=pd.concat([self.table, other.table], ignore_index=True),
             recipe=f"{self.recipe}+{other.recipe}" if self.recipe and other.recipe else "",
         )
+
+    def _with_part(self, otherwise: str) -> ImageSet:
+        """Return the set with its part (``test`` of ``name/test``) before every id."""
+        part = self.name.rpartition("/")[2] if "/" in self.name else otherwise
+        return replace(self, source_id_N=np.array([f"{part}/{source}" for source in self.source_id_N]))
 
     def without_labels(self) -> ImageSet:
         """Return the same images with every label -1."""

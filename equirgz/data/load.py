@@ -14,7 +14,8 @@ from equirgz.data.batch_sets import load_first_images
 from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import mark_shown, refuse_leaks, refuse_unchecked
+from equirgz.data.overlap.groups import keep_apart
+from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
 from equirgz.errors import DataError, InputError, explain
@@ -41,7 +42,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else Path(data_dir)
     crop = config.crop_arcsec
-    data = _create(config.name, root, config.params, crop)
+    data = keep_apart(_create(config.name, root, config.params, crop), drop=config.drop_leaks)
     others = {
         name: _create(params.get("name", name), root, {k: v for k, v in params.items() if k != "name"}, crop)
         for name, params in config.extra_tests.items()
@@ -50,19 +51,21 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     if config.unlabelled is not None:
         made = _create(config.unlabelled, root, config.unlabelled_params, config.crop_arcsec)
         extra = made.unlabelled or made.train
+    _check_channels(data.train, others, extra)
     sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
     options = {"drop": config.drop_leaks, "first": load_first_images(sets, root) if len(sets) > 1 else None}
+    radius = {"radius_arcsec": config.params.get("group_radius_arcsec", LEAK_RADIUS_ARCSEC)}
     tests = dict(data.tests)
     for name, other in others.items():
         for part, images in (other.tests or {"all": other.train}).items():
             images, held = match_classes(images, data.train.class_names), {"train": data.train}
             images = refuse_unchecked(images, held, allow=config.allow_unchecked, **options)
-            tests[f"{name}_{part}"] = refuse_leaks(images, held, held="training", **options)
+            tests[f"{name}_{part}"] = refuse_leaks(images, held, held="training", **options, **radius)
     data = Data(data.train, tests, data.unlabelled)
     if extra is not None:
         held = data.tests or {"train": data.train}  # without a test set training sources will be held out
         extra = refuse_unchecked(extra, held, allow=config.allow_unchecked, **options)
-        extra = refuse_leaks(extra, data.tests, **options)
+        extra = refuse_leaks(extra, data.tests, **options, **radius)
         data = replace(data, unlabelled=mark_shown(extra, data.train, options["first"]))
     if data.unlabelled is not None:
         unlabelled, share = data.unlabelled, config.unlabelled_fri_share
@@ -87,6 +90,19 @@ def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: f
             raise InputError(explain(what, expected="crop_arcsec of the section data", got=got, mend=mend))
         params = {**params, "crop_arcsec": crop_arcsec}
     return DATASETS.create(name, root, **params)
+
+
+def _check_channels(train: ImageSet, others: dict[str, Data], extra: ImageSet | None) -> None:
+    """Refuse grey and coloured images in one run: a network takes the channels of its training images."""
+    sets = {f"data.extra_tests {name}": next(iter(other.tests.values()), other.train) for name, other in others.items()}
+    if extra is not None:
+        sets["data.unlabelled"] = extra
+    for what, images in sets.items():
+        if images.n_channels != train.n_channels:
+            expected = f"images of {train.n_channels} channel(s) as those of {train.name}"
+            mend = "give both sets the same `colour` (true or false) in their options, or take sets that are alike"
+            got = f"{images.n_channels} in {images.name}"
+            raise InputError(explain(what, expected=expected, got=got, mend=mend))
 
 
 def divide_by_rms(data: Data) -> Data:

@@ -8,6 +8,7 @@ with a hash of the pixels. Other arrays of length N become columns of the table.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ from equirgz.data.imageset import Data, ImageSet, number_sources
 from equirgz.data.join import choose_label_column
 from equirgz.data.labels import LABEL_NAMES, encode_labels
 from equirgz.data.notes import list_bad
+from equirgz.data.overlap.grouping import SAME_SOURCE_ARCSEC, Grouping
+from equirgz.data.overlap.groups import group_sources
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
@@ -181,11 +184,15 @@ def npz(
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
     white: float | None = None,
+    group_radius_arcsec: float = SAME_SOURCE_ARCSEC,
+    group_tile_arcsec: float | None = None,
 ) -> Data:
     """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file.
 
     ``label_column`` names the array of labels where its name is not a usual one; ``missing``: words for no label.
+    What shows one source is found, and no split divides it, as for ``folder``.
     """
+    grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     if not path:
         raise InputError(
             "dataset 'npz': expected params.path, got none; set data.params.path to an .npz file"
@@ -203,8 +210,9 @@ def npz(
             white=white,
         )
 
-    train = load(path)
-    if test_path is None:
+    parts = [replace(load(name), own_ids=True) for name in (path, test_path) if name is not None]
+    train, *tests = group_sources(parts, grouping)
+    if not tests:
         return Data(train, {})
-    test = load(test_path)
+    test = tests[0]
     return Data(train, {"test": match_classes(test, train.class_names) if train.class_names else test})

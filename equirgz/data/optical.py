@@ -18,6 +18,7 @@ import pandas as pd
 from equirgz.data.containers import load_parquet, shrink
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.overlap.groups import GROUP, divide
 from equirgz.data.root import check_sha256, find_file
 from equirgz.data.sets import SETS
 from equirgz.data.splits import stratified_order
@@ -136,12 +137,21 @@ def gz_evo(
 
 
 def split_off_test(images: ImageSet, test_fraction: float, seed: int) -> Data:
-    """Return train and test parts of a set without a published split: one stratified order, last part tests."""
+    """Return train and test parts of a set without a published split: one stratified order, last part tests.
+
+    One's own images that show one source lie in one part (:func:`equirgz.data.overlap.groups.divide`).
+    """
     if not 0 <= test_fraction < 1:
         raise InputError(explain("test_fraction", expected="0 <= fraction < 1", got=test_fraction))
     order = stratified_order(images.label_N, seed)
     n_train = len(order) - round(test_fraction * len(order))
-    train = images.subset(np.sort(order[:n_train]), name=f"{images.name}/train")
     if n_train == len(order):
-        return Data(train, {})
-    return Data(train, {"test": images.subset(np.sort(order[n_train:]), name=f"{images.name}/test")})
+        return Data(images.subset(np.arange(n_train), name=f"{images.name}/train"), {})
+    pieces = [order[:n_train], order[n_train:]]
+    if GROUP in images.table:
+        pieces = divide(images, pieces, what="test_fraction")
+    train, test = (
+        images.subset(np.sort(piece), name=f"{images.name}/{part}")
+        for piece, part in zip(pieces, ("train", "test"), strict=True)
+    )
+    return Data(train, {"test": test})

@@ -15,7 +15,7 @@ from equirgz.data.batch_sets import frdeep_first, frdeep_nvss
 from equirgz.data.datasets import DATASETS
 from equirgz.data.digits import digits
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.leaks import OBJECT
+from equirgz.data.overlap.leaks import OBJECT
 from equirgz.data.preprocess import crop_centre, resample
 from equirgz.data.splits import stratified_order
 from equirgz.errors import InputError, explain

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from equirgz.data.overlap.groups import keep_sizes
 from equirgz.errors import DataError, InputError, explain
 from equirgz.records import read_json, write_json_atomic
 from equirgz.seeding import derive_seed
@@ -42,22 +43,35 @@ def stratified_order(label_N: np.ndarray, split_seed: int, stream: str = "split"
     return np.lexsort((tie_N, rank_N))
 
 
-def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, split_seed: int = 0) -> Split:
+def make_split(
+    label_N: np.ndarray,
+    *,
+    n_labels: int | None,
+    n_val: int = 0,
+    split_seed: int = 0,
+    group_N: np.ndarray | None = None,
+) -> Split:
     """Split N training sources: the first ``n_labels`` of one permutation train, its last ``n_val`` validate.
 
     The permutation depends on ``label_N`` and ``split_seed`` alone, so that smaller label sets lie
     inside larger ones and the validation set inside every larger one. ``n_labels=None`` trains on
     all that do not validate. ``unlabelled_index`` is everything outside the validation set. Sources without
-    a label (-1) neither train nor validate, unless no source has one; N counts the others.
+    a label (-1) neither train nor validate, unless no source has one; N counts the others. Sources of one group in
+    ``group_N`` do not lie on both sides of the validation set: those outside it leave, for others of their label,
+    or are used neither to train nor to validate.
 
     Raises InputError when n_labels + n_val exceeds N, or when fewer labels than classes are asked.
     """
     label_N = np.asarray(label_N, dtype=np.int64)
     known_N = np.flatnonzero(label_N >= 0)
     if 0 < len(known_N) < len(label_N):
-        part = make_split(label_N[known_N], n_labels=n_labels, n_val=n_val, split_seed=split_seed)
+        known_group_N = None if group_N is None else group_N[known_N]
+        part = make_split(
+            label_N[known_N], n_labels=n_labels, n_val=n_val, split_seed=split_seed, group_N=known_group_N
+        )
         train, val = known_N[part.train_index], known_N[part.val_index]
-        return Split(train, val, np.setdiff1d(np.arange(len(label_N)), val), _checksum(train, val))
+        kept_out = val if group_N is None else np.flatnonzero(np.isin(group_N, group_N[val]))
+        return Split(train, val, np.setdiff1d(np.arange(len(label_N)), kept_out), _checksum(train, val))
     n = len(label_N)
     n_train = n - n_val if n_labels is None else n_labels
     if n_train < 1 or n_val < 0 or n_train + n_val > n:
@@ -74,6 +88,14 @@ def make_split(label_N: np.ndarray, *, n_labels: int | None, n_val: int = 0, spl
         expected = f"at least one label for each of {n_classes} classes"
         raise InputError(explain("label split", expected=expected, got=n_train))
     order_N = stratified_order(label_N, split_seed)
+    if group_N is not None and n_val:
+        rest, val = keep_sizes([order_N[: n - n_val], order_N[n - n_val :]], group_N, label_N)
+        if not len(val) or (n_labels or 1) > len(rest):
+            got = f"{len(np.unique(group_N))} groups, the largest of {np.bincount(group_N).max()}"
+            expected = f"groups of sources for n_labels={n_labels}, n_val={n_val} of {n}"
+            raise InputError(explain("label split", expected=expected, got=got, mend="ask for fewer, or lower n_val"))
+        order_N, n_val = np.concatenate([rest, val]), len(val)
+        n_train = n - n_val if n_labels is None else n_labels
     train = order_N[:n_train]
     missing = set(np.unique(label_N)) - set(label_N[train])
     if missing:

@@ -23,6 +23,7 @@ from equirgz.data.votes import get_votes
 from equirgz.errors import InputError
 from equirgz.grid.blocks import meter_rows, score
 from equirgz.grid.measure import (
+    count_sources,
     measure_equivariance,
     measure_rotation,
     measure_size,
@@ -102,6 +103,7 @@ def finish_run(run: CellRun, grid: str = "") -> dict[str, Any] | None:
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
     rows += uncertain + measure_rotation(run, objective) + measure_equivariance(run) + measure_size(run)
+    rows += count_sources(run.data)
     clock.lap("evaluate")
     common = describe_run(config, run.data, run.split, grid)
     timings = [

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from equirgz.backbones import measure_cost
+from equirgz.data import Data
+from equirgz.data.overlap.describe import count_groups
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict_samples
 from equirgz.evaluate.overlap import overlap_rows, rotation_samples
 from equirgz.evaluate.rotation import make_angles, rotation_rows
@@ -107,6 +109,13 @@ def measure_equivariance(run: CellRun) -> Rows:
         }
         for row in found
     ]
+
+
+def count_sources(data: Data) -> Rows:
+    """Return how many of one's own images show the same sources, as :func:`count_groups`; none for other sets."""
+    common = {"readout": "", "split": "", "unit": "1", "direction": "none"}
+    found = count_groups(data)
+    return [{**common, "metric": f"data/{key}", "value": float(n), "n": found["images"]} for key, n in found.items()]
 
 
 def measure_size(run: CellRun) -> Rows:

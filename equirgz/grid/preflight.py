@@ -26,6 +26,7 @@ class Checked:
     n_labels: dict[str, int] = field(default_factory=dict)
     multiply_adds: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Any] = field(default_factory=dict)  # arrays of simulated example images, if any
+    notes: list[str] = field(default_factory=list)  # what was found in own images: a line per data set
 
 
 def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] = lambda line: None) -> Checked:
@@ -34,12 +35,16 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
     ``report`` hears what is being checked. Training is not tried.
     """
     from equirgz.data import load_data, split_data
+    from equirgz.data.overlap.describe import describe_groups
 
     checked = Checked()
     parts = _Parts()
     for data_config, configs in _by_data(grid):
         report(f"checking data {data_config.name}")
         data = load_data(data_config, data_dir)
+        if found := describe_groups(data):
+            checked.notes.append(found)
+            report(found)
         if "test" not in data.tests and any(config.split.hold_out is None for config in configs):
             mend = "set split.hold_out to test on training sources"
             raise InputError(explain(f"data {data_config.name}", expected="a test set", got="none", mend=mend))

@@ -4,8 +4,8 @@ import pytest
 
 from equirgz.data import load_data
 from equirgz.data.generic import load_images
-from equirgz.data.leaks import refuse_leaks
 from equirgz.data.npz import load_npz, load_pool
+from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.errors import DataError, InputError
 
 

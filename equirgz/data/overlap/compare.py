@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from equirgz.data.imageset import ImageSet
-from equirgz.data.likeness import match_images
-from equirgz.data.pairs import Pairs
+from equirgz.data.overlap.likeness import match_images
+from equirgz.data.overlap.pairs import Pairs
 from equirgz.data.position import match_positions
 from equirgz.errors import InputError, explain
 

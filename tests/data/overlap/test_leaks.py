@@ -10,10 +10,10 @@ from scipy import ndimage
 
 from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
-from equirgz.data.exact import match_pixels
 from equirgz.data.imageset import ImageSet
-from equirgz.data.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.notes import note
+from equirgz.data.overlap.exact import match_pixels
+from equirgz.data.overlap.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 

@@ -11,10 +11,11 @@ from dataclasses import replace
 import numpy as np
 
 from equirgz.data.cache import cached_arrays
-from equirgz.data.exact import match_pixels
 from equirgz.data.imageset import ImageSet
-from equirgz.data.likeness import SAME_IMAGE, match_images
 from equirgz.data.notes import note
+from equirgz.data.overlap.exact import match_pixels
+from equirgz.data.overlap.likeness import SAME_IMAGE, match_images
+from equirgz.data.overlap.near import CERTAIN, find_near
 from equirgz.data.position import match_positions
 from equirgz.errors import DataError, InputError
 
@@ -26,11 +27,11 @@ OBJECT = "frdeep_object"
 #: of the polar maps' correlation below that of the pixels; equal images of FR-DEEP and MiraBest need 0.002
 _MARGIN = 0.02
 _WORDS = (
-    f"within {LEAK_RADIUS_ARCSEC:.0f} arcsec of a {{}} source",
-    "with the id of a {} source",
-    "with the pixels of a {} source",
-    "with the image of a {} source at some orientation",
-    "that is the object of a {} source",
+    "within {radius:.0f} arcsec of a {held} source",
+    "with the id of a {held} source",
+    "with the pixels of a {held} source",
+    "with the image of a {held} source at some orientation",
+    "that is the object of a {held} source",
 )
 
 
@@ -41,18 +42,20 @@ def refuse_leaks(
     drop: bool = False,
     held: str = "test",
     first: ImageSet | None = None,
+    radius_arcsec: float = LEAK_RADIUS_ARCSEC,
 ) -> ImageSet:
     """Return ``images`` when they hold no source of ``tests``; else raise, or drop what leaks.
 
-    A source leaks that lies within 270 arcsec of a test source, or has its pixels, turned and flipped or
+    A source leaks that lies within ``radius_arcsec`` of a test source, or has its pixels, turned and flipped or
     not (:func:`match_pixels`). One without position, or compared with such a one, leaks also with the id
     of a test source, as the same object of FR-DEEP and, at one known pixel scale, with its image at any
     orientation (:func:`match_images` at a correlation of 0.995, which takes some featureless sources of equal
-    shape for one). ``first`` are FR-DEEP's images in FIRST: its objects in another survey are compared by
-    these. A simulation is no source of the sky: it leaks by id and pixels only. ``held`` says what ``tests``
-    are. Raises InputError that counts the leaks, DataError when nothing is left.
+    shape for one). One's own ids (``ImageSet.own_ids``) prove nothing; one's own images leak also encoded anew,
+    turned, rescaled or noisy (:func:`find_near`). ``first`` are FR-DEEP's images in FIRST: its objects in another
+    survey are compared by these. A simulation is no source of the sky: it leaks by id and pixels only. ``held``
+    says what ``tests`` are. Raises InputError that counts the leaks, DataError when nothing is left.
     """
-    kind_N = _find_leaks(images, tests, first)
+    kind_N = _find_leaks(images, tests, first, radius_arcsec)
     leak_N = kind_N >= 0
     if not leak_N.any():
         return images
@@ -63,22 +66,25 @@ def refuse_leaks(
             )
         return images.subset(~leak_N)
     source = images.source_id_N[np.flatnonzero(leak_N)[0]]
-    words = " or ".join(_WORDS[kind].format(held) for kind in np.unique(kind_N[leak_N]))
+    words = " or ".join(_WORDS[kind].format(held=held, radius=radius_arcsec) for kind in np.unique(kind_N[leak_N]))
     raise InputError(
         f"{images.name}: expected no source {words}, got {int(leak_N.sum())} (e.g. {source}); "
         "set data.drop_leaks: true to drop them, or choose another set"
     )
 
 
-def _find_leaks(images: ImageSet, tests: dict[str, ImageSet], first: ImageSet | None) -> np.ndarray:
+def _find_leaks(
+    images: ImageSet, tests: dict[str, ImageSet], first: ImageSet | None, radius_arcsec: float
+) -> np.ndarray:
     """Return the first criterion by which every source leaks, as an index of ``_WORDS``; -1 for none."""
     kind_N = np.full(len(images), len(_WORDS))
     for test in tests.values():
         found: dict[int, np.ndarray] = {}
         if images.position_deg_N2 is not None and test.position_deg_N2 is not None:
-            found[0], _, _ = match_positions(images.position_deg_N2, test.position_deg_N2, LEAK_RADIUS_ARCSEC)
+            found[0], _, _ = match_positions(images.position_deg_N2, test.position_deg_N2, radius_arcsec)
         rows = _without_position(images, test)
-        found[1] = rows[np.isin(images.source_id_N[rows], test.source_id_N)]
+        if not (images.own_ids or test.own_ids):
+            found[1] = rows[np.isin(images.source_id_N[rows], test.source_id_N)]
         found[2] = match_pixels(images, test).sources_a
         shown = _find_shown(images, rows, test, first)[0]
         if SHOWS in images.table:
@@ -142,7 +148,28 @@ def _find_shown(
                 if _comparable(a, b):
                     i, j = find_same_images(a, b)
                     found.append((rows_a[i], rows_b[j]))
+    if (images.own_ids or test.own_ids) and _nearly_comparable(images, test):
+        found.append(find_near_images(images, test))
     i, j = (np.concatenate(column) for column in zip(*found, strict=True))
+    return i, j
+
+
+def _nearly_comparable(a: ImageSet, b: ImageSet) -> bool:
+    """Return whether both are images of the sky as published, of which not two scales are known to differ."""
+    scales = np.array([a.pixel_scale_arcsec, b.pixel_scale_arcsec])
+    return _comparable(a, b) or (a.of_sky and b.of_sky and not (a.recipe or b.recipe) and np.isnan(scales).any())
+
+
+def find_near_images(a: ImageSet, b: ImageSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices (of a, of b) of the pairs that :func:`find_near` is certain of; cached by content."""
+    scales = [repr(images.pixel_scale_arcsec) for images in (a, b)]
+    key = {"format": "near images", "version": 1, "ratio": CERTAIN, "sets": [a.checksum, b.checksum], "scales": scales}
+    near_N = cached_arrays(key, lambda: {"near": find_near([a, b], ratio=CERTAIN)})["near"]
+    of_b: dict[int, list[int]] = {}
+    for j, group in enumerate(near_N[len(a) :].tolist()):
+        of_b.setdefault(group, []).append(j)
+    found = [(i, j) for i, group in enumerate(near_N[: len(a)].tolist()) for j in of_b.get(group, ())]
+    i, j = np.array(found, dtype=np.int64).reshape(-1, 2).T
     return i, j
 
 

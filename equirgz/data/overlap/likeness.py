@@ -14,7 +14,7 @@ import scipy.fft
 from scipy import ndimage
 
 from equirgz.data.imageset import ImageSet
-from equirgz.data.pairs import Pairs
+from equirgz.data.overlap.pairs import Pairs
 from equirgz.data.preprocess import crop_centre, disk, resample
 
 _SIZE, _ANGLES, _BLOCK = 49, 96, 256

@@ -10,7 +10,7 @@ import hashlib
 import numpy as np
 
 from equirgz.data.imageset import ImageSet
-from equirgz.data.pairs import Pairs
+from equirgz.data.overlap.pairs import Pairs
 
 _BLOCK = 1024
 _UNSIGNED = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.uint64}

@@ -5,11 +5,11 @@ import pytest
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data import load_data, split_data
-from equirgz.data.exact import match_copies
 from equirgz.data.imageset import ImageSet
-from equirgz.data.leaks import LEAK_RADIUS_ARCSEC
+from equirgz.data.overlap.exact import match_copies
+from equirgz.data.overlap.groups import find_fields, keep_together
+from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC
 from equirgz.data.position import match_positions
-from equirgz.data.together import find_fields, keep_together
 
 
 def make_set(position_deg=None, image_NHW=None, n=6) -> ImageSet:
