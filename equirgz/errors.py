@@ -31,6 +31,14 @@ class DataError(EquirgzError):
     """A file, archive or image that is missing, damaged or hostile."""
 
 
+class ImageError(InputError, DataError):
+    """Images that cannot be used, handed over as an argument or read from a file."""
+
+
+class ImagesChangedWarning(UserWarning):
+    """Images were brought to what a network takes, and are not what the caller gave."""
+
+
 class ResultsError(EquirgzError):
     """A results folder that cannot be read, written or mixed with others."""
 

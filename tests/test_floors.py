@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
     {"errors", "registry", "records", "provenance", "config", "seeding"},
-    {"metrics", "tasks"},
+    {"metrics", "tasks", "images"},
     {"geometry", "report"},
     {"nn", "data", "augment"},
     {"backbones"},
@@ -27,7 +27,9 @@ NEVER_BESIDE = {  # on one floor, yet apart
     ("evaluate", "train"), ("report", "geometry"), ("geometry", "report"), ("metrics", "tasks"),
 }  # fmt: skip
 FRONT_DOOR = {"__init__"}  # lazy exports only
-NO_TORCH = ("errors", "registry", "records", "provenance", "config", "seeding", "metrics", "tasks", "report")
+NO_TORCH = (
+    "errors", "registry", "records", "provenance", "config", "seeding", "images", "metrics", "tasks", "report",
+)  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

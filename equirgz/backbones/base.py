@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
-from equirgz.errors import InputError, explain
+from equirgz.errors import ImageError, InputError, explain
 from equirgz.geometry.group import Group
+from equirgz.images import guess_mend
 from equirgz.registry import STEERABLE, Registry
 
 
@@ -146,17 +147,28 @@ class Backbone(nn.Module):
         return to_plain(self)
 
     def check_input(self, x_BCHW: Tensor) -> None:
-        """Raise InputError unless the batch is (B, in_channels, image_size, image_size)."""
+        """Raise ImageError unless the batch is a tensor (B, in_channels, image_size, image_size) of the own type."""
         shape = (self.in_channels, self.image_size, self.image_size)
+        expected = f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
+        if not torch.is_tensor(x_BCHW):
+            mend = "equirgz.evaluate.embed(backbone, images) takes arrays and lists"
+            raise ImageError(explain("images", expected=f"a tensor {expected}", got=type(x_BCHW).__name__, mend=mend))
         if x_BCHW.dim() != 4 or tuple(x_BCHW.shape[1:]) != shape:
-            raise InputError(
-                explain(
-                    "images",
-                    expected=f"(B, {shape[0]}, {shape[1]}, {shape[2]})",
-                    got=tuple(x_BCHW.shape),
-                    mend="crop or resample them, or build the backbone with that image_size and in_channels",
-                )
-            )
+            mend = "crop or resample them, or build the backbone with that image_size and in_channels"
+            if x_BCHW.dim() != 4 or x_BCHW.shape[1] != shape[0] or x_BCHW.shape[2] != x_BCHW.shape[3]:
+                mend = f"{guess_mend(tuple(x_BCHW.shape), shape[0])}; {mend}"
+            raise ImageError(explain("images", expected=expected, got=tuple(x_BCHW.shape), mend=mend))
+        if not torch.compiler.is_compiling():
+            self._check_type(x_BCHW)
+
+    def _check_type(self, x_BCHW: Tensor) -> None:
+        if not x_BCHW.is_floating_point():
+            mend = "integers from 0 to 255 become floats by images / 255"
+            raise ImageError(explain("images", expected="real floats", got=x_BCHW.dtype, mend=mend))
+        weight = next((p for p in self.parameters() if p.is_floating_point()), x_BCHW)
+        if weight.dtype != x_BCHW.dtype and not torch.is_autocast_enabled(x_BCHW.device.type):
+            mend = f"use images.to({weight.dtype}) or backbone.to({x_BCHW.dtype})"
+            raise ImageError(explain("images", expected=f"{weight.dtype} as the weights", got=x_BCHW.dtype, mend=mend))
 
 
 @torch.no_grad()

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, explain
+from equirgz.evaluate.input import as_input
 from equirgz.evaluate.rotation import measure_turned, rotation_rows
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.metrics.overlap import overlap_index
@@ -31,8 +31,7 @@ def rotation_samples(
 
     As :func:`equirgz.evaluate.rotation.rotation_curve`, for predictive samples.
     """
-    x_NCHW = torch.as_tensor(x_NCHW)
-    x_NCHW = (x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW).float()
+    x_NCHW = as_input(x_NCHW).float()
     disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if mask else 1.0
     return np.stack([np.asarray(predict_samples_fn(warp(x_NCHW, float(a)) * disk_HW), float) for a in angles_deg])
 

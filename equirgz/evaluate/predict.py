@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, NumericalError, explain
+from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import warp
 
 
@@ -44,7 +45,7 @@ def predict(
     ----------
     module : an objective (its ``logits``, or ``sample_logits`` when ``n_samples`` > 1), or any
         module that maps images to logits.
-    x_NCHW : images; (N, H, W) is taken as one channel.
+    x_NCHW : images, whatever holds them (:func:`equirgz.evaluate.input.as_input`); (N, H, W) is one channel.
     views : the images turned by 360 v / views degrees, v = 0 ... views - 1; probabilities averaged.
     seed : of the predictive samples; the same seed gives the same numbers (see :func:`predict_samples`).
 
@@ -93,12 +94,8 @@ def embed(backbone: nn.Module, x_NCHW: Tensor | np.ndarray, batch_size: int = 25
 
 
 def iterate_batches(module: nn.Module, x_NCHW: Tensor | np.ndarray, batch_size: int) -> Iterator[Tensor]:
-    """Yield batches of images on the module's device, in its floating type."""
-    x_NCHW = torch.as_tensor(x_NCHW)
-    x_NCHW = x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW
-    if x_NCHW.ndim != 4 or len(x_NCHW) == 0:
-        got = tuple(x_NCHW.shape)
-        raise InputError(explain("images", expected="(N, C, H, W) or (N, H, W) with N >= 1", got=got))
+    """Yield batches of images on the module's device, in its floating type; resampled where it takes another size."""
+    x_NCHW = as_input(x_NCHW, module)
     parameter = next((p for p in module.parameters() if p.is_floating_point()), torch.empty(0))
     for start in range(0, len(x_NCHW), batch_size):
         yield x_NCHW[start : start + batch_size].to(device=parameter.device, dtype=parameter.dtype)

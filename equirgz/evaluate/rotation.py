@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, explain
+from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import disk_mask, warp
 
 
@@ -33,8 +33,7 @@ def rotation_curve(
     angle; quarter turns only move pixels. ``predict_fn`` maps images (N, C, H, W) to
     probabilities (N, K), for example ``lambda x: predict(objective, x)``.
     """
-    x_NCHW = torch.as_tensor(x_NCHW)
-    x_NCHW = (x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW).float()
+    x_NCHW = as_input(x_NCHW).float()
     disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if mask else 1.0
     return np.stack([np.asarray(predict_fn(warp(x_NCHW, float(a)) * disk_HW), np.float64) for a in angles_deg])
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from equirgz.augment import create_augmentation
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError, explain
+from equirgz.images import scale_bytes
 from equirgz.objectives.base import Batch, Objective
 from equirgz.seeding import derive_seed
 from equirgz.train.images import TrainImages
@@ -24,19 +25,30 @@ class IndexStream:
 
     Batches all have the same size: one that reaches the end of a pass is filled from the next one,
     so that after any number of batches no source was drawn more than once more often than another.
+    With weights w a pass still has n draws, and holds source i ``n w_i / sum w`` times, rounded up or down at
+    random without bias (systematic sampling).
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
+    def __init__(self, n: int, batch_size: int, seed: int, weight_N: Tensor | None = None) -> None:
         self.n, self.batch_size = n, batch_size
+        self.cumulated_N = None if weight_N is None else (weight_N / weight_N.sum()).cpu().cumsum(0)
         self.generator = torch.Generator().manual_seed(seed)
         self.left = torch.empty(0, dtype=torch.int64)
 
     def next(self) -> Tensor:
         """Return the next index_B."""
         while len(self.left) < self.batch_size:
-            self.left = torch.cat([self.left, torch.randperm(self.n, generator=self.generator)])
+            self.left = torch.cat([self.left, self._draw_pass()])
         index_B, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
         return index_B
+
+    def _draw_pass(self) -> Tensor:
+        order_N = torch.randperm(self.n, generator=self.generator)
+        if self.cumulated_N is None:
+            return order_N
+        start = torch.rand(1, dtype=torch.float64, generator=self.generator)
+        drawn_N = torch.searchsorted(self.cumulated_N, (torch.arange(self.n) + start) / self.n, right=True)
+        return drawn_N.clamp_max(self.n - 1)[order_N]
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the position in the current pass and the state of the generator."""
@@ -85,7 +97,12 @@ class BatchMaker:
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)
         self.streams = {
-            pool: IndexStream(len(images.pool(pool)), size, derive_seed(seed, "batches", pool))
+            pool: IndexStream(
+                len(images.pool(pool)),
+                size,
+                derive_seed(seed, "batches", pool),
+                images.weight_N if pool == "labelled" else None,
+            )
             for pool, size in sizes.items()
         }
         self.augmentations = {
@@ -98,9 +115,9 @@ class BatchMaker:
     def next(self) -> Batch:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
-        drawn = {pool: _take(self.images.pool(pool), index_B) for pool, index_B in index.items()}
+        drawn = {pool: self._floats(_take(self.images.pool(pool), index_B)) for pool, index_B in index.items()}
         view = {
-            role: self.augmentations[role](drawn[spec.pool].to(self.dtype), self.generators[role])
+            role: self.augmentations[role](drawn[spec.pool], self.generators[role])
             for role, spec in self.views.items()
         }
         return Batch(
@@ -109,6 +126,9 @@ class BatchMaker:
             index=index,
             hidden_label_B=_take(self.images.hidden_label_M, index.get("unlabelled")),
         )
+
+    def _floats(self, x_BCHW: Tensor) -> Tensor:
+        return (x_BCHW if x_BCHW.is_floating_point() else scale_bytes(x_BCHW)).to(self.dtype)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of all streams and generators."""

@@ -11,29 +11,32 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
-from sklearn.utils import check_random_state
+from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.data.labels import check_labels
 from equirgz.errors import InputError, explain
+from equirgz.evaluate.input import as_input
 from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
 from equirgz.seeding import derive_seed
+from equirgz.train.customs import check_features, check_weights
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.trainer import train
 
 
-class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
+class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, ClassifierMixin, BaseEstimator):
     """Image classifier with the interface of scikit-learn: fit, predict, predict_proba, transform, score.
 
-    Images are arrays (N, H, W), (N, C, H, W) or, as pipelines like them, flat (N, H * H); labels are
-    any values. ``transform`` returns the backbone's features. Parameters are stored untouched and
-    checked in ``fit``.
+    Images are (N, H, W), (N, C, H, W) or, as pipelines like them, flat (N, H * H), in whatever holds them
+    (:func:`equirgz.images.as_images`: integers from 0 to 255 mean 0 to 1); labels are any values. Of another size
+    than the network's they are resampled, with a warning. ``transform`` returns the backbone's features.
+    Parameters are stored untouched and checked in ``fit``.
 
     Parameters
     ----------
@@ -91,17 +94,26 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
-    def fit(self, X: Any, y: Any) -> EquirgzClassifier:
-        """Train on images and labels; sets ``classes_``, ``objective_`` and ``log_``.
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EquirgzClassifier:
+        """Train on images and labels; sets ``classes_``, ``n_features_in_``, ``objective_`` and ``log_``.
 
-        Raises InputError or DataError for images or labels that cannot be trained on.
+        Sources are drawn in proportion to ``sample_weight``: 2 is the same source twice, 0 leaves it out.
+        Raises InputError or DataError for images, labels or weights that cannot be trained on.
         """
-        x_NCHW = self._prepare(X)
-        self.classes_, label_N = np.unique(check_labels(y), return_inverse=True)
+        encoder = self._start_encoder()
+        check_features(self, X, fitted=False)
+        x_NCHW = self._prepare(X, encoder)
+        if y is None:
+            raise InputError("fit requires y to be passed, but the target y is None; give one label per image")
+        kept_N, weight_N = check_weights(sample_weight, len(x_NCHW))
+        y_N = check_labels(y)
+        if not kept_N.all() and len(y_N) == len(kept_N):
+            x_NCHW, y_N = x_NCHW[torch.from_numpy(kept_N)], y_N[kept_N]
+        self.classes_, label_N = np.unique(y_N, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(explain("labels", expected="at least two classes", got=self.classes_.tolist()))
         seed = int(check_random_state(self.random_state).randint(2**31))
-        backbone = self._make_backbone(x_NCHW, seed)
+        backbone = self._make_backbone(x_NCHW, seed) if encoder is None else encoder
         self.objective_ = create_objective(
             self.objective,
             backbone,
@@ -121,7 +133,7 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 warmup_steps=self.warmup_steps,
             ),
         )
-        images = TrainImages(x_NCHW, label_N, mask=self.mask)
+        images = TrainImages(x_NCHW, label_N, mask=self.mask, weight_N=weight_N)
         fabric = make_fabric(self.precision, self.device)
         self.log_ = train(self.objective_, images, config, seed=seed, progress=self.progress, fabric=fabric)
         return self
@@ -132,28 +144,46 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
         The samples are the same networks at every call; dropout masks are those of a source's place among 256.
         """
         check_is_fitted(self, "objective_")
-        return predict(self.objective_, self._prepare(X), n_samples=self.objective_.n_predictive_samples)
+        return predict(self.objective_, self._seen(X), n_samples=self.objective_.n_predictive_samples)
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of largest probability of each source."""
+        check_is_fitted(self, "objective_")
         return self.classes_[self.predict_proba(X).argmax(1)]
 
     def transform(self, X: Any) -> np.ndarray:
         """Return the trained backbone's features_NF."""
         check_is_fitted(self, "objective_")
-        return embed(self.objective_, self._prepare(X))
+        return embed(self.objective_, self._seen(X))
 
-    def _prepare(self, X: Any) -> Tensor:
-        x_NCHW = as_square_images(X)
+    @property
+    def _n_features_out(self) -> int:
+        return self.objective_.backbone.num_features
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _seen(self, X: Any) -> Tensor:
+        check_features(self, X, fitted=True)
+        return self._prepare(X, self.objective_)
+
+    def _prepare(self, X: Any, network: nn.Module | None) -> Tensor:
+        x_NCHW = as_input(X, network, flat=True)
         return x_NCHW * disk_mask(x_NCHW.shape[-1], like=x_NCHW) if self.mask else x_NCHW
+
+    def _start_encoder(self) -> nn.Module | None:
+        if self.encoder is None:
+            return None
+        from equirgz.backbones import load_encoder
+
+        saved = isinstance(self.encoder, (str, Path))
+        return load_encoder(self.encoder) if saved else copy.deepcopy(self.encoder)
 
     def _make_backbone(self, x_NCHW: Tensor, seed: int) -> nn.Module:
         from equirgz import backbones
 
-        if self.encoder is not None:
-            saved = isinstance(self.encoder, (str, Path))
-            encoder = backbones.load_encoder(self.encoder) if saved else copy.deepcopy(self.encoder)
-            return encoder
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(derive_seed(seed, "init"))
             return backbones.create_backbone(
@@ -164,17 +194,6 @@ class EquirgzClassifier(TransformerMixin, ClassifierMixin, BaseEstimator):
                 image_size=x_NCHW.shape[-1],
                 **(self.backbone_params or {}),
             )
-
-
-def as_square_images(X: Any) -> Tensor:
-    """Return x_NCHW of images (N, H, W), (N, C, H, W) or flat (N, H * H); raises InputError for others."""
-    x = X if torch.is_tensor(X) else torch.as_tensor(np.asarray(X))
-    if x.ndim == 2:
-        side = round(x.shape[1] ** 0.5)
-        if side * side != x.shape[1]:
-            raise InputError(explain("flat images", expected="a square number of pixels", got=x.shape[1]))
-        x = x.reshape(len(x), side, side)
-    return TrainImages(x).x_NCHW
 
 
 def finetune(

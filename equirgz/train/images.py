@@ -10,19 +10,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import InputError, explain
+from equirgz.evaluate.input import as_input
+from equirgz.images import as_images
 from equirgz.objectives.base import Objective
 
 
 @dataclass
 class TrainImages:
-    """Sources to train on; arrays or tensors, (N, H, W) or (N, C, H, W), any float or integer type.
+    """Sources to train on: whatever holds images, (N, H, W) or (N, C, H, W) (:func:`equirgz.images.as_images`).
 
     x_NCHW : labelled sources (or all sources, for an objective that reads no labels).
     y_N : int classes, or (N, answers) votes; None without labels.
-    u_MCHW : unlabelled sources, or the target domain; None where there are none. Of an integer type they stay
-        so, on the device too, and become floats batch by batch: 10^5 sources of 150 px are 2.3 GB as uint8.
+    u_MCHW : unlabelled sources, or the target domain; None where there are none. Integers stay bytes, on the
+        device too, and become floats in [0, 1] batch by batch: 10^5 sources of 150 px are 2.3 GB as uint8.
     hidden_label_M : labels of the unlabelled sources where known: for logs, never for a loss.
+    weight_N : how often each labelled source is drawn, in proportion; None: all alike.
     mask : whether views are zero outside the inscribed disk; as the images are that are predicted later.
     """
 
@@ -31,12 +34,14 @@ class TrainImages:
     u_MCHW: Any = None
     hidden_label_M: Any = None
     mask: bool = True
+    weight_N: Any = None
 
     def __post_init__(self) -> None:
         self.x_NCHW = _as_images("labelled", self.x_NCHW)
-        self.u_MCHW = _as_images("unlabelled", self.u_MCHW, keep_integers=True)
+        self.u_MCHW = _as_images("unlabelled", self.u_MCHW, keep_bytes=True)
         self.y_N = _as_labels(self.y_N)
         self.hidden_label_M = _as_labels(self.hidden_label_M)
+        self.weight_N = _as_labels(self.weight_N)
         if self.x_NCHW is None and self.u_MCHW is None:
             raise InputError("training images: expected at least one set of images, got none")
         if self.y_N is not None and (self.x_NCHW is None or len(self.y_N) != len(self.x_NCHW)):
@@ -56,40 +61,25 @@ class TrainImages:
             None if self.u_MCHW is None else self.u_MCHW.to(device, dtype if self.u_MCHW.is_floating_point() else None),
             None if self.hidden_label_M is None else self.hidden_label_M.to(device),
             self.mask,
+            self.weight_N,
         )
 
     def checksum(self) -> str:
         """Return a hash of all pixels, training labels (not the hidden ones) and the mask."""
         digest = hashlib.sha256(repr(self.mask).encode())
-        for part in (self.x_NCHW, self.y_N, self.u_MCHW):
+        for part in (self.x_NCHW, self.y_N, self.u_MCHW, self.weight_N):
             if part is not None:
                 digest.update(repr((tuple(part.shape), str(part.dtype))).encode())
                 digest.update(part.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
-def _as_images(name: str, value: Any, keep_integers: bool = False) -> Tensor | None:
+def _as_images(name: str, value: Any, keep_bytes: bool = False) -> Tensor | None:
     if value is None:
         return None
-    x = torch.as_tensor(np.ascontiguousarray(value) if isinstance(value, np.ndarray) else value)
-    x = x if x.is_floating_point() or keep_integers else x.float()
-    x = x[:, None] if x.ndim == 3 else x
-    if x.ndim != 4 or len(x) == 0:
-        raise InputError(
-            explain(f"{name} images", expected="(N, H, W) or (N, C, H, W) with N >= 1", got=tuple(x.shape))
-        )
-    bad_N = ~torch.isfinite(x.flatten(1)).all(1)
-    if bool(bad_N.any()):
-        where = torch.nonzero(bad_N)[:, 0].tolist()
-        raise DataError(
-            explain(
-                f"{name} images",
-                expected="finite pixels",
-                got=f"NaN or infinity in {len(where)} of them, first at index {where[:5]}",
-                mend="preprocess them or leave them out",
-            )
-        )
-    return x
+    if torch.is_tensor(value) and value.dtype != torch.uint8:
+        return as_input(value, what=f"{name} images")
+    return torch.from_numpy(as_images(value, f"{name} images", keep_bytes=keep_bytes))
 
 
 def _as_labels(value: Any) -> Tensor | None:
@@ -103,6 +93,9 @@ def check_training_set(objective: Objective, images: TrainImages) -> None:
     name = type(objective).__name__
     if objective.needs_unlabelled and images.u_MCHW is None:
         raise InputError(f"objective {name}: expected unlabelled images, got none; give data.unlabelled")
+    if images.weight_N is not None and type(objective).after_training is not Objective.after_training:
+        expected, mend = "an objective that learns from batches alone", "leave the weights out, or take another"
+        raise InputError(explain("sample_weight", expected=expected, got=name, mend=mend))
     if not objective.needs_labels:
         return
     if images.y_N is None:

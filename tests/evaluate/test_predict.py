@@ -83,7 +83,8 @@ def test_samples_are_reproducible_and_their_mean_is_the_prediction() -> None:
 
 def test_embed_gives_eval_mode_features() -> None:
     torch.manual_seed(0)
-    net, x = ToyD4(), _images()
+    x = _images()
+    net = ToyD4(x.shape[-1])
     h = embed(net, x, batch_size=3)
     assert h.shape == (11, 3) and h.dtype == np.float32 and net.training
     assert np.allclose(h, net.eval()(torch.as_tensor(x)[:, None]).detach().numpy(), atol=1e-6)
@@ -99,10 +100,19 @@ def test_bad_input() -> None:
     with pytest.raises(InputError, match="no predictive samples"):
         predict(model.net, x, n_samples=2)
     x[3, 4, 4] = np.nan
-    with pytest.raises(NumericalError, match="3 of 33"):
+    for images in (x, torch.from_numpy(x)):
+        with pytest.raises(InputError, match="finite pixels, got NaN or infinity"):
+            predict(model, images)
+
+
+def test_a_diverged_network_is_named():
+    model, x = Classifier(), _images()
+    with torch.no_grad():
+        next(model.parameters()).fill_(float("nan"))
+    with pytest.raises(NumericalError, match="33 of 33"):
         predict(model, x)
     with pytest.raises(NumericalError, match="features"):
-        embed(ToyD4(), x)
+        embed(model.net, x)
 
 
 @pytest.mark.parametrize("name", ["variational", "ivon", "laplace"])

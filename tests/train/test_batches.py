@@ -95,7 +95,7 @@ def test_views_are_masked_exactly_where_the_set_is(name, mask):
 def test_an_integer_pool_stays_small_and_gives_the_same_views():
     pool_MHW = torch.randint(0, 256, (20, 9, 9), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     config, found = TrainConfig(batch_size=8, augmentation="rotation_flips"), []
-    for u in (pool_MHW, pool_MHW.float()):
+    for u in (pool_MHW, pool_MHW.float() / 255):
         images = TrainImages(u_MCHW=u).to(torch.device("cpu"), torch.float32)
         assert images.u_MCHW.dtype == u.dtype
         found.append(BatchMaker(create_objective("byol", make_backbone(), 2), images, config, 0).next())
