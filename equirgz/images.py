@@ -195,16 +195,19 @@ def _check_values(array: np.ndarray, what: str, keep_bytes: bool) -> np.ndarray:
             raise ImageError(explain(f"{what}: pixels", expected=expected, got=got, mend=mend))
         array = array.astype(np.uint8, copy=False)
         return array if keep_bytes else scale_bytes(array)
-    bad_N = ~np.isfinite(array).reshape(len(array), -1).all(1)
-    if bad_N.any():
-        where = np.flatnonzero(bad_N).tolist()
-        got = f"NaN or infinity (inf) in {len(where)} of them, first at index {where[:5]}"
-        mend = "preprocess them or leave them out"
-        raise ImageError(explain(what, expected="finite pixels", got=got, mend=mend))
+    refuse_bad(~np.isfinite(array).reshape(len(array), -1).all(1), what)
     if name == np.float64 and (largest := float(np.abs(array).max())) > FLOAT32_MAX:
         mend = "divide by a unit that fits"
         raise ImageError(explain(f"{what}: pixels", expected="at most 3.4e38", got=f"{largest:.3g}", mend=mend))
     return array
+
+
+def refuse_bad(bad_N: np.ndarray, what: str = "images") -> None:
+    """Raise ImageError where images hold NaN or infinity, with the first of them."""
+    if bad_N.any():
+        where = np.flatnonzero(bad_N).tolist()
+        got = f"NaN or infinity (inf) in {len(where)} of them, first at index {where[:5]}"
+        raise ImageError(explain(what, expected="finite pixels", got=got, mend="preprocess them or leave them out"))
 
 
 def _refused(what: str, got: str, mend: str) -> ImageError:

@@ -133,7 +133,7 @@ REFUSED = {
     "nothing": ([], "N >= 1"),
     "no pixels": (np.zeros((3, 0, 0)), "at least one image with pixels"),
     "a number": (5, "N >= 1"),
-    "None": (None, "got .*numbers"),
+    "None": (None, "got None; give the images"),
 }
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import ImageError, ImagesChangedWarning, explain
-from equirgz.images import as_images, check_shape
+from equirgz.errors import ImagesChangedWarning
+from equirgz.images import as_images, check_shape, refuse_bad
 
 
 def as_input(
@@ -28,10 +28,7 @@ def as_input(
         check_shape(tuple(images.shape), what, channels)
         x_NCHW = images.detach()
         x_NCHW = x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW
-        n_bad = int((~torch.isfinite(x_NCHW)).flatten(1).any(1).sum())
-        if n_bad:
-            mend = "preprocess them or leave them out"
-            raise ImageError(explain(what, expected="finite pixels", got=f"NaN or infinity in {n_bad}", mend=mend))
+        refuse_bad((~torch.isfinite(x_NCHW)).flatten(1).any(1).cpu().numpy(), what)
     else:
         x_NCHW = torch.from_numpy(as_images(images, what, channels=channels, size=size, flat=flat))
     return x_NCHW if size in (None, x_NCHW.shape[-1]) else _resample(x_NCHW, size, what)
