@@ -19,7 +19,7 @@ import pandas as pd
 from equirgz.data.cache import cached_arrays
 from equirgz.data.catalogue import CatalogueOptions
 from equirgz.data.formats.files import FolderOptions, drop_companions, find_scale, is_fits, read_files
-from equirgz.data.formats.folders import label_by_folder, walk_files
+from equirgz.data.formats.folders import label_by_folder, part_by_folder, walk_files
 from equirgz.data.imageset import ImageSet
 from equirgz.data.join import join_catalogue
 from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
@@ -58,7 +58,8 @@ def load_folder(
     catalogue : text, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
         path or name with or without its ending, in an id column: :func:`match_names`) or by ``position``
         (of the FITS centre, else of the file's name: :func:`~equirgz.data.position.parse_position`). Without one, or
-        where it has no labels, the name of the folder that holds a file is its class, where there are several.
+        where it has no labels, the name of the folder that holds a file is its class, where there are several; folders
+        called train, valid or test are no classes but the column ``part`` of the table.
     n_jobs : threads that read.
     progress : called with (files done, all files) as reading goes on; default: what
         :func:`equirgz.data.notes.watch_loading` was given.
@@ -76,8 +77,9 @@ def load_folder(
     """
     folder = Path(folder).expanduser()
     columns = call_checked("load_folder", CatalogueOptions, **reading)
-    if reading and catalogue is None:
-        raise InputError(explain("load_folder", expected=f"a catalogue with {next(iter(reading))}", got="none"))
+    alone = sorted(set(columns.told()) - {"missing", "split_column"})
+    if alone and catalogue is None:
+        raise InputError(explain("load_folder", expected=f"a catalogue with {alone[0]}", got="none"))
     options = options or FolderOptions()
     files, companions = drop_companions(list_images(folder))
     scale = find_scale(files, options)
@@ -109,7 +111,9 @@ def load_folder(
     units = arrays["unit"][good_N]
     if (units != "").any():
         table["unit"] = units
-    label_N, class_names = label_by_folder(paths, folder)
+    label_N, class_names = label_by_folder(paths, folder, columns.missing)
+    if (parts := part_by_folder(paths)) is not None:
+        table["part"] = parts
     position = arrays["position"][good_N]
     scales = arrays["pixel_scale"][good_N]
     check_alike([str(path) for path in paths], scales.tolist(), units.tolist(), bare=recipe.scale != "none")

@@ -135,7 +135,8 @@ def _match_rows(
     else:
         row_N = match_names(rows, files, source, options.id_column)
     if (row_N < 0).all():
-        mend = "set id_column" if options.match == "name" else f"none within {options.match_radius_arcsec:g} arcsec"
+        radius = f"set match_radius_arcsec ({options.match_radius_arcsec:g}), ra_column and dec_column"
+        mend = "set id_column, or match to position" if options.match == "name" else radius
         expected = f"rows that match the files by {options.match}"
         raise DataError(explain(source, expected=expected, got=f"none of {len(files)}", mend=mend))
     return row_N

@@ -7,41 +7,34 @@ from collections import Counter
 import numpy as np
 
 from equirgz.data.catalogue import Column, find_column
+from equirgz.data.formats.folders import PARTS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.labels import read_labels
 from equirgz.data.notes import list_bad
 from equirgz.errors import DataError, InputError, explain
 
-#: the words for each part, in any case
-WORDS = {
-    "train": ("train", "training"),
-    "valid": ("valid", "val", "validation", "dev"),
-    "test": ("test", "testing"),
-    "unlabelled": ("unlabelled", "unlabeled"),
-}
-
 
 def split_by_column(images: ImageSet, column: Column, source: str) -> Data:
-    """Return the parts of a set that a column of its table names (train, valid, test, unlabelled: ``WORDS``).
+    """Return the parts of a set that a column of its table names: train, valid, test, unlabelled (``PARTS``, any case).
 
     Images without a word are in no part; they are counted in a note and listed. Raises InputError for a column that
     is not there, DataError for other words and where nobody trains.
     """
     name = find_column(images.table, (), column)
     read = read_labels(images.table[name], f"{source}: {name}")
-    part_of = {word: part for part, words in WORDS.items() for word in words}
     word_N = np.char.lower(read.text_N) if len(read.text_N) else read.text_N
     count = Counter(word_N[~read.missing_N].tolist())
-    unknown = sorted(set(count) - set(part_of))
+    unknown = sorted(set(count) - set(PARTS))
     if unknown:
         got = ", ".join(f"{word} ({count[word]})" for word in unknown[:5])
-        expected = f"the words {', '.join(part_of)}"
+        expected = f"the words {', '.join(PARTS)}"
         raise DataError(explain(f"{source}: {name}", expected=expected, got=got, mend="write these in the column"))
-    part_N = np.array([part_of.get(word, "") for word in word_N], dtype=str)
+    part_N = np.array([PARTS.get(word, "") for word in word_N], dtype=str)
     outside = {str(images.source_id_N[i]): f"nothing in the column {name}" for i in np.flatnonzero(part_N == "")}
     if outside:
         list_bad(outside, source, what="images in no part")
-    parts = {part: images.subset(part_N == part, name=f"{images.name}/{part}") for part in WORDS}
+    names = dict.fromkeys(PARTS.values())
+    parts = {part: images.subset(part_N == part, name=f"{images.name}/{part}") for part in names}
     if not len(parts["train"]):
         raise DataError(explain(f"{source}: {name}", expected="sources that train", got=dict(count) or "none"))
     tests = {part: parts[part] for part in ("valid", "test") if len(parts[part])}
