@@ -4,6 +4,7 @@
 # PYTHON=python3.12   interpreter that the environments are made with
 # PIP_FLAGS=...       extra options of "pip install", such as another index for torch
 # PYTEST_FLAGS=...    extra options of pytest, such as "-k calibration"
+# PYTHONS="3.11 3.13" what "make test-portable" tests with; SETTINGS="default avx2": some of its settings
 
 PYTHON ?= python3
 PIP_FLAGS ?=
@@ -12,36 +13,54 @@ WORKERS ?= 2
 
 VENV := .venv
 REFERENCE := .venv-reference
+PYTHONS ?= 3.11 3.13
+
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test readme schema screenshot lint test-native test-reference install install-reference clean
+.PHONY: demo test readme schema screenshot lint test-native test-reference test-rounding test-portable install
+.PHONY: install-reference clean
 .DEFAULT_GOAL := test
 
 install: $(VENV)/.installed
 install-reference: $(REFERENCE)/.installed
 
 demo: $(VENV)/.installed
-	MPLBACKEND=Agg $(VENV)/bin/equirgz bench run benchmarks/demo.yaml --out demo --jobs $(WORKERS)
+	MPLBACKEND=Agg $(VENV)/bin/python -m equirgz bench run benchmarks/demo.yaml --out demo --jobs $(WORKERS)
 
 # The tables, figures and index in README.md and results/README.md, from the committed results.
 readme: $(VENV)/.installed
-	$(VENV)/bin/equirgz bench readme README.md results/README.md
+	$(VENV)/bin/python -m equirgz bench readme README.md results/README.md
 
 # What editors complete keys and mark mistakes with in benchmarks/*.yaml.
 schema: $(VENV)/.installed
-	$(VENV)/bin/equirgz bench schema > benchmarks/schema.json
+	$(VENV)/bin/python -m equirgz bench schema > benchmarks/schema.json
 
 # The picture of the page of results/mirabest_quick that README.md shows; needs Debian's package chromium.
 screenshot: $(VENV)/.installed
-	$(VENV)/bin/equirgz bench screenshot results/mirabest_quick -o results/screenshot.png
+	$(VENV)/bin/python -m equirgz bench screenshot results/mirabest_quick -o results/screenshot.png
 
-test: lint test-reference test-native
+test: lint test-reference test-native test-rounding
 
 lint: $(VENV)/.installed
-	$(VENV)/bin/ruff check .
+	$(VENV)/bin/python -m ruff check .
 
 test-native: $(VENV)/.installed
 	$(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS)
+
+# The tests that another processor's rounding could break (marked so), on torch's kernels without vector
+# instructions, and with their files in a folder whose path has a space.
+test-rounding: $(VENV)/.installed
+	@mkdir -p build
+	$(ONE_THREAD) ATEN_CPU_CAPABILITY=default $(VENV)/bin/python -m pytest -q -n $(WORKERS) -m rounding \
+	    --basetemp="build/my tmp"
+
+# Everything, as on other machines: in a folder with a space in its path, with each of $(PYTHONS) that is
+# installed, on other instruction sets, with one thread and two (see .ci/portable; hours).
+test-portable: export PYTHONS := $(PYTHONS)
+test-portable: export WORKERS := $(WORKERS)
+test-portable: export PYTEST_FLAGS := $(PYTEST_FLAGS)
+test-portable:
+	bash .ci/portable
 
 # Parity with escnn and e2cnn, which need numpy < 2 and so an environment of their own.
 test-reference: $(REFERENCE)/.installed

@@ -36,21 +36,27 @@ class Dispatcher:
 
     def run(self, tasks: list[Task], fail_fast: bool = False) -> list[dict[str, Any]]:
         """Return the outcome of every task; with ``fail_fast`` of those up to the first failure."""
-        self._engine = create_engine(self.config, self.folder.path / "engine")
+        self._engine, self._failed = create_engine(self.config, self.folder.path / "engine"), True
+        period_s = self.config.poll_s if self.config.name == "slurm" else min(self.config.poll_s, 2.0)
         try:
             for task in self._order(tasks):
                 future = self._submit(task)
                 if future.done() and self._take(future) and fail_fast:  # the inline engine computes at once
-                    return self.outcomes
+                    return self._end()
             while self._running:
-                finished, _ = wait(self._running, self.config.poll_s, FIRST_COMPLETED)
+                finished, _ = wait(self._running, period_s, FIRST_COMPLETED)
                 if not finished:
                     self._tell_why()
                 for future in finished:
                     if self._take(future) and fail_fast:
-                        return self.outcomes
+                        return self._end()
+            return self._end()
         finally:
-            self._engine.close()
+            self._engine.close(self._failed)
+
+    def _end(self) -> list[dict[str, Any]]:
+        """Return the outcomes; the engine's logs are kept where a worker was lost for good."""
+        self._failed = any(outcome.get("lost") for outcome in self.outcomes)
         return self.outcomes
 
     def _tell_why(self) -> None:
@@ -111,7 +117,7 @@ class Dispatcher:
             self._submit(task)
             return
         if lost:
-            outcome = {**outcome, "status": "failed", "error": f"{outcome['error']}, {attempt} times"}
+            outcome = {**outcome, "status": "failed", "lost": True, "error": f"{outcome['error']}, {attempt} times"}
             record_failure(self.folder, task, outcome["error"], "")
         if task.get("only"):
             self._release(task, outcome)

@@ -41,8 +41,9 @@ class EngineConfig(Section):
     worker_init: str = Field("", description="shell lines before a worker starts, e.g. module load")
     scheduler_options: str = Field("", description="#SBATCH lines")
     poll_s: float = Field(60.0, gt=0, description="seconds between two looks at the SLURM jobs")
-    connect_timeout_s: float = Field(
-        300.0, gt=0, description="a SLURM job that runs for so long while none of its workers is connected is replaced"
+    connect_timeout_s: float | None = Field(
+        None, gt=0, description="so long without a connected worker, a SLURM job that runs is replaced, and the engine "
+        "local ends the grid with a message; default: 300 on SLURM, else 120",
     )
     address: str | None = Field(None, description="address under which nodes reach this host; default: probed")
 
@@ -50,6 +51,11 @@ class EngineConfig(Section):
     def workers(self) -> int:
         """Runs at a time on one node."""
         return self.gpus * self.cells_per_gpu if self.gpus else self.jobs
+
+    @property
+    def silence_s(self) -> float:
+        """``connect_timeout_s``, or the engine's default."""
+        return self.connect_timeout_s or (300.0 if self.name == "slurm" else 120.0)
 
     @property
     def accelerators(self) -> list[str]:

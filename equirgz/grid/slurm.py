@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from pathlib import Path
 from typing import Any
 
 from parsl.executors import HighThroughputExecutor
@@ -16,11 +18,33 @@ class ForgettingSlurmProvider(SlurmProvider):
     A controller that is killed before it saved its state comes back without its newest job, and
     ``squeue`` then refuses the unknown id. Parsl takes that refusal for a passing fault and waits
     for the job without end. ``poll_s`` is the time between two calls of ``squeue``.
+
+    What a job prints goes to ``log_dir``, by a quoted redirection in its script: Parsl's ``#SBATCH --output`` would
+    be a path of this host's temporary folder, and is read by SLURM word for word and for ``%``.
     """
 
-    def __init__(self, *, poll_s: float, **options: Any) -> None:
+    def __init__(self, *, poll_s: float, log_dir: Path, **options: Any) -> None:
         super().__init__(**options)
         self._poll_s = poll_s
+        self._log_dir = Path(log_dir)
+
+    def _write_submit_script(self, template: str, script_filename: str, job_name: str, configs: dict) -> None:
+        self._log_dir.mkdir(parents=True, exist_ok=True)
+        out = shlex.quote(str(self._printed(job_name)))
+        configs = {
+            **configs, "job_stdout_path": "/dev/null", "job_stderr_path": "/dev/null",
+            "worker_init": f"exec >>{out} 2>&1\n{configs['worker_init']}",
+        }
+        super()._write_submit_script(template, script_filename, job_name, configs)
+
+    def submit(self, command: str, tasks_per_node: int, job_name: str = "parsl.slurm") -> str:
+        job = super().submit(command, tasks_per_node, job_name)
+        printed = str(self._printed(Path(self.resources[job]["job_stdout_path"]).stem))
+        self.resources[job] |= {"job_stdout_path": printed, "job_stderr_path": printed}
+        return job
+
+    def _printed(self, job_name: str) -> Path:
+        return self._log_dir / f"{job_name}.out"
 
     @property
     def status_polling_interval(self) -> float:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
 from equirgz.errors import InputError, explain
@@ -14,7 +17,8 @@ def make_fabric(precision: str = "32-true", device: str = "auto", processes: int
 
     With several ``processes`` (one per GPU, or on one CPU over gloo) call its ``launch()`` before
     anything else: it starts the running script once more for each. Gradients are then averaged by DDP,
-    which is told that some objectives leave parameters unused in some steps.
+    which is told that some objectives leave parameters unused in some steps. One process is one process, also on a
+    host or in a job of SLURM: its variables are not looked at.
     Raises InputError for less than one process, and for several on one numbered GPU.
     """
     if device == "auto":
@@ -26,4 +30,9 @@ def make_fabric(precision: str = "32-true", device: str = "auto", processes: int
     strategy = "auto" if processes == 1 else DDPStrategy(find_unused_parameters=True)
     one = [int(index or 0)] if accelerator == "cuda" else 1
     devices = one if processes == 1 else processes
-    return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision)
+    plugins = [LightningEnvironment()] if processes == 1 else None
+    with warnings.catch_warnings():  # a host with SLURM is no reason to start with srun: we start the processes
+        warnings.filterwarnings("ignore", "The `srun` command is available")
+        return Fabric(
+            accelerator=accelerator, devices=devices, strategy=strategy, precision=precision, plugins=plugins
+        )

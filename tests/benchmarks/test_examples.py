@@ -44,7 +44,8 @@ def test_a_grid_is_run_and_tabulated(tmp_path):
 def test_an_encoder_learns_in_a_foreign_loop_and_keeps_its_symmetry():
     run = load("encoder_in_a_loop")
     steerable, plain = run("C4"), run("C1")
-    assert steerable["upright"] > 0.95 and steerable["turned"] == steerable["upright"]
+    # Five seeds gave 0.96 to 1 upright (plain: 0.87 to 1); a guess is right half of the time, as plain is when turned.
+    assert steerable["upright"] > 0.8 and steerable["turned"] == pytest.approx(steerable["upright"], abs=0.01)
     assert plain["upright"] > plain["turned"] + 0.1
 
 

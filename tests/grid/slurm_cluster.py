@@ -10,6 +10,7 @@ from __future__ import annotations
 import getpass
 import os
 import platform
+import shutil
 import signal
 import socket
 import subprocess
@@ -38,11 +39,16 @@ def free_port() -> int:
 
 
 class Cluster:
-    """One node with ``cpus`` processors; use as a context."""
+    """One node with ``cpus`` processors; use as a context.
 
-    def __init__(self, root: Path, cpus: int = 2) -> None:
-        self.root = root
-        self.run_dir = Path(tempfile.mkdtemp(prefix="slurm-"))  # short: sockets have short names
+    SLURM's configuration takes no quoted path: the ``files`` of the packages are reached by a link in a folder without
+    special characters.
+    """
+
+    def __init__(self, files: Path, cpus: int = 2) -> None:
+        self.run_dir = Path(tempfile.mkdtemp(prefix="slurm-", dir="/tmp"))  # short: sockets have short names
+        self.root = root = self.run_dir / "root"
+        root.symlink_to(files, target_is_directory=True)
         self.node = platform.node().split(".")[0]
         self._processes: dict[str, subprocess.Popen] = {}
         self.config = self.run_dir / "slurm.conf"
@@ -80,6 +86,14 @@ class Cluster:
         }
 
     def __enter__(self) -> Cluster:
+        try:
+            self._start_all()
+        except BaseException:
+            self._stop_all()
+            raise
+        return self
+
+    def _start_all(self) -> None:
         here, programs = self.run_dir, self.root / "usr/sbin"
         key = here / "munge.key"
         key.write_bytes(os.urandom(1024))
@@ -91,10 +105,13 @@ class Cluster:
         self.start_controller()
         self._start("slurmd", [programs / "slurmd-wlm", "-D", "-f", self.config, "-d", programs / "slurmstepd-wlm"])
         self._await(lambda: "idle" in self.command("sinfo", "--noheader", "--format=%T", "--partition=debug"))
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.command("scancel", f"--user={getpass.getuser()}")
+        self._stop_all()
+
+    def _stop_all(self) -> None:
+        """End every process and wait for it: one that is left would warn in whatever test runs next."""
         for process in reversed(self._processes.values()):
             process.send_signal(signal.SIGTERM)
         for process in self._processes.values():
@@ -102,6 +119,8 @@ class Cluster:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
+        shutil.rmtree(self.run_dir, ignore_errors=True)
 
     def start_controller(self) -> None:
         """Start slurmctld, or start it again after :meth:`stop_controller`."""

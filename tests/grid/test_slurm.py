@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import threading
@@ -126,14 +127,24 @@ def test_why_no_worker_comes_is_told(on_cluster, document, tmp_path):
     assert re.match(r"SLURM job \d+ is PENDING \(.+\)", reasons[0])
 
 
+def test_a_folder_whose_path_a_shell_would_not_take_whole(on_cluster, document, tmp_path, monkeypatch):
+    here = tmp_path / "My 'own' $HOME & (x); #1 100% {b} \"q\" é"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    engine = make_engine_config(profile(here / "slurm.yaml", poll_s=2.0))
+    assert run_grid(make_grid(document), Path("out"), engine=engine, cell="fake_cells:instant").complete
+    assert sorted(path.name for path in here.iterdir()) == ["out", "slurm.yaml"]
+    assert not (here / "out" / "engine").exists()  # no logs without a failure
+
+
 def test_a_job_whose_workers_do_not_call_back_is_replaced(on_cluster, document, tmp_path):
-    asleep = tmp_path / "asleep"
+    asleep = shlex.quote(str(tmp_path / "asleep"))
     engine = make_engine_config(
         profile(tmp_path / "slurm.yaml", worker_init=f"test -e {asleep} || {{ touch {asleep}; sleep 600; }}"),
         connect_timeout_s=45.0, poll_s=2.0,
     )
     assert run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant").complete
-    assert asleep.exists()
+    assert (tmp_path / "asleep").exists()
     await_(lambda: not on_cluster.jobs(), on_cluster, 60)
 
 
@@ -143,11 +154,12 @@ def test_workers_that_never_call_back_end_in_one_clear_line(on_cluster, document
     )
     with pytest.raises(InputError, match=r"SLURM job \d+ ran for 1 s .* called back at 127.0.0.1; .*--address"):
         run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant")
+    assert list((tmp_path / "out" / "engine").rglob("parsl.*.out"))  # what the jobs printed is kept
     await_(lambda: not on_cluster.jobs(), on_cluster, 60)
 
 
 def test_a_job_that_the_controller_forgot_counts_as_ended(on_cluster, tmp_path):
-    provider = make_provider(make_engine_config(profile(tmp_path / "slurm.yaml")))
+    provider = make_provider(make_engine_config(profile(tmp_path / "slurm.yaml")), tmp_path / "logs")
     provider.script_dir = str(tmp_path)
     job = provider.submit("sleep 60", 1)
     assert provider.status([job])[0].state in (JobState.PENDING, JobState.RUNNING)

@@ -54,25 +54,32 @@ def make_images(hidden: bool = True) -> TrainImages:
 
 
 def config(name: str, steps: int) -> TrainConfig:
-    lr = {"ivon": 0.1, "sidda": 0.002, "sinkhorn": 0.002}.get(name, 0.01)
+    lr = {"ivon": 0.1, "sidda": 0.002, "sinkhorn": 0.002, "fixmatch": 0.003}.get(name, 0.01)
     return TrainConfig(steps=steps, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=lr))
+
+
+def learn(name: str, seed: int):
+    """Return the objective after 60 updates, and the mean loss of the last five over that of the first five."""
+    objective = create_objective(name, make_backbone(seed), 2, init_seed=seed + 1, **SMALL.get(name, {}))
+    settings = config(name, 60).model_copy(update={"augmentation": "none"})
+    rows = train(objective, make_images(), settings, seed=seed, log_every=1).rows
+    # Adaptation raises the loss when it sets in; what must fall everywhere is the supervised part.
+    part = "supervised" if "supervised" in rows[-1] else "loss"
+    return objective, sum(row[part] for row in rows[-5:]) / sum(row[part] for row in rows[:5])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_a_tiny_task(name):
-    objective = make(name, make_backbone())
-    settings = config(name, 60).model_copy(update={"augmentation": "none"})
-    rows = train(objective, make_images(), settings, seed=0, log_every=1).rows
-    # Adaptation raises the loss when it sets in; what must fall everywhere is the supervised part.
-    part = "supervised" if "supervised" in rows[-1] else "loss"
-    first = sum(row[part] for row in rows[:5]) / 5
-    last = sum(row[part] for row in rows[-5:]) / 5
-    assert last < 0.8 * first
+    """The middle one of three seeds decides: another processor's rounding is one more seed, and one may be unlucky."""
+    objectives, falls = zip(*(learn(name, seed) for seed in range(3)), strict=True)
+    assert sorted(falls)[1] < 0.8
+    objective = objectives[0]
     if not objective.needs_labels:
         with pytest.raises(InputError, match="no classifier"):
             objective.logits(torch.zeros(2, 1, 9, 9))
         return
-    assert make_validation(*make_task(24, seed=9))(objective)["error"] <= 0.1
+    validate = make_validation(*make_task(24, seed=9))
+    assert sorted(validate(objective)["error"] for objective in objectives)[1] <= 0.1
     x, _ = make_task(3)
     samples = objective.sample_logits(x, 4, torch.Generator().manual_seed(0))
     again = objective.sample_logits(x, 4, torch.Generator().manual_seed(0))

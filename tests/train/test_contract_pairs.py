@@ -1,9 +1,8 @@
 """What every pair of an objective and a backbone owes; each registered pair gets it by being registered.
 
 Every pair: gradients reach all parameters, the same seed gives the same training, which goes on after an interruption
-and knows no hidden label, and the loss falls within 12 updates (40 with "simclr", whose batches differ most). By a
-fifth in 30 updates it falls with "supervised" on every backbone, by a tenth in 40 with every objective on
-"steerable_cnn".
+and knows no hidden label, and a step down the gradient lowers the loss by what the gradient says. Of every backbone
+the trainer's own updates lower the loss, each of them.
 All share one task of 17 pixels, the smallest size that is valid for every backbone, and networks of a few fields.
 """
 
@@ -18,6 +17,7 @@ import torch
 from equirgz.backbones import create_backbone, list_backbones
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.objectives import Objective, list_objectives
+from equirgz.objectives.base import Batch
 from equirgz.train import TrainImages, TrainLog, train
 from tests.train.test_contract import UNTRAINED, make, watch_gradients
 from tests.train.test_trainer import Stop, stop_after
@@ -92,29 +92,60 @@ def test_gradients_seeds_resume_and_hidden_labels(objective, backbone, tmp_path,
     assert [key for key, value in whole.state_dict().items() if not torch.equal(value, other[key])] == []
 
 
-def falls(objective: str, backbone: str, steps: int, n: int = 5) -> float:
-    """Return the loss (its supervised part where there is one) of the last ``n`` updates over that of the first."""
-    rows = train(
-        make_pair(objective, backbone),
-        make_images(),
-        settings(objective, steps, 8, "none"),
-        seed=0,
-        log_every=1,
-    ).rows
-    part = "supervised" if "supervised" in rows[0] else "loss"
-    return sum(row[part] for row in rows[-n:]) / sum(row[part] for row in rows[:n])
+def make_batch(objective: Objective) -> Batch:
+    """Return eight sources in float64, each view with noise of its own (equal views are no task for some)."""
+    pools = {"labelled": make_blobs(8), "unlabelled": make_blobs(8, seed=5)}
+    views = {}
+    for i, (role, view) in enumerate(objective.views.items()):
+        x_BCHW = pools[view.pool][0].double()
+        noise = torch.randn(x_BCHW.shape, generator=torch.Generator().manual_seed(i), dtype=torch.float64)
+        views[role] = x_BCHW + 0.1 * noise
+    return Batch(views, pools["labelled"][1])
+
+
+def shake(module: torch.nn.Module) -> torch.nn.Module:
+    """Move every parameter a little: maxima over equal values, where a loss has no gradient, come apart."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter += 0.05 * torch.randn(parameter.shape, generator=generator, dtype=parameter.dtype)
+    return module
 
 
 @pytest.mark.parametrize("objective, backbone", PAIRS)
-def test_the_loss_of_every_pair_falls(objective, backbone):
-    assert falls(objective, backbone, 40 if objective == "simclr" else 12, n=3) < 1
+def test_a_step_down_the_gradient_lowers_the_loss_by_its_length(objective, backbone):
+    """``L(w) - L(w - h g / |g|) = h |g|`` to first order in h, on one batch with the same draws: no trajectory decides.
+
+    In float64, so that h is small enough for curvature and large enough for rounding, by powers of ten.
+    """
+    module = shake(make_pair(objective, backbone).double()).train()
+    batch, h = make_batch(module), 1e-8
+    module.prepare(batch.label_B, 8)
+
+    def loss() -> torch.Tensor:
+        torch.manual_seed(5)  # dropout and sampled weights
+        return module.training_step(batch, 5, 12)[0]
+
+    with torch.random.fork_rng(devices=()):
+        trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+        before = loss()
+        gradients = torch.autograd.grad(before, trained, allow_unused=True, materialize_grads=True)
+        length = torch.stack([gradient.norm() for gradient in gradients]).norm()
+        with torch.no_grad():
+            for parameter, gradient in zip(trained, gradients, strict=True):
+                parameter -= h * gradient / length
+            fall = before - loss()
+    assert float(fall / (h * length)) == pytest.approx(1, abs=0.01)
 
 
 @pytest.mark.parametrize("backbone", list_backbones())
-def test_the_loss_falls_with_every_backbone(backbone):
-    assert falls("supervised", backbone, 30) < 0.8
-
-
-@pytest.mark.parametrize("objective", list_objectives())
-def test_the_loss_of_every_objective_falls_on_a_steerable_network(objective):
-    assert falls(objective, "steerable_cnn", 40) < 0.9
+def test_gradient_descent_lowers_the_loss_of_every_backbone_at_each_update(backbone):
+    """On the whole set, in float64, by steps far below the inverse of any curvature: then it must."""
+    optimizer = OptimizerConfig(name="sgd", lr=1e-6, momentum=0, weight_decay=0, schedule="constant")
+    config = TrainConfig(steps=4, batch_size=8, augmentation="none", optimizer=optimizer, precision="64-true")
+    module = shake(make_pair("supervised", backbone))
+    for layer in module.modules():
+        if "Dropout" in type(layer).__name__:
+            layer.p = 0.0
+    losses = [row["loss"] for row in train(module, make_images(), config, seed=0, log_every=1).rows]
+    assert losses == sorted(set(losses), reverse=True) and len(losses) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ split: {n_labels: 16}
 backbone: {name: steerable_cnn, group: C4, params: {fields: [2, 2], kernel_sizes: [5, 3]}}
 pretrain:
   objective: {name: byol, params: {hidden: 8, projection: 4}}
-  train: {steps: 3, batch_size: 8, augmentation: flips}
+  train: {steps: 3, batch_size: 8, augmentation: flips, precision: 64-true}
 train: {steps: 3, batch_size: 8, augmentation: flips, precision: 64-true}
 evaluation: {readouts: [network, linear_probe]}
 """
@@ -76,6 +77,19 @@ def test_command_line_pretrains_and_trains_in_two_processes(tmp_path):
     chosen = [key for key in rows["1"] if key[2] in measured]
     assert {key[1] for key in chosen} >= {"network", "linear_probe"}
     assert [rows["2"][key] for key in chosen] == pytest.approx([rows["1"][key] for key in chosen], rel=1e-3)
+
+
+def test_one_process_is_one_on_a_host_and_in_a_job_of_slurm(tmp_path, monkeypatch):
+    srun = tmp_path / "srun"
+    srun.write_text("")
+    srun.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    assert make_fabric(device="cpu").world_size == 1  # and no warning, which would be an error here
+    make_fabric(device="cpu", processes=2)
+    for name, value in {"NTASKS": "4", "NTASKS_PER_NODE": "4", "PROCID": "3", "JOB_NAME": "train"}.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    fabric = make_fabric(device="cpu")
+    assert (fabric.world_size, fabric.global_rank) == (1, 0)
 
 
 def test_processes_that_cannot_be_are_refused():

@@ -201,19 +201,22 @@ def test_frozen_backbone_stays_in_eval_and_unchanged():
 
 def test_accumulation_equals_whole_batch():
     losses = []
+    config = CONFIG.model_copy(update={"precision": "64-true"})  # else twelve updates may part by rounding
     for parts in (1, 2, 4):
         objective = create_objective("supervised", make_backbone(norm=False), 2, init_seed=1)
         losses.append(
-            [row["loss"] for row in train(objective, images(), CONFIG, seed=0, accumulate=parts).rows]
+            [row["loss"] for row in train(objective, images(), config, seed=0, accumulate=parts).rows]
         )
-    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
-    assert losses[2] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-9)
+    assert losses[2] == pytest.approx(losses[0], rel=1e-9)
 
 
 def test_bf16_and_float64_follow_float32():
+    """Over three updates by plain gradient descent, in which a rounding error stays one."""
+    optimizer = OptimizerConfig(name="sgd", lr=0.01, momentum=0)
     curves = {}
     for precision in ("32-true", "64-true", "bf16-mixed"):
-        config = CONFIG.model_copy(update={"precision": precision, "optimizer": OptimizerConfig(lr=0.002)})
+        config = CONFIG.model_copy(update={"steps": 3, "precision": precision, "optimizer": optimizer})
         objective = create_objective("supervised", make_backbone(), 2, init_seed=1)
         curves[precision] = [
             row["loss"] for row in train(objective, images(), config, seed=0, log_every=1).rows
