@@ -6,16 +6,21 @@ Loading needs no pickle and runs no code of the file. Legend: F features.
 from __future__ import annotations
 
 import functools
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import nn
 
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.create import create_backbone
 from equirgz.backbones.reference.convert import native_twin
+from equirgz.backbones.structure import find_other_layer, find_other_weight, is_same, probe
+from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import DataError, InputError, ResultsError, explain
 from equirgz.records import (
     canonical_json,
@@ -26,20 +31,30 @@ from equirgz.records import (
 )
 
 FORMAT = "equirgz-encoder"
+_WRAPPED = re.compile(r"(?<![^.])(?:module|_orig_mod|_fsdp_wrapped_module)\.")
 _CONFIG_HASH = "equirgz_config"  # entry of the metadata of the .safetensors
 
 
-def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
+def save_encoder(backbone: nn.Module, path: Path | str, **facts: Any) -> Path:
     """Write ``path`` (.safetensors) and the .json beside it, each by rename; return the former.
 
     ``facts`` (training data, metrics, ...; JSON values) are kept in the .json under "facts". Of a
     network of a reference engine its native twin is saved, which loads without that library. The
     weights carry the hash of the configuration that they belong to.
 
-    Raises InputError for facts or options of the backbone that JSON cannot hold, ResultsError where
-    the files cannot be written.
+    Wrappers (torch.compile, DDP, DataParallel, AveragedModel) are taken off, and weights that pruning,
+    norms or other parametrizations compute are saved as the numbers that they have in eval mode. What is
+    saved is what :func:`load_encoder` gives: before anything is written the network is built anew from its
+    configuration, loaded, and compared layer by layer and in its outputs of two random images.
+
+    Raises InputError for anything but an encoder, for one that its configuration does not give again
+    (layers, settings, hooks or weights changed by hand), for NaN in the weights, and for facts or options
+    of the backbone that JSON cannot hold; ResultsError where the files cannot be written.
     """
-    backbone = native_twin(backbone)
+    backbone = native_twin(find_backbone(backbone, "save_encoder"))
+    if not getattr(backbone, "config", None):
+        mend = "build it with create_backbone, or keep its state_dict beside your own code"
+        raise InputError("save_encoder", expected="a network of create_backbone", got=_kind(backbone), mend=mend)
     path = _weights_path(path)
     described = {"format": FORMAT, "backbone": backbone.config, "facts": facts}
     try:
@@ -48,10 +63,56 @@ def save_encoder(backbone: Backbone, path: Path | str, **facts: Any) -> Path:
     except (TypeError, ValueError) as error:
         mend = "use numbers, strings, lists and dictionaries of them"
         raise InputError(explain("save_encoder", expected="JSON values", got=str(error), mend=mend)) from error
-    weights = {name: t.detach().cpu().contiguous() for name, t in backbone.state_dict().items()}
+    weights = {name: t.detach().cpu().contiguous() for name, t in _checked_weights(backbone).items()}
     write_bytes_atomic(path, save(weights, belongs_to))
     write_json_atomic(path.with_suffix(".json"), described)
     return path
+
+
+def _kind(network: object) -> str:
+    return f"a {type(network).__name__} without a configuration"
+
+
+def _checked_weights(backbone: nn.Module) -> dict[str, torch.Tensor]:
+    """Return the weights with which the network's configuration gives the network; refuse where none do."""
+    network = copy_network(backbone).eval()
+    dtype = _common_dtype(network.state_dict().values())
+    if {t.dtype for t in network.parameters()} != {dtype} or torch.finfo(dtype).bits < 32:
+        network.to(torch.promote_types(dtype, torch.float32))  # half precision is not computed everywhere
+    try:
+        h_BF = probe(network)
+        weights = make_weights_plain(network).state_dict()
+        again = _build(backbone.config)
+    except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
+        raise _not_reproduced(f"one that fails: {str(error).splitlines()[0][:150]}") from error
+    difference = find_other_layer(network, again) or find_other_weight(weights, again.state_dict())
+    if difference is not None:
+        raise _not_reproduced(difference)
+    like = next(iter(network.parameters()))
+    again.to(device=like.device, dtype=like.dtype).load_state_dict(weights)
+    if not is_same(h_BF, probe(again.eval())):
+        raise _not_reproduced("other outputs with the same layers and weights (a hook, forward or buffer was changed)")
+    return {name: t.to(dtype) if t.is_floating_point() else t for name, t in weights.items()}
+
+
+def _not_reproduced(got: str) -> InputError:
+    mend = (
+        "make the change an option of create_backbone, undo it, or keep the network's state_dict beside your own code"
+    )
+    return InputError("save_encoder", expected="a network that its configuration gives again", got=got, mend=mend)
+
+
+def _common_dtype(tensors: Iterable[Any]) -> torch.dtype:
+    """Return the floating type that holds all of ``tensors`` without loss."""
+    dtypes = [t.dtype for t in tensors if torch.is_tensor(t) and t.is_floating_point()]
+    return functools.reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
+
+
+def _build(config: dict[str, Any]) -> Backbone:
+    """Return the network of a configuration that may have been through JSON; torch's generator is left alone."""
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    with torch.random.fork_rng(devices=()), torch.device("cpu"):
+        return create_backbone(**arguments)
 
 
 def load_encoder(path: Path | str) -> Backbone:
@@ -71,14 +132,11 @@ def load_encoder(path: Path | str) -> Backbone:
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); save or download it again") from error
-    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     try:
-        backbone = create_backbone(**arguments)
+        backbone = _build(config)
     except (InputError, TypeError) as error:
         raise DataError(f"{path.with_suffix('.json')} describes no backbone of this version: {error}") from error
-    dtypes = [t.dtype for t in weights.values() if t.is_floating_point()]
-    if dtypes:
-        backbone.to(functools.reduce(torch.promote_types, dtypes))
+    backbone.to(_common_dtype(weights.values()))
     load_weights(backbone, weights, source=str(path))
     if belongs_to not in (None, content_hash(config)):
         expected = f"weights of the configuration in {path.with_suffix('.json').name}"
@@ -95,14 +153,21 @@ def find_encoder(path: Path | str) -> Path:
 
 
 def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "state_dict") -> None:
-    """Load ``weights`` strictly; raise DataError that names the first entry that does not fit."""
+    """Load ``weights`` strictly; raise DataError that names the first entry that does not fit, or holds NaN.
+
+    What wrappers put before names ("module.", "_orig_mod.") is taken off.
+    """
     own = backbone.state_dict()
+    weights = {name if name in own else _WRAPPED.sub("", name): t for name, t in weights.items()}
     for name in sorted(own.keys() | weights.keys()):
         expected = tuple(own[name].shape) if name in own else "no such entry"
         got = tuple(weights[name].shape) if name in weights else "no such entry"
         if expected != got:
             mend = "build the backbone with the name, group and width it was saved with"
             raise DataError(explain(f"{source}, {name}", expected=expected, got=got, mend=mend))
+        if weights[name].is_floating_point() and not bool(torch.isfinite(weights[name]).all()):
+            mend = "take an earlier checkpoint: that training diverged, or the file is damaged"
+            raise DataError(f"{source}, {name}", expected="finite numbers", got="NaN or infinity", mend=mend)
     backbone.load_state_dict(weights)
 
 

@@ -13,9 +13,9 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
+from equirgz.backbones.structure import describe_layer
 from equirgz.config import TrainConfig
 from equirgz.errors import NumericalError
-from equirgz.geometry.group import Group
 from equirgz.objectives.base import Batch, Objective
 from equirgz.objectives.frozen import convert_precision
 from equirgz.records import content_hash
@@ -226,20 +226,8 @@ def _fingerprint(
             "seed": seed,
             "data": images.checksum(),
             "objective": type(objective).__name__,
-            "layers": [(name, *_describe(module)) for name, module in objective.named_modules()],
+            "layers": [(name, *describe_layer(module)) for name, module in objective.named_modules()],
             "shapes": {name: list(value.shape) for name, value in objective.state_dict().items()},
             "processes": world_size,
         }
     )
-
-
-def _describe(module: nn.Module) -> tuple[str, dict[str, str]]:
-    """Return the type of a layer and its public settings: numbers, texts, groups, and tuples of them."""
-    public = {k: v for k, v in vars(module).items() if not k.startswith("_") and k != "training"}
-    return type(module).__qualname__, {k: repr(v) for k, v in public.items() if _is_setting(v)}
-
-
-def _is_setting(value: Any) -> bool:
-    if isinstance(value, (tuple, list)):
-        return all(map(_is_setting, value))
-    return value is None or isinstance(value, (bool, int, float, str, Group))
