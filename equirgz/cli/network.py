@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, Overrides, choose_device
+from equirgz.cli.options import DataDir, Device, Overrides, ReaderOptions, choose_device
 
 
 def models(
@@ -79,13 +79,22 @@ def embed(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="CSV (or .npz) of source ids and features.")],
     data_dir: DataDir = None,
+    options: ReaderOptions = None,
     device: Device = "auto",
 ) -> None:
     """Write the features that a saved encoder gives for every image; files it cannot read are named and listed."""
     from equirgz.backbones.storage import find_encoder
+    from equirgz.config import parse_setting
     from equirgz.grid.single import embed_images
 
-    n, features, bad = embed_images(find_encoder(encoder), images, output, data_dir, device=choose_device(device))
+    n, features, bad = embed_images(
+        find_encoder(encoder),
+        images,
+        output,
+        data_dir,
+        device=choose_device(device),
+        options=dict(map(parse_setting, options or ())),
+    )
     typer.echo(f"{n} sources x {features} features -> {output}")
     report_bad_files(bad, output.with_name(f"{output.stem}_bad.txt"))
 

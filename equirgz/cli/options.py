@@ -16,6 +16,14 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the YAML (dotted, or an axis); repeatable."),
 ]
+ReaderOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="How INPUT is read, e.g. hdu=SCI, plane=stokes=I, unit=mJy/beam, recipe=raw, white=4095; repeatable.",
+    ),
+]
 Device = Annotated[
     str, typer.Option("--device", help="cpu, cuda, cuda:N, or auto: a GPU where there is one.", metavar="DEVICE")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, choose_device
+from equirgz.cli.options import DataDir, Device, ReaderOptions, choose_device
 
 
 def search(
@@ -21,6 +21,7 @@ def search(
         Path | None, typer.Option("--encoder", help="A saved encoder: INPUT is then a folder of images, or the like.")
     ] = None,
     data_dir: DataDir = None,
+    options: ReaderOptions = None,
     device: Device = "auto",
 ) -> None:
     """List the sources whose features are most like those of SOURCE (cosine similarity, exact)."""
@@ -28,23 +29,33 @@ def search(
     from equirgz.evaluate.table import EmbeddingTable
     from equirgz.records import write_bytes_atomic
 
-    embedding = EmbeddingTable.load(table) if encoder is None else _embed(encoder, table, data_dir, device)
+    embedding = EmbeddingTable.load(table) if encoder is None else _embed(encoder, table, data_dir, device, options)
     found = find_similar(embedding, source, k)
     typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     if output is not None:
         write_bytes_atomic(output, found.to_csv(index=False).encode())
 
 
-def _embed(encoder: Path, images: Path, data_dir: Path | None, device: str) -> Any:
+def _embed(
+    encoder: Path, images: Path, data_dir: Path | None, device: str, options: list[str] | None = None
+) -> Any:
     import tempfile
 
     from equirgz.backbones.storage import find_encoder
     from equirgz.cli.network import report_bad_files
+    from equirgz.config import parse_setting
     from equirgz.grid.embedding import embed_input
 
     with tempfile.TemporaryDirectory() as folder:
         bad_list = Path(folder) / "bad.txt"
         weights = find_encoder(encoder)
-        found = embed_input(weights, str(images), data_dir, device=choose_device(device), bad_list=bad_list)
+        found = embed_input(
+            weights,
+            str(images),
+            data_dir,
+            device=choose_device(device),
+            bad_list=bad_list,
+            options=dict(map(parse_setting, options or ())),
+        )
     report_bad_files(found.bad_files)
     return found.table

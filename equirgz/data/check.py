@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.position import match_positions
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS, SetInfo
-from equirgz.errors import DataError, EquirgzError, check_choice
+from equirgz.errors import DataError, EquirgzError, InputError, check_choice
 
 OBJECT_ARCSEC, FIELD_ARCSEC = 60.0, 270.0
 
@@ -228,10 +230,54 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
 
 
 def check_pair(name_a: str, name_b: str, data_dir: Path | str | None = None, **params: dict) -> list[Overlap]:
-    """Return the overlaps of every part of dataset A with every part of dataset B (``data check A B``)."""
+    """Return the overlaps of every part of dataset A with every part of dataset B (``data check A B``).
+
+    Each may also be a published set, or the path of one's own images. ``params``: options of each, by name.
+    """
     root = None if data_dir is None else Path(data_dir)
-    a, b = (load_published(name, root, **params.get(name, {})) for name in (name_a, name_b))
+    a, b = (load_side(name, root, **params.get(name, {})) for name in (name_a, name_b))
     return [check_overlap(part_a, part_b) for part_a in a.values() for part_b in b.values()]
+
+
+def is_own_path(name: str) -> bool:
+    """Return whether a name is the path of something of the user's, and not of a dataset or published set."""
+    return name not in {*SETS, *DATASETS.names()} and Path(name).expanduser().exists()
+
+
+def load_side(name: str, data_dir: Path | None = None, /, **params: Any) -> dict[str, ImageSet]:
+    """Return the parts of a dataset or published set (:func:`load_published`), or of the images at a path."""
+    if not is_own_path(name):
+        return load_published(name, data_dir, **params)
+    data = DATASETS.create("folder", data_dir, path=str(Path(name).expanduser()), **params)
+    return {"train": data.train, **data.tests}
+
+
+def share_params(names: Sequence[str], settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the options of every set: of ``params.KEY`` each that knows KEY gets one, of ``NAME.params.KEY`` NAME.
+
+    Raises InputError for another key, and for one that no set knows.
+    """
+    taken = {name: _option_names(name) for name in names}
+    params: dict[str, dict[str, Any]] = {name: {} for name in names}
+    for key, value in settings.items():
+        owner = next((name for name in names if key.startswith(f"{name}.")), None)
+        option = key if owner is None else key.removeprefix(f"{owner}.")
+        if not option.startswith("params."):
+            raise InputError(f"--set {key}: expected params.KEY=VALUE or NAME.params.KEY=VALUE for one of two sets")
+        option = option.removeprefix("params.")
+        found = [name for name in ([owner] if owner else names) if option in taken[name]]
+        if not found:
+            check_choice(f"option of {owner or ' and '.join(names)}", option, set().union(*taken.values()))
+        for name in found:
+            params[name][option] = value
+    return params
+
+
+def _option_names(name: str) -> set[str]:
+    name = "folder" if is_own_path(name) else name
+    if name not in DATASETS.names():
+        return set()
+    return {*inspect.signature(DATASETS.get(name)).parameters} - {"data_dir"}
 
 
 def load_published(name: str, data_dir: Path | None = None, /, **params: Any) -> dict[str, ImageSet]:

@@ -38,6 +38,7 @@ def load_hdf5(
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
     white: float | None = None,
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Read an HDF5 file whose top-level arrays have the names that an ``.npz`` would have.
 
@@ -62,6 +63,7 @@ def load_hdf5(
         label_column=label_column,
         missing=missing,
         white=white,
+        bad_list=bad_list,
     )
 
 

@@ -123,7 +123,8 @@ def load_mosaic(
     return images
 
 
-def _find(path: str, data_dir: Path | None) -> Path:
+def find_own(path: str, data_dir: Path | None) -> Path:
+    """Return a path of the user's: as it stands where it is there, else inside the data root."""
     own = Path(path).expanduser()
     return own if own.exists() else data_root(data_dir) / path
 
@@ -178,8 +179,8 @@ def folder(
     check_one_split(test_fraction, split_column)
     if not path:
         raise InputError("dataset 'folder': expected params.path, got none; set data.params.path to a folder")
-    where = _find(path, data_dir)
-    listed = None if catalogue is None else _find(catalogue, data_dir)
+    where = find_own(path, data_dir)
+    listed = None if catalogue is None else find_own(catalogue, data_dir)
     if not where.is_file() and not any(where.glob("*.parquet")):
         options = FolderOptions(recipe, size, pixel_scale_arcsec, colour, hdu, plane, unit, white, crop_arcsec)
         images = load_folder(where, catalogue=listed, options=options, **columns.told())
@@ -234,8 +235,8 @@ def mosaic(
     if not (mosaics and catalogue):
         raise InputError("dataset 'mosaic': expected params mosaics and catalogue, got none; name the files")
     images = load_mosaic(
-        [_find(path, data_dir) for path in ([mosaics] if isinstance(mosaics, str) else mosaics)],
-        _find(catalogue, data_dir),
+        [find_own(path, data_dir) for path in ([mosaics] if isinstance(mosaics, str) else mosaics)],
+        find_own(catalogue, data_dir),
         size=size,
         recipe=recipe,
         pixel_scale_arcsec=pixel_scale_arcsec,

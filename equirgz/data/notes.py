@@ -35,6 +35,24 @@ def loading_watcher() -> Progress | None:
     return _WATCHER.get()
 
 
+@contextmanager
+def collect_notes() -> Iterator[list[str]]:
+    """Keep the lines of :func:`note` inside the block from the logger, and yield the list in which they end."""
+    lines: list[str] = []
+
+    def take(record: logging.LogRecord) -> bool:
+        lines.append(record.getMessage())
+        return False
+
+    note.cache_clear()
+    logger.addFilter(take)
+    try:
+        yield lines
+    finally:
+        logger.removeFilter(take)
+        note.cache_clear()
+
+
 @lru_cache(maxsize=4096)
 def note(line: str) -> None:
     """Send a line to the logger ``equirgz``, once in a process: every run of a grid loads its data anew."""

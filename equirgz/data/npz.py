@@ -47,11 +47,12 @@ def load_npz(
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
     white: float | None = None,
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Read an ``.npz`` of images (N, H, W) or (N, C, H, W) as an ImageSet.
 
     Pixels are integers from 0 to 255 or floats in [0, 1], or numbers up to ``white`` (:func:`check_pixels`). Images
-    of one value alone are left out and listed.
+    of one value alone are left out and listed in ``bad_list``; by default in the cache.
 
     Labels become -1 where there are none; ``class_names`` default to the labels that occur
     (:func:`~equirgz.data.classes.encode_labels`). Raises DataError for a damaged or misshapen file.
@@ -66,6 +67,7 @@ def load_npz(
         label_column=label_column,
         missing=missing,
         white=white,
+        bad_list=bad_list,
     )
 
 
@@ -87,6 +89,7 @@ def arrays_to_images(
     label_column: str | int | None = None,
     missing: tuple[str | int | float, ...] = (),
     white: float | None = None,
+    bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Return the ImageSet of named arrays (names: module docstring); ``source`` is named in errors.
 
@@ -132,17 +135,17 @@ def arrays_to_images(
         position,
         pd.DataFrame(extras, index=range(n)),
     )
-    return _without_blank(images, source)
+    return _without_blank(images, source, bad_list)
 
 
-def _without_blank(images: ImageSet, source: str) -> ImageSet:
+def _without_blank(images: ImageSet, source: str, bad_list: Path | str | None) -> ImageSet:
     """Return the images without those of one value, which are listed; DataError where none is left."""
     bad = {k: reason for k, image in enumerate(images.image_NHW) if (reason := find_blank(image))}
     if not bad:
         return images
     if len(bad) == len(images):
         raise DataError(explain(source, expected="images that show something", got=f"none of {len(images)}"))
-    list_bad({str(images.source_id_N[k]): reason for k, reason in bad.items()}, source, what="images")
+    list_bad({str(images.source_id_N[k]): reason for k, reason in bad.items()}, source, bad_list, what="images")
     return images.subset(np.setdiff1d(np.arange(len(images)), list(bad)))
 
 

@@ -46,18 +46,22 @@ def embed_input(
     *,
     device: str = "cpu",
     bad_list: Path | None = None,
+    options: dict[str, Any] | None = None,
 ) -> Embedding:
     """Return the features of ``images``: a folder, an .npz, .h5 or .parquet file, or a registered dataset.
 
     Images are cropped, resampled to the encoder's size, stretched and masked as its training images were, and divided
     by their root mean square; an encoder saved without these facts gets the defaults of ``DataConfig`` and images in
     units of their own root mean square. Files of a folder, and rows of Parquet files, that cannot be used are listed in
-    ``bad_list``, and the others embedded. Raises DataError where none can be used, or nothing has that name;
+    ``bad_list``, and the others embedded. ``options`` go to the reader (hdu, plane, unit, recipe, white, ...), or are
+    those of the dataset. Raises DataError where none can be used, or nothing has that name;
     InputError for bad options.
     """
     from equirgz.evaluate.table import EmbeddingTable
 
-    parts, features, bad_files = embed_parts(encoder, images, data_dir, device=device, bad_list=bad_list)
+    parts, features, bad_files = embed_parts(
+        encoder, images, data_dir, device=device, bad_list=bad_list, options=options
+    )
     table = EmbeddingTable(
         np.concatenate(list(features.values())),
         np.concatenate([part.source_id_N for part in parts.values()]),
@@ -68,7 +72,13 @@ def embed_input(
 
 
 def embed_parts(
-    encoder: Path | str, images: str, data_dir: Path | None = None, *, device: str = "cpu", bad_list: Path | None = None
+    encoder: Path | str,
+    images: str,
+    data_dir: Path | None = None,
+    *,
+    device: str = "cpu",
+    bad_list: Path | None = None,
+    options: dict[str, Any] | None = None,
 ) -> tuple[dict[str, ImageSet], dict[str, np.ndarray], dict[str, str]]:
     """Return the preprocessed images and the features (N, F) of every part, and the bad files: see `embed_input`."""
     from equirgz.backbones import load_encoder
@@ -79,8 +89,8 @@ def embed_parts(
     backbone = load_encoder(encoder).to(device)
     described = read_json(find_encoder(encoder).with_suffix(".json"))
     facts = (described.get("facts") or {}).get("preprocessing")
-    options = {key: facts[key] for key in STEPS if key in facts} if facts else {}
-    parts, bad_files = _load(images, data_dir, {"image_size": backbone.image_size, **options}, bad_list)
+    steps = {key: facts[key] for key in STEPS if key in facts} if facts else {}
+    parts, bad_files = _load(images, data_dir, {"image_size": backbone.image_size, **steps}, bad_list, options or {})
     if facts:
         rms = facts["rms"]
     else:
@@ -93,7 +103,7 @@ def embed_parts(
 
 
 def _load(
-    images: str, data_dir: Path | None, options: dict[str, Any], bad_list: Path | None
+    images: str, data_dir: Path | None, steps: dict[str, Any], bad_list: Path | None, options: dict[str, Any]
 ) -> tuple[dict[str, ImageSet], dict[str, str]]:
     """Return the preprocessed parts (in [0, 1], not normalised) and what is bad of a folder or of Parquet files."""
     from equirgz.data.generic import load_images
@@ -103,18 +113,21 @@ def _load(
     if not path.is_dir() and path.suffix.lower() not in CONTAINERS:
         if path.name != images:  # it looks like a path, and no dataset is called so
             raise DataError(f"cannot read {images}: expected a folder, or a file ending in {', '.join(CONTAINERS)}")
-        data = load_data(images, data_dir, normalise=False, **options)
+        data = load_data(images, data_dir, normalise=False, params=options, **steps)
         parts = {"train": data.train, **data.tests, "unlabelled": data.unlabelled}
         return {name: part for name, part in parts.items() if part is not None and len(part)}, {}
-    listed = bad_list is not None and (path.is_dir() or path.suffix.lower() == ".parquet")
+    listed = bad_list is not None
     if listed:
         bad_list.unlink(missing_ok=True)
-    found = load_images(path, **({"bad_list": bad_list} if listed else {}))
+    own_files = path.is_dir() and not any(path.glob("*.parquet"))
+    if own_files and steps.get("crop_arcsec") is not None:  # raw maps are cut before they are scaled
+        options = {"crop_arcsec": steps["crop_arcsec"], **options}
+    found = load_images(path, **options, **({"bad_list": bad_list} if listed else {}))
     if len(set(found.source_id_N)) < len(found) and "file" in found.table:  # one name with two endings
         found = replace(found, source_id_N=found.table["file"].to_numpy(str))
     bad_files = {}
     if listed and bad_list.exists():
         lines = bad_list.read_text().splitlines()
         bad_files = dict(line.split("\t", 1) for line in lines)
-    size = options.pop("image_size")
-    return {"all": Preprocessing(size, **options)(found)}, bad_files
+    size = steps.pop("image_size")
+    return {"all": Preprocessing(size, **steps)(found)}, bad_files

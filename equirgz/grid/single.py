@@ -67,12 +67,19 @@ def _format(row: dict[str, Any]) -> str:
 
 
 def embed_images(
-    encoder: Path, images: str, output: Path, data_dir: Path | None = None, *, device: str = "cpu"
+    encoder: Path,
+    images: str,
+    output: Path,
+    data_dir: Path | None = None,
+    *,
+    device: str = "cpu",
+    options: dict[str, Any] | None = None,
 ) -> tuple[int, int, dict[str, str]]:
     """Write source id, label, split and features of every image; return (sources, features, bad files).
 
     ``images`` is a folder, a container or a registered dataset (see :func:`equirgz.grid.embedding.embed_input`).
-    ``output`` ends in .csv or .npz; bad files of a folder are listed beside it, in ``NAME_bad.txt``.
+    ``options`` are of the reader, or of the dataset. ``output`` ends in .csv or .npz; bad files of a folder are listed
+    beside it, in ``NAME_bad.txt``.
     """
     from equirgz.grid.embedding import embed_input
 
@@ -80,6 +87,6 @@ def embed_images(
     if output.suffix not in (".csv", ".npz"):
         raise InputError(f"--output: expected a name that ends in .csv or .npz, got {output.name!r}")
     bad_list = output.with_name(f"{output.stem}_bad.txt")
-    found = embed_input(encoder, images, data_dir, device=device, bad_list=bad_list)
+    found = embed_input(encoder, images, data_dir, device=device, bad_list=bad_list, options=options)
     found.table.save(output)
     return (*found.table.feature_NF.shape, found.bad_files)
