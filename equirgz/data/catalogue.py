@@ -107,8 +107,9 @@ class CatalogueOptions:
 
     def keeps_text(self, column: str) -> bool:
         """Return whether the cells of a column are ids, labels or parts, which stay as they are written."""
-        named = {str(name) for name in (self.label_column, self.id_column, self.split_column) if name is not None}
-        return column in named or _plain(column) in {_plain(name) for name in (*ID_NAMES, *LABEL_NAMES, "split")}
+        named = {str(name).strip().lower() for name in (self.label_column, self.id_column, self.split_column) if name}
+        usual = (*ID_NAMES, *(LABEL_NAMES if self.label_column is None and not self.votes else ()))
+        return column.lower() in named or _plain(column) in {_plain(name) for name in usual}
 
 
 def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) -> pd.DataFrame:

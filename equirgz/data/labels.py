@@ -74,7 +74,7 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
                 source,
                 expected="names of classes or whole numbers",
                 got=f"continuous numbers such as {broken[0]} ({len(count)} values)",
-                mend="take vote fractions with votes, or make classes of them",
+                mend="take vote fractions with votes, make classes of them, or regress on them (label_column: '')",
             )
         )
     whole = {text: str(int(number)) for text, number in decimals.items()}

@@ -6,6 +6,7 @@ Legend: N sources, C channel, H W pixels, F features, K classes.
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         transformed: corners that turn with the image give its angle away.
     device : "auto", "cpu" or "cuda".
     random_state : integer, RandomState or None, as everywhere in scikit-learn.
+    missing : words for "no label" beside None, NaN, blanks and -1; such labels are refused.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         device: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
         progress: bool = False,
+        missing: Sequence[Any] = (),
     ) -> None:
         self.backbone = backbone
         self.group = group
@@ -93,6 +96,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.device = device
         self.random_state = random_state
         self.progress = progress
+        self.missing = missing
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> EquirgzClassifier:
         """Train on images and labels; sets ``classes_``, ``n_features_in_``, ``objective_`` and ``log_``.
@@ -106,7 +110,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         if y is None:
             raise InputError("fit requires y to be passed, but the target y is None; give one label per image")
         kept_N, weight_N = check_weights(sample_weight, len(x_NCHW))
-        y_N = check_labels(y)
+        y_N = check_labels(y, missing=self.missing)
         if not kept_N.all() and len(y_N) == len(kept_N):
             x_NCHW, y_N = x_NCHW[torch.from_numpy(kept_N)], y_N[kept_N]
         self.classes_, label_N = np.unique(y_N, return_inverse=True)
@@ -213,6 +217,7 @@ def finetune(
     device: str = "auto",
     seed: int = 0,
     progress: bool = False,
+    missing: Sequence[Any] = (),
 ) -> EquirgzClassifier:
     """Return a classifier fine-tuned from ``encoder`` on labelled images; the encoder itself is left alone.
 
@@ -220,7 +225,8 @@ def finetune(
     ----------
     encoder : a backbone (pre-trained or not), or where a saved one lies.
     images : (N, H, W) or (N, C, H, W), preprocessed as the encoder's were.
-    labels : one per image, any values.
+    labels : one per image, any values; missing ones are refused (:mod:`equirgz.data.labels`), as are the words
+        ``missing`` for them.
     layer_decay : learning-rate factor from each block to the one below; the recipe of arXiv 2305.16127
         has 0.75, AdamW with weight decay 0.05 and label smoothing 0.1.
     freeze : train the classifier alone, on features of a backbone in eval mode.
@@ -243,5 +249,6 @@ def finetune(
         device=device,
         random_state=seed,
         progress=progress,
+        missing=missing,
     )
     return model.fit(images, labels)

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import equirgz
 from equirgz.data.labels import check_labels, encode_labels
 from equirgz.errors import DataError, InputError
 
@@ -57,6 +58,12 @@ def test_words_that_the_user_lists_are_missing():
     assert encode_labels(["a", "?"], missing="?")[0].tolist() == [0, -1]
     with pytest.raises(InputError, match="2 of 3 without one"):
         check_labels(["a", "?", "?"], missing=["?"])
+    encoder = equirgz.create_backbone("lenet", in_channels=1, image_size=25)
+    images = np.zeros((3, 25, 25), np.float32)
+    with pytest.raises(InputError, match="1 of 3 without one"):
+        equirgz.finetune(encoder, images, ["a", "?", "b"], missing=["?"])
+    with pytest.raises(InputError, match="1 of 3 without one"):
+        equirgz.EquirgzClassifier(missing=["?"]).fit(images, ["a", "?", "b"])
 
 
 @pytest.mark.parametrize(
