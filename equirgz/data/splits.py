@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.overlap.groups import keep_sizes
 from equirgz.errors import DataError, InputError, explain
 from equirgz.records import read_json, write_json_atomic
 from equirgz.seeding import derive_seed
@@ -57,8 +56,7 @@ def make_split(
     inside larger ones and the validation set inside every larger one. ``n_labels=None`` trains on
     all that do not validate. ``unlabelled_index`` is everything outside the validation set. Sources without
     a label (-1) neither train nor validate, unless no source has one; N counts the others. Sources of one group in
-    ``group_N`` do not lie on both sides of the validation set: those outside it leave, for others of their label,
-    or are used neither to train nor to validate.
+    ``group_N`` lie all inside the validation set or all outside, which holds up to ``n_val`` then.
 
     Raises InputError when n_labels + n_val exceeds N, or when fewer labels than classes are asked.
     """
@@ -89,12 +87,10 @@ def make_split(
         raise InputError(explain("label split", expected=expected, got=n_train))
     order_N = stratified_order(label_N, split_seed)
     if group_N is not None and n_val:
-        rest, val = keep_sizes([order_N[: n - n_val], order_N[n - n_val :]], group_N, label_N)
-        if not len(val) or (n_labels or 1) > len(rest):
-            got = f"{len(np.unique(group_N))} groups, the largest of {np.bincount(group_N).max()}"
-            expected = f"groups of sources for n_labels={n_labels}, n_val={n_val} of {n}"
-            raise InputError(explain("label split", expected=expected, got=got, mend="ask for fewer, or lower n_val"))
-        order_N, n_val = np.concatenate([rest, val]), len(val)
+        in_val_N = _fill(order_N, n_val, group_N)
+        if not in_val_N.any():
+            raise InputError(explain("split.n_val", expected="room for a group of one source", got=n_val))
+        order_N, n_val = np.concatenate([order_N[~in_val_N], order_N[in_val_N]]), int(in_val_N.sum())
         n_train = n - n_val if n_labels is None else n_labels
     train = order_N[:n_train]
     missing = set(np.unique(label_N)) - set(label_N[train])
@@ -108,6 +104,17 @@ def make_split(
             )
         )
     return split_from_order(order_N, n_train, n_val)
+
+
+def _fill(order_N: np.ndarray, n_val: int, group_N: np.ndarray) -> np.ndarray:
+    """Return which places of an order validate: whole groups from its end, as many as ``n_val`` has room for."""
+    size_of = np.bincount(group_N)
+    taken, room = np.zeros(len(size_of), bool), n_val
+    _, last = np.unique(group_N[order_N][::-1], return_index=True)
+    for group in group_N[order_N][::-1][np.sort(last)]:
+        if size_of[group] <= room:
+            taken[group], room = True, room - size_of[group]
+    return taken[group_N[order_N]]
 
 
 def split_from_order(order_N: np.ndarray, n_labels: int, n_val: int) -> Split:

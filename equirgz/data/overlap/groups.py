@@ -149,7 +149,7 @@ def find_tiles(position_deg_N2: np.ndarray, tile_arcsec: float) -> np.ndarray:
     """Return tile_N of positions in degrees: rings of declination, cut into tiles of at least that side."""
     side = tile_arcsec / 3600
     ring_N = np.floor((position_deg_N2[:, 1] + 90) / side)
-    top_N = np.minimum(np.abs(ring_N * side - 90), np.abs((ring_N + 1) * side - 90))  # its shorter border's |dec|
+    top_N = np.maximum(np.abs(ring_N * side - 90), np.abs((ring_N + 1) * side - 90))  # |dec| of the shorter border
     n_N = np.maximum(1, np.floor(360 * np.cos(np.deg2rad(np.minimum(top_N, 90))) / side))
     column_N = np.floor(position_deg_N2[:, 0] % 360 / 360 * n_N)
     return np.unique(np.stack([ring_N, column_N], 1), axis=0, return_inverse=True)[1].ravel()

@@ -49,7 +49,7 @@ def find_near(sets: Sequence[ImageSet], *, ratio: float = MAY_BE) -> np.ndarray:
     """
     n = sum(map(len, sets))
     parent_N = np.arange(n)
-    for map_NRA in _maps(sets):
+    for map_NRA in _maps(sets) if n > 1 else ():
         for group in _find_groups(map_NRA, ratio):
             parent_N[np.isin(parent_N, parent_N[group])] = parent_N[group[0]]
     return np.unique(parent_N, return_inverse=True)[1]
