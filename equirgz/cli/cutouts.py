@@ -14,7 +14,7 @@ from equirgz.cli.network import report_bad_files
 
 def cutouts(
     catalogue: Annotated[
-        Path, typer.Argument(help="CSV, FITS table, VOTable or Parquet with ra and dec in degrees.")
+        Path, typer.Argument(help="Text, FITS table, VOTable or Parquet with positions in degrees or sexagesimal.")
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for one FITS file per source.")],
     survey: Annotated[str, typer.Option("--survey", help="first or nvss.")] = "first",
@@ -23,6 +23,14 @@ def cutouts(
         float | None, typer.Option("--pixel-scale", help="Side of a pixel, arcsec; default: the survey's.")
     ] = None,
     rate: Annotated[float, typer.Option("--rate", help="Requests per second, at most.")] = 1.0,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="How the catalogue is read, e.g. id_column=Name, ra_column=3, header=false; repeatable.",
+        ),
+    ] = None,
 ) -> None:
     """Fetch a cutout per catalogued source from SkyView (needs the extra `astro` and a network).
 
@@ -31,15 +39,27 @@ def cutouts(
     """
     import numpy as np
 
-    from equirgz.data.catalogue import ID_NAMES, find_column, get_ids, get_positions, read_catalogue
+    from equirgz.config import parse_setting
+    from equirgz.data.catalogue import (
+        ID_NAMES,
+        CatalogueOptions,
+        find_column,
+        get_ids,
+        get_positions,
+        read_catalogue,
+    )
     from equirgz.data.remote import fetch_cutouts, position_name
+    from equirgz.registry import call_checked
 
-    table = read_catalogue(catalogue)
-    position_deg_N2 = get_positions(table, source=str(catalogue))
-    if find_column(table, ID_NAMES) is None:
+    told = dict(parse_setting(text) for text in settings or ())
+    columns = call_checked("data cutouts --set", CatalogueOptions, **told)
+    table = read_catalogue(catalogue, columns)
+    where = {"ra": columns.ra_column, "dec": columns.dec_column}
+    position_deg_N2 = get_positions(table, **where, source=str(catalogue))
+    if find_column(table, ID_NAMES, columns.id_column) is None:
         names = [position_name(ra, dec) for ra, dec in position_deg_N2]
     else:
-        names = [file_name(str(source)) for source in get_ids(table)]
+        names = [file_name(str(source)) for source in get_ids(table, column=columns.id_column)]
     known_N = np.isfinite(position_deg_N2).all(1)
     for name in np.array(names)[~known_N]:
         typer.echo(f"left out {name}: no position", err=True)

@@ -188,6 +188,15 @@ def test_cutouts_without_ids_are_named_by_position_and_the_survey_is_asked_for(s
     assert "not among the surveys hosted" in done.stderr
 
 
+def test_columns_of_a_catalogue_are_told(skyview, tmp_path):
+    (tmp_path / "c.csv").write_text("mine;x;y\none;00:40:00;-00:30:00\n")
+    columns = [word for text in ("id_column=mine", "ra_column=x", "dec_column=3") for word in ("--set", text)]
+    call("cutouts", tmp_path / "c.csv", "-o", tmp_path / "out", "--size", 12, "--rate", 1000, *columns)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["one.fits"]
+    wrong = refused("cutouts", tmp_path / "c.csv", "-o", tmp_path / "out", "--set", "id=mine")
+    assert "unknown keyword 'id'" in wrong
+
+
 def test_catalogues_that_cannot_be_used_are_one_line(tmp_path):
     pd.DataFrame({"x": [1]}).to_csv(tmp_path / "c.csv", index=False)
     assert "expected position columns" in refused("cutouts", tmp_path / "c.csv", "-o", tmp_path)
