@@ -75,6 +75,8 @@ def guess_mend(shape: tuple[int, ...], channels: int | None) -> str:
     if min(shape, default=0) == 0:
         return "give at least one image with pixels"
     colours = COLOURS if channels is None else (channels,)
+    if len(shape) == 1:
+        return "Reshape your data to (N, H, W)"
     if len(shape) == 2:
         return "one image is images[None]"
     if len(shape) == 3 and channels not in (None, 1) and shape[0] == channels and shape[1] == shape[2]:

@@ -28,10 +28,13 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
 
-from equirgz.errors import EquirgzError, InputError, check_choice, explain, suggest
+from equirgz.errors import EquirgzError, InputError, check_choice, suggest
 
 STEERABLE, SYMMETRY = "steerable_", "D4"
-JSON_WORDS = {"array": "a list", "an object": "a mapping", "integer": "a whole number", "number": "a number"}
+JSON_WORDS = {
+    "array": "a list", "list": "a list", "tuple": "a list", "an object": "a mapping", "dictionary": "a mapping",
+    "integer": "a whole number", "number": "a number", "string": "text", "boolean": "true or false",
+}  # fmt: skip
 Entry = TypeVar("Entry", bound=Callable[..., Any])
 
 
@@ -141,6 +144,23 @@ def call_checked(what: str, factory: Callable[..., Any], *args: Any, **keywords:
     return made
 
 
+def in_words(message: str) -> str:
+    """Return what a message of pydantic expects, in the words of all other errors.
+
+    >>> in_words("Input should be a valid integer, unable to parse string as an integer")
+    'expected a whole number'
+    """
+    text = message.removeprefix("Value error, ")
+    expected = text.removeprefix("Input should be ")
+    if expected == text:
+        return text
+    short = expected.removeprefix("a valid ").partition(", ")[0]
+    for word, ours in JSON_WORDS.items():
+        if short == word or short.startswith(f"{word} or instance"):
+            return f"expected {ours}"
+    return f"expected {expected}"
+
+
 def check_keywords(what: str, factory: Callable[..., Any], keywords: dict[str, Any]) -> None:
     """Raise InputError for the first keyword that ``factory`` does not accept by name."""
     parameters = inspect.signature(factory).parameters.values()
@@ -172,9 +192,7 @@ def check_types(what: str, factory: Callable[..., Any], keywords: Mapping[str, A
             adapter.validate_json(text, strict=True)
         except ValidationError as error:
             problem = error.errors()[0]
-            expected = problem["msg"].removeprefix("Input should be ").removeprefix("a valid ")
-            expected = JSON_WORDS.get(expected, expected)
-            raise InputError(explain(f"{what}: {key}", expected=expected, got=repr(problem["input"]))) from error
+            raise InputError(f"{what}: {key}: {in_words(problem['msg'])}, got {problem['input']!r}") from error
 
 
 @functools.cache

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
-    {"errors", "registry", "records", "provenance", "config", "seeding"},
+    {"errors", "registry", "records", "provenance", "config", "seeding", "progress"},
     {"metrics", "tasks", "images"},
     {"geometry", "report"},
     {"nn", "data", "augment"},

@@ -32,7 +32,7 @@ class Made:
         ({"n": 40.5}, "n: expected a whole number, got 40.5"),
         ({"n": True}, "n: expected a whole number, got True"),
         ({"share": "0.5"}, "share: expected a number, got '0.5'"),
-        ({"on": 1}, "on: expected boolean, got 1"),
+        ({"on": 1}, "on: expected true or false, got 1"),
         ({"sizes": 3}, "sizes: expected a list, got 3"),
         ({"sizes": [3, 4.5]}, "sizes: expected a whole number, got 4.5"),
         ({"options": 5}, "options: expected a mapping, got 5"),

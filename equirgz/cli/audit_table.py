@@ -29,8 +29,8 @@ def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> No
 
     csv: one row per measured error, unrounded: name, group, image_size (pixels), then the fields of
     an :class:`~equirgz.evaluate.audit_report.AuditRow` and ``passed``; ``limit`` is empty where nothing
-    exact is claimed. md: the table that the command shows (``full``: of every error), its claim above
-    and its notes and verdict below.
+    exact is claimed. md: the table that the command shows (``full``: of every error), its verdict and
+    claim above and its notes below.
     Raises InputError for another suffix, ResultsError where the file cannot be written.
     """
     check_suffix("audit table", path, TABLES)
@@ -79,6 +79,6 @@ def _markdown(report: AuditReport, full: bool) -> str:
             cells = ["-" if error is None else f"{error:.1e}" for error in worst]
             body.append([state, precision, what, *cells, "BROKEN" if broken else ""])
     table = ["| " + " | ".join(line) + " |" for line in (header, ["---"] * len(header), *body)]
-    claim, *lines = report.lines()
-    verdict = [line for line in lines if line.startswith(("note: ", "passed", "FAILED"))]
-    return "\n".join([claim, "", *table, "", *verdict, ""])
+    verdict, claim, *_ = report.lines()
+    notes = [f"note: {note}" for note in report.notes]
+    return "\n".join([verdict, "", claim, "", *table, "", *notes, *[""] * bool(notes)])

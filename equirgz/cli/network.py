@@ -131,7 +131,7 @@ def audit(
 
     check_suffix("--figure", figure, FIGURES)
     check_suffix("--table", table, TABLES)
-    report = run_audit(name, group, image_size, **dict(map(parse_setting, overrides or ())))
+    report = run_audit(name, group, image_size, **{"progress": None} | dict(map(parse_setting, overrides or ())))
     for line in report.lines(full):
         typer.echo(line)
     if figure is not None:

@@ -6,13 +6,23 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from equirgz.errors import suggest
+from equirgz.errors import InputError, suggest
+from equirgz.registry import in_words
 
 
 class Section(BaseModel):
     """A frozen part of a configuration that refuses unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, **fields: Any) -> None:
+        try:
+            super().__init__(**fields)
+        except ValidationError as error:
+            name = type(self).__name__.removesuffix("Config").lower()
+            raise InputError(f"{name} configuration: {explain_validation(error, type(self))}") from error
+
+    __init__.__pydantic_base_init__ = True  # parts of a whole are still validated by the whole, which names the key
 
     @field_validator("*", mode="before")
     @classmethod
@@ -34,7 +44,10 @@ def explain_validation(error: ValidationError, model: type[BaseModel]) -> str:
             section = section_type(section, part)
         valid = section.model_fields if section is not None else ()
         return f"unknown key {key!r}; {suggest(path[-1], valid)}"
-    return f"key {key!r}: {problem['msg'].removeprefix('Value error, ')}, got {problem['input']!r}"
+    if problem["type"] == "missing":
+        return f"key {key!r}: expected a value, got none"
+    where = f"key {key!r}: " if key else ""
+    return f"{where}{in_words(problem['msg'])}, got {problem['input']!r}"
 
 
 def section_type(model: Any, name: str) -> Any:

@@ -21,6 +21,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from tqdm import tqdm
 
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.reference import native_twin
@@ -29,6 +30,7 @@ from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow,
 from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.geometry.group import Group, get_group
+from equirgz.progress import bar_options
 
 
 def audit(
@@ -44,6 +46,7 @@ def audit(
     train_steps: int = 8,
     seed: int = 0,
     claimed: bool | None = None,
+    progress: bool | None = False,
     **params: Any,
 ) -> AuditReport:
     """Measure ``backbone`` (a module, or a registered name built with ``group`` and ``image_size``).
@@ -62,6 +65,8 @@ def audit(
     layers : also measure the outputs of ``backbone.blocks()``; reported, never a claim.
     claimed : whether exactness is held against the network; None: a network with a group other than
         C1 is held to it, whatever its read-out (so that a flattening head fails, with the reason).
+
+    progress : show on stderr how far it is; None: where that is a terminal.
 
     Returns a report; ``report.passed`` is false when a claimed exact symmetry is broken, and when it
     could not be measured because an output is zero everywhere.
@@ -85,6 +90,7 @@ def audit(
     if not any(symmetry.is_lattice(g) for g in range(1, symmetry.order)):
         notes.append(f"{symmetry} has no quarter turn or flip, so nothing is claimed to be exact")
     rows: list[AuditRow] = []
+    bar = tqdm(total=len(states) * len(precisions), desc=f"audit {name}", unit="state", **bar_options(progress))
     for state in states:
         network = copy.deepcopy(backbone).float()
         if group is not None:
@@ -92,6 +98,8 @@ def audit(
         if state == "trained":
             _train_shortly(network, size, channels, train_steps, seed)
         for precision in precisions:
+            bar.set_postfix_str(f"{state}, {precision}")
+            bar.update()
             deployed = _deploy(network, precision)
             if deployed is None:
                 notes += ["no to_plain, so nothing is measured as deployed"] if state == states[0] else []
@@ -112,6 +120,7 @@ def audit(
                 rows.append(AuditRow(state, precision, **row, limit=LIMITS[precision] if held else None))
             if precision == "deployed":
                 rows.append(_parity(network, deployed, state, size, channels, n_images, seed))
+    bar.close()
     claim = f"features and maps exact under the quarter turns and flips of {symmetry}"
     claim = claim if claims else "no exact symmetry claimed"
     return AuditReport(name, str(symmetry), size, claim, tuple(rows), (*notes, *describe_unmeasured(rows)))

@@ -58,6 +58,11 @@ class AuditReport:
             f"{r.what} {_change(r)} (limit {r.limit:.0e}) under {_act(r)}, {r.precision}, {r.state}" for r in broken
         ]
 
+    @property
+    def verdict(self) -> str:
+        """Return "passed", or "FAILED" with the worst broken claim."""
+        return "passed" if self.passed else f"FAILED: {self.reasons[0]}"
+
     def worst(self, **conditions: Any) -> float | None:
         """Return the largest error among rows whose fields equal ``conditions``; None without rows."""
         chosen = [r.relative_l2 for r in self._rows(**conditions)]
@@ -67,8 +72,9 @@ class AuditReport:
         return [r for r in self.rows if all(getattr(r, k) == v for k, v in conditions.items())]
 
     def lines(self, full: bool = False) -> list[str]:
-        """Return the table as text: the worst error per state, precision and layer, or every row."""
-        out = [f"{self.name}, {self.group}, {self.image_size} px: {self.claim}"]
+        """Return the report as text: the verdict, the claim, then the worst error per state, precision and layer, or
+        every row, and the notes."""
+        out = [self.verdict, f"{self.name}, {self.group}, {self.image_size} px: {self.claim}"]
         if full:
             out.append(f"{'state':9s}{'precision':11s}{'what':30s}{'action':24s}{'error':>9s}")
             out += [
@@ -87,9 +93,7 @@ class AuditReport:
                     + "".join(f"{'-' if c is None else format(c, '.1e'):>13s}" for c in cells)
                     + ("  BROKEN" if broken else "")
                 )
-        out += [f"note: {note}" for note in self.notes]
-        out.append("passed" if self.passed else f"FAILED: {self.reasons[0]}")
-        return out
+        return out + [f"note: {note}" for note in self.notes]
 
 
 def describe_unmeasured(rows: Iterable[AuditRow]) -> list[str]:

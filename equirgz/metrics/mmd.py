@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, pdist
 
 from equirgz.errors import InputError, explain
 from equirgz.metrics.frechet import check_features
 
 
+def median_distance(x_NF: np.ndarray) -> float:
+    """Return the median distance between sources that differ; 0 where all are alike."""
+    distance_P = pdist(x_NF)
+    apart = distance_P[distance_P > 0]
+    return float(np.median(apart)) if len(apart) else 0.0
+
+
 def median_width(first_NF: np.ndarray, second_MF: np.ndarray) -> float:
-    """Return the median distance between different sources of the pooled set, in units of the features."""
+    """Return the median distance between the sources of the pooled set, in units of the features.
+
+    Where that is 0, since most are copies, it is the median of those that differ.
+    """
     pooled = np.concatenate(check_features(first_NF, second_MF))
-    width = float(np.median(cdist(pooled, pooled)[np.triu_indices(len(pooled), 1)]))
+    width = float(np.median(cdist(pooled, pooled)[np.triu_indices(len(pooled), 1)])) or median_distance(pooled)
     if not width > 0:
         raise InputError(explain("features", expected="sources that differ", got="a median distance of 0"))
     return width

@@ -95,7 +95,7 @@ def compute_shift(
     a_NF, b_MF = (x[np.sort(generator.permutation(len(x))[:max_sources])] for x in (a_NF, b_MF))
     pooled = np.concatenate([a_NF, b_MF])
     spread_F = pooled.std(axis=0)
-    used = spread_F > 1e-12 * max(1.0, float(np.abs(pooled).max()))
+    used = spread_F > 1e-12 * float(np.abs(pooled).max())
     if not used.any():
         raise InputError(explain("features", expected="a feature that varies", got="none"))
     a_NF, b_MF = ((x[:, used] - pooled[:, used].mean(axis=0)) / spread_F[used] for x in (a_NF, b_MF))

@@ -9,24 +9,28 @@ from scipy.spatial.distance import cdist
 
 from equirgz.errors import InputError, NumericalError, explain
 from equirgz.metrics.frechet import check_features
+from equirgz.metrics.mmd import median_distance
 
 
 def sinkhorn_divergence(
     first_NF: np.ndarray,
     second_MF: np.ndarray,
-    blur: float = 0.05,
+    blur: float | None = None,
     *,
     max_steps: int = 2000,
-    tolerance: float = 1e-6,
+    tolerance: float = 1e-5,
 ) -> float:
     """Return S = OT(a, b) - OT(a, a)/2 - OT(b, b)/2 with cost |x - y|^2 / 2 and entropy blur^2, equal weights.
 
     blur is a length in units of the features: to 0, S tends to half the squared Wasserstein-2 distance;
-    large, to half the squared distance of the means. S >= 0, and 0 for equal sets. Solved by
+    large, to half the squared distance of the means. None: a tenth of the median distance between sources that
+    differ, so that features times c have S times c^2. S >= 0, and 0 for equal sets. Solved by
     symmetric log-domain iterations with a blur that falls from the diameter. NaN: refused.
     Raises: InputError for unequal widths or blur <= 0; NumericalError where the iterations do not settle.
     """
     a_NF, b_MF = check_features(first_NF, second_MF)
+    if blur is None:
+        blur = median_distance(np.concatenate([a_NF, b_MF])) / 10 or 1.0  # all alike: S is 0 at any blur
     if not blur > 0:
         raise InputError(explain("blur", expected="a length > 0", got=blur))
     between = _transport(cdist(a_NF, b_MF, "sqeuclidean") / 2, blur**2, max_steps, tolerance)

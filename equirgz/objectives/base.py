@@ -59,6 +59,7 @@ class Objective(nn.Module):
         for it when there is none, unless ``needs_unlabelled``).
     unlabelled_ratio : unlabelled sources per batch, as a multiple of the batch size.
     no_weight_decay : names of parameters that must not decay, beyond norms and biases.
+    collapse_mend : what to do where the training warns of a collapsed representation.
     n_predictive_samples : how many samples :meth:`sample_logits` should be asked for.
     """
 
@@ -69,6 +70,7 @@ class Objective(nn.Module):
     unlabelled_ratio: int = 1
     no_weight_decay: frozenset[str] = frozenset()
     n_predictive_samples: int = 1
+    collapse_mend: str = "raise batch_size or base_momentum, or lower the learning rate"
 
     def __init__(self, backbone: nn.Module, n_classes: int) -> None:
         super().__init__()

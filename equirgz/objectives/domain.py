@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View
+from equirgz.objectives.collapse import compute_collapse_meters
 from equirgz.objectives.divergence import compute_dynamic_blur, compute_mmd, compute_sinkhorn_divergence
 from equirgz.objectives.gather import gather_rows
 
@@ -40,6 +41,7 @@ class DomainAdaptation(Objective):
     views = {"labelled": View("labelled"), "target": View("unlabelled")}
     uses_unlabelled = True
     needs_unlabelled = True
+    collapse_mend = "raise warmup_share, or lower the weight of the alignment or the learning rate"
 
     def __init__(self, backbone: nn.Module, n_classes: int, latent: int, warmup_share: float) -> None:
         super().__init__(backbone, n_classes)
@@ -68,12 +70,15 @@ class DomainAdaptation(Objective):
         if step < warmup:
             supervised = F.cross_entropy(self.logits(x_BCHW), label_B)
             return supervised, {"supervised": supervised.detach()}
-        latent_ML = self.to_latent(self.backbone(torch.cat([x_BCHW, batch.view["target"]])))
+        h_MF = self.backbone(torch.cat([x_BCHW, batch.view["target"]]))
+        latent_ML = self.to_latent(h_MF)
         x_BL, y_BL = latent_ML.tensor_split([len(label_B)])
         supervised = F.cross_entropy(self.classifier(x_BL), label_B)
         progress = (step - warmup) / max(n_steps - warmup, 1)
         alignment, logs = self.align(gather_rows(x_BL), gather_rows(y_BL), progress)
         logs |= {"supervised": supervised.detach(), "alignment": alignment.detach()}
+        if self.log_now(step, n_steps):
+            logs |= compute_collapse_meters(latent_ML.detach(), h_MF.detach())
         return self.combine(supervised, alignment, progress), logs
 
 

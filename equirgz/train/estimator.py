@@ -25,7 +25,7 @@ from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
 from equirgz.seeding import derive_seed
-from equirgz.train.customs import check_features, check_weights
+from equirgz.train.customs import check_features, check_weights, warn_of_column
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.trainer import train
@@ -51,6 +51,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         transformed: corners that turn with the image give its angle away.
     device : "auto", "cpu" or "cuda".
     random_state : integer, RandomState or None, as everywhere in scikit-learn.
+    progress : show a bar on stderr; None: where that is a terminal.
     missing : words for "no label" beside None, NaN, blanks and -1; such labels are refused.
     """
 
@@ -74,7 +75,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         mask: bool = True,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
-        progress: bool = False,
+        progress: bool | None = False,
         missing: Sequence[Any] = (),
     ) -> None:
         self.backbone = backbone
@@ -111,11 +112,13 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
             raise InputError("fit requires y to be passed, but the target y is None; give one label per image")
         kept_N, weight_N = check_weights(sample_weight, len(x_NCHW))
         y_N = check_labels(y, missing=self.missing)
+        warn_of_column(y)
         if not kept_N.all() and len(y_N) == len(kept_N):
             x_NCHW, y_N = x_NCHW[torch.from_numpy(kept_N)], y_N[kept_N]
         self.classes_, label_N = np.unique(y_N, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(explain("labels", expected="at least two classes", got=self.classes_.tolist()))
+            got = f"one class, {self.classes_.tolist()}"
+            raise InputError(explain("labels", expected="at least two classes", got=got))
         seed = int(check_random_state(self.random_state).randint(2**31))
         backbone = self._make_backbone(x_NCHW, seed) if encoder is None else encoder
         self.objective_ = create_objective(
@@ -167,6 +170,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.transformer_tags.preserves_dtype = []  # features are float32
         return tags
 
     def _seen(self, X: Any) -> Tensor:
@@ -216,7 +220,7 @@ def finetune(
     mask: bool = True,
     device: str = "auto",
     seed: int = 0,
-    progress: bool = False,
+    progress: bool | None = None,
     missing: Sequence[Any] = (),
 ) -> EquirgzClassifier:
     """Return a classifier fine-tuned from ``encoder`` on labelled images; the encoder itself is left alone.
@@ -224,13 +228,15 @@ def finetune(
     Parameters
     ----------
     encoder : a backbone (pre-trained or not), or where a saved one lies.
-    images : (N, H, W) or (N, C, H, W), preprocessed as the encoder's were.
+    images : (N, H, W) or (N, C, H, W), preprocessed as the encoder's were; resampled, with a warning, where their
+        side is not the encoder's.
     labels : one per image, any values; missing ones are refused (:mod:`equirgz.data.labels`), as are the words
         ``missing`` for them.
     layer_decay : learning-rate factor from each block to the one below; the recipe of arXiv 2305.16127
         has 0.75, AdamW with weight decay 0.05 and label smoothing 0.1.
     freeze : train the classifier alone, on features of a backbone in eval mode.
     mask : zero the images outside the inscribed disk, here and in the predictions of the classifier.
+    progress : show a bar on stderr, or not; None: where that is a terminal.
 
     >>> model = finetune(encoder, images, labels)              # doctest: +SKIP
     >>> model.predict_proba(images).shape                      # doctest: +SKIP

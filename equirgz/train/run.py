@@ -167,7 +167,7 @@ class TrainingRun:
             self.log.warn(
                 f"collapsed representation at step {self.step}: spread {row['spread']:.3g} of projections "
                 f"(isotropic: 1), {row['feature_spread']:.3g} of features, effective rank {row['effective_rank']:.3g}; "
-                "raise batch_size or base_momentum, or lower the learning rate"
+                f"{self.objective.collapse_mend}"
             )
         return row
 

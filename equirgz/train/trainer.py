@@ -6,7 +6,6 @@ and what it takes to go on after an interruption, are ours.
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives.base import Objective
+from equirgz.progress import bar_options
 from equirgz.seeding import derive_seed
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages, check_training_set
@@ -24,8 +24,6 @@ from equirgz.train.log import TrainLog
 from equirgz.train.optim import lr_factor
 from equirgz.train.run import TrainingRun
 from equirgz.train.validation import Validate
-
-QUIET_SECONDS = 10.0  # a progress bar that no terminal shows, but a log keeps, is written so often
 
 
 def train(
@@ -37,7 +35,7 @@ def train(
     work_dir: Path | None = None,
     validate: Validate | None = None,
     probe: Validate | None = None,
-    progress: bool = False,
+    progress: bool | None = False,
     fabric: Fabric | None = None,
     accumulate: int = 1,
     checkpoint_every: int = 200,
@@ -54,6 +52,7 @@ def train(
     validate : ``objective -> {"error": share, "nll": nat, ...}``, called every ``config.eval_every``
         updates and after the last; ``selection_rule="best_val"`` keeps the weights of its lowest
         error (ties: lowest NLL).
+    progress : show a bar on stderr; None: where that is a terminal.
     probe : as ``validate`` and called with it, for the log alone (``probe/error``, ...): it selects nothing
         and changes no weight. A warning tells where it ends no better than a guess.
     fabric : a launched Fabric, for other devices, precisions or several processes. Every process
@@ -79,7 +78,7 @@ def train(
         run.resume()
         start_s = time.perf_counter()
         objective.train()
-        with _make_bar(objective, config.steps, run.step, progress and fabric.is_global_zero) as bar:
+        with _make_bar(objective, config.steps, run.step, progress if fabric.is_global_zero else False) as bar:
             while run.step < config.steps:
                 values = run.update()
                 last = run.step == config.steps
@@ -106,6 +105,6 @@ def train(
     return run.log
 
 
-def _make_bar(objective: Objective, n_steps: int, done: int, shown: bool) -> tqdm:
-    name, seconds = type(objective).__name__.lower(), 0.1 if sys.stderr.isatty() else QUIET_SECONDS
-    return tqdm(total=n_steps, initial=done, disable=not shown, desc=name, unit="step", mininterval=seconds)
+def _make_bar(objective: Objective, n_steps: int, done: int, shown: bool | None) -> tqdm:
+    name = type(objective).__name__.lower()
+    return tqdm(total=n_steps, initial=done, desc=name, unit="step", **bar_options(shown))

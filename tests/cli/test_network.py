@@ -47,12 +47,12 @@ def test_audit_of_a_flattening_head_fails_says_why_and_still_writes_its_table(ru
     assert "note: this network flattens its maps" in out and "head='invariant'" in out
     assert "FAILED: features change by" in out and "(limit 1e-05)" in out
     lines = (tmp_path / "audit.md").read_text().splitlines()
-    assert lines[0].startswith("steerable_resnet18, D8, 65 px: features and maps exact")
+    assert lines[2].startswith("steerable_resnet18, D8, 65 px: features and maps exact")
     table = [line for line in lines if line.startswith("|")]
     assert table[0] == "| state | precision | what | lattice | off lattice | any angle |  |"
     assert {line.count("|") for line in table} == {8} and len(table) == 2 + 2
     assert [line.endswith("| BROKEN |") for line in table[2:]] == ["| features |" in line for line in table[2:]]
-    assert lines[-1].startswith("FAILED: features change by")
+    assert lines[0].startswith("FAILED: features change by")
 
 
 def test_audit_of_no_images_is_refused(run):

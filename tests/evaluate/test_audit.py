@@ -22,7 +22,7 @@ def test_an_equivariant_network_passes_in_every_state_and_precision_and_is_left_
     net = ToyD4()
     before = copy.deepcopy(net.state_dict())
     report = audit(net, angles_deg=ANGLES)
-    assert report.passed and report.reasons == [] and report.lines()[-1] == "passed"
+    assert report.passed and report.reasons == [] and report.lines()[0] == "passed"
     assert {(r.state, r.precision) for r in report.rows} == {
         (s, p) for s in ("initial", "trained") for p in ("float32", "float64")
     }
@@ -47,15 +47,24 @@ def test_a_broken_claim_fails_with_the_reason() -> None:
     assert not report.passed
     assert "limit 1e-05" in " ".join(report.reasons) and "degrees" in report.reasons[0]
     lines = report.lines()
-    assert lines[-1].startswith("FAILED: ") and any(line.endswith("BROKEN") for line in lines)
+    assert lines[0].startswith("FAILED: ") and any(line.endswith("BROKEN") for line in lines)
     assert sum("BROKEN" in line for line in report.lines(full=True)) == len(report.reasons)
+
+
+def test_progress_is_shown_where_it_is_asked_for(capsys) -> None:
+    torch.manual_seed(0)
+    few = {"angles_deg": (), "states": ("initial",), "precisions": ("float32",), "n_images": 1}
+    for shown, expected in ((True, "audit ToyD4: 100%"), (None, ""), (False, "")):
+        audit(ToyD4(), progress=shown, **few)
+        err = capsys.readouterr().err
+        assert expected in err and bool(err) == bool(expected)
 
 
 def test_what_claims_nothing_cannot_break() -> None:
     torch.manual_seed(0)
     report = audit(PlainConv(), angles_deg=ANGLES, claimed=False)
     assert report.passed and report.worst(kind="lattice", what="features") > 1e-2
-    assert "no exact symmetry claimed" in report.lines()[0]
+    assert "no exact symmetry claimed" in report.lines()[1]
 
 
 def test_a_flattening_head_fails_and_says_why() -> None:
@@ -98,7 +107,7 @@ def test_features_that_are_zero_everywhere_are_not_measured_and_so_not_passed() 
     report = audit(dead, angles_deg=ANGLES, precisions=("float32",))
     assert not report.passed and "features were not measured" in " ".join(report.reasons)
     assert "not measured (trained, float32): features, maps, zero everywhere or not finite" in report.notes
-    assert report.lines()[-1].startswith("FAILED: ") and plot_audit(report) is not None
+    assert report.lines()[0].startswith("FAILED: ") and plot_audit(report) is not None
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -118,7 +127,7 @@ def test_no_registered_backbone_dies_in_the_short_training(name: str) -> None:
 
 def test_an_audit_that_measures_nothing_does_not_pass() -> None:
     report = audit(ToyD4(), angles_deg=(), precisions=("deployed",))  # it has no to_plain
-    assert not report.passed and report.lines()[-1] == "FAILED: nothing was measured"
+    assert not report.passed and report.lines()[0] == "FAILED: nothing was measured"
     for nothing, message in (
         ({"states": ()}, "audit state: expected at least one of initial, trained, got none"),
         ({"precisions": ()}, "audit precision: expected at least one of float32, float64, deployed, got none"),

@@ -120,7 +120,7 @@ def test_top_level_names():
 
 def test_bad_input():
     X, y = make_arrays()
-    with pytest.raises(InputError, match="two classes"):
+    with pytest.raises(InputError, match="two classes, got one class"):
         EquirgzClassifier(**SMALL).fit(X, np.zeros(24))
     with pytest.raises(InputError, match="square number"):
         EquirgzClassifier(**SMALL).fit(np.zeros((24, 10)), y)
