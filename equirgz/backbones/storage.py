@@ -55,18 +55,33 @@ def save_encoder(backbone: nn.Module, path: Path | str, **facts: Any) -> Path:
     if not getattr(backbone, "config", None):
         mend = "build it with create_backbone, or keep its state_dict beside your own code"
         raise InputError("save_encoder", expected="a network of create_backbone", got=_kind(backbone), mend=mend)
+    described = {"backbone": backbone.config, "facts": facts}
+    _check_json("save_encoder", described)
+    return write_files(path, FORMAT, described, _checked_weights(backbone), what="save_encoder")
+
+
+def write_files(
+    path: Path | str, form: str, described: dict[str, Any], weights: dict[str, torch.Tensor], what: str
+) -> Path:
+    """Write ``weights`` and ``described``, whose entry "backbone" they belong to, as files of format ``form``.
+
+    Raises InputError, before anything is written, for what JSON cannot hold.
+    """
     path = _weights_path(path)
-    described = {"format": FORMAT, "backbone": backbone.config, "facts": facts}
+    _check_json(what, described)
+    belongs_to = {_CONFIG_HASH: content_hash(described["backbone"])}
+    whole = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in weights.items()}
+    write_bytes_atomic(path, save(whole, belongs_to))
+    write_json_atomic(path.with_suffix(".json"), {"format": form, **described})
+    return path
+
+
+def _check_json(what: str, described: dict[str, Any]) -> None:
     try:
-        belongs_to = {_CONFIG_HASH: content_hash(backbone.config)}
         canonical_json(described)
     except (TypeError, ValueError) as error:
         mend = "use numbers, strings, lists and dictionaries of them"
-        raise InputError(explain("save_encoder", expected="JSON values", got=str(error), mend=mend)) from error
-    weights = {name: t.detach().cpu().contiguous() for name, t in _checked_weights(backbone).items()}
-    write_bytes_atomic(path, save(weights, belongs_to))
-    write_json_atomic(path.with_suffix(".json"), described)
-    return path
+        raise InputError(explain(what, expected="JSON values", got=str(error), mend=mend)) from error
 
 
 def _kind(network: object) -> str:
@@ -76,13 +91,13 @@ def _kind(network: object) -> str:
 def _checked_weights(backbone: nn.Module) -> dict[str, torch.Tensor]:
     """Return the weights with which the network's configuration gives the network; refuse where none do."""
     network = copy_network(backbone).eval()
-    dtype = _common_dtype(network.state_dict().values())
+    dtype = common_dtype(network.state_dict().values())
     if {t.dtype for t in network.parameters()} != {dtype} or torch.finfo(dtype).bits < 32:
         network.to(torch.promote_types(dtype, torch.float32))  # half precision is not computed everywhere
     try:
         h_BF = probe(network)
         weights = make_weights_plain(network).state_dict()
-        again = _build(backbone.config)
+        again = build_backbone(backbone.config)
     except (RuntimeError, TypeError, ValueError, AttributeError, NotImplementedError) as error:
         raise _not_reproduced(f"one that fails: {str(error).splitlines()[0][:150]}") from error
     difference = find_other_layer(network, again) or find_other_weight(weights, again.state_dict())
@@ -102,13 +117,13 @@ def _not_reproduced(got: str) -> InputError:
     return InputError("save_encoder", expected="a network that its configuration gives again", got=got, mend=mend)
 
 
-def _common_dtype(tensors: Iterable[Any]) -> torch.dtype:
+def common_dtype(tensors: Iterable[Any]) -> torch.dtype:
     """Return the floating type that holds all of ``tensors`` without loss."""
     dtypes = [t.dtype for t in tensors if torch.is_tensor(t) and t.is_floating_point()]
     return functools.reduce(torch.promote_types, dtypes) if dtypes else torch.get_default_dtype()
 
 
-def _build(config: dict[str, Any]) -> Backbone:
+def build_backbone(config: dict[str, Any]) -> Backbone:
     """Return the network of a configuration that may have been through JSON; torch's generator is left alone."""
     arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     with torch.random.fork_rng(devices=()), torch.device("cpu"):
@@ -121,28 +136,47 @@ def load_encoder(path: Path | str) -> Backbone:
     Weights keep the dtype in which they were stored.
     Raises DataError when a file is missing, damaged, of another architecture or of another encoder.
     """
+    path, described, weights = read_files(
+        path, FORMAT, mend="give the path that save_encoder returned, with both of its files"
+    )
+    config = described["backbone"]
+    try:
+        backbone = build_backbone(config)
+    except (InputError, TypeError) as error:
+        raise DataError(f"{path.with_suffix('.json')} describes no backbone of this version: {error}") from error
+    backbone.to(common_dtype(weights.values()))
+    load_weights(backbone, weights, source=str(path))
+    check_pair(path, described)
+    return backbone.eval()
+
+
+def read_files(path: Path | str, form: str, mend: str) -> tuple[Path, dict[str, Any], dict[str, torch.Tensor]]:
+    """Return the path of the weights, the description and the weights that :func:`write_files` wrote.
+
+    Raises DataError when a file is missing, damaged, of another format, or not of one pair.
+    """
     path = find_encoder(path)
     if not path.is_file():
-        mend = "give the path that save_encoder returned, or a folder that `equirgz train` wrote"
-        raise DataError(f"cannot read {path}: no such file; {mend}")
-    config = _read_config(path.with_suffix(".json"))
+        where = mend if form != FORMAT else (
+            "give the path that save_encoder returned, or a folder that `equirgz train` wrote"
+        )
+        raise DataError(f"cannot read {path}: no such file; {where}")
+    described = _read_description(path.with_suffix(".json"), form, mend)
     try:
         with safe_open(path, "pt") as file:
             belongs_to = (file.metadata() or {}).get(_CONFIG_HASH)
         weights = load_file(path)
     except (SafetensorError, OSError) as error:
         raise DataError(f"{path} is damaged ({error}); save or download it again") from error
-    try:
-        backbone = _build(config)
-    except (InputError, TypeError) as error:
-        raise DataError(f"{path.with_suffix('.json')} describes no backbone of this version: {error}") from error
-    backbone.to(_common_dtype(weights.values()))
-    load_weights(backbone, weights, source=str(path))
-    if belongs_to not in (None, content_hash(config)):
+    return path, described | {"belongs_to": belongs_to}, weights
+
+
+def check_pair(path: Path, described: dict[str, Any]) -> None:
+    """Raise DataError where weights and description, as :func:`read_files` returns them, are of two savings."""
+    if described["belongs_to"] not in (None, content_hash(described["backbone"])):
         expected = f"weights of the configuration in {path.with_suffix('.json').name}"
-        mend = "give both files that one save_encoder wrote"
+        mend = "give both files that were saved together"
         raise DataError(explain(str(path), expected=expected, got="those of another encoder", mend=mend))
-    return backbone.eval()
 
 
 def find_encoder(path: Path | str) -> Path:
@@ -179,19 +213,18 @@ def _weights_path(path: Path | str) -> Path:
     return path.with_name(f"{path.name}.safetensors")
 
 
-def _read_config(path: Path) -> dict[str, Any]:
-    """Return the ``config`` of a backbone that the .json at ``path`` holds."""
-    mend = "give the path that save_encoder returned, with both of its files"
+def _read_description(path: Path, form: str, mend: str) -> dict[str, Any]:
+    """Return what the .json at ``path`` holds: format ``form``, and a backbone's configuration."""
     try:
         described = read_json(path)
     except ResultsError as error:
         raise DataError(f"{str(error).partition('; ')[0]}; {mend}") from error
-    form = described.get("format") if isinstance(described, dict) else None
-    if form != FORMAT:
-        got = "another file" if form is None else f"format {form!r}"
-        raise DataError(explain(str(path), expected=f"format {FORMAT!r}", got=got, mend=mend))
+    found = described.get("format") if isinstance(described, dict) else None
+    if found != form:
+        got = "another file" if found is None else f"format {found!r}"
+        raise DataError(explain(str(path), expected=f"format {form!r}", got=got, mend=mend))
     config = described.get("backbone")
     if not isinstance(config, dict) or "name" not in config:
         got = f"entries {', '.join(sorted(described))}"
         raise DataError(explain(str(path), expected="an entry 'backbone' with a name", got=got, mend=mend))
-    return config
+    return described

@@ -75,13 +75,15 @@ def _mend(network: Any) -> str:
     return f"give the encoder in it, net{''.join(steps)}; {kept}"
 
 
-def copy_network(network: nn.Module) -> nn.Module:
+def copy_network(network: nn.Module, instead: dict[int, Any] | None = None) -> nn.Module:
     """Return a deep copy without wrappers, also of networks whose weights are computed.
+
+    ``instead``: ``id`` of a part -> what stands in its place in the copy.
 
     ``copy.deepcopy`` refuses weights that pruning and the older norms computed from others; they are
     computed anew in each forward pass. Hooks are shared with the original.
     """
-    memo: dict[int, Any] = {}
+    memo: dict[int, Any] = dict(instead or {})
     kept: list[Any] = []  # objects named in the memo must outlive the copying
     for part in network.modules():
         for value in vars(part).values():

@@ -161,11 +161,44 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
     def transform(self, X: Any) -> np.ndarray:
         """Return the trained backbone's features_NF."""
         check_is_fitted(self, "objective_")
-        return embed(self.objective_, self._seen(X))
+        return embed(self.encoder_, self._seen(X))
+
+    @property
+    def encoder_(self) -> nn.Module:
+        """The trained backbone, in eval mode: for ``save_encoder``, ``to_plain``, another training."""
+        check_is_fitted(self, "objective_")
+        return getattr(self.objective_, "objective", self.objective_).backbone
+
+    def save(self, path: Path | str, **facts: Any) -> Path:
+        """Write the fitted classifier to ``path`` (.safetensors) and the .json beside it; return the former.
+
+        ``facts`` (preprocessing, training data, ...; JSON values) are kept in the .json. No pickle: see
+        :mod:`equirgz.train.saved`, also for what is refused. Its encoder alone: ``save_encoder(model.encoder_, path)``.
+        """
+        from equirgz.train.saved import save_classifier
+
+        check_is_fitted(self, "objective_")
+        return save_classifier(self, path, facts)
+
+    @classmethod
+    def load(cls, path: Path | str) -> EquirgzClassifier:
+        """Return the classifier saved at ``path``, fitted, on the CPU, with the same probabilities.
+
+        Its parameters name the backbone in place of a given encoder, and None in place of a RandomState.
+        """
+        from equirgz.train.saved import load_classifier
+
+        return load_classifier(cls, path)
+
+    def __repr__(self, N_CHAR_MAX: int = 700) -> str:
+        shown = copy.copy(self)
+        if isinstance(self.encoder, nn.Module):
+            shown.encoder = _Named(self.encoder)
+        return BaseEstimator.__repr__(shown, N_CHAR_MAX)
 
     @property
     def _n_features_out(self) -> int:
-        return self.objective_.backbone.num_features
+        return self.encoder_.num_features
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
@@ -175,7 +208,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
     def _seen(self, X: Any) -> Tensor:
         check_features(self, X, fitted=True)
-        return self._prepare(X, self.objective_)
+        return self._prepare(X, self.encoder_)
 
     def _prepare(self, X: Any, network: nn.Module | None) -> Tensor:
         x_NCHW = as_input(X, network, flat=True)
@@ -185,9 +218,10 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         if self.encoder is None:
             return None
         from equirgz.backbones import load_encoder
+        from equirgz.backbones.wrapped import copy_network, find_backbone
 
         saved = isinstance(self.encoder, (str, Path))
-        return load_encoder(self.encoder) if saved else copy.deepcopy(self.encoder)
+        return load_encoder(self.encoder) if saved else copy_network(find_backbone(self.encoder, "encoder"))
 
     def _make_backbone(self, x_NCHW: Tensor, seed: int) -> nn.Module:
         from equirgz import backbones
@@ -202,6 +236,18 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
                 image_size=x_NCHW.shape[-1],
                 **(self.backbone_params or {}),
             )
+
+
+class _Named:
+    """Stands for a network in one line: its name, group and size."""
+
+    def __init__(self, network: nn.Module) -> None:
+        config = getattr(network, "config", None) or {}
+        known = [str(config[key]) for key in ("group", "image_size") if key in config]
+        self.text = f"<{config.get('name', type(network).__name__)}{' ' if known else ''}{', '.join(known)}>"
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 def finetune(
