@@ -5,6 +5,7 @@ Loading needs no pickle and runs no code of the file, and gives the probabilitie
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def load_classifier(kind: type[BaseEstimator], path: Path | str) -> BaseEstimato
     path, described, weights = read_files(path, FORMAT, mend="give the path that save returned, with both of its files")
     try:
         objective = _build(described)
-        model = kind(**described["parameters"])
+        model = kind(**_with_tuples(kind, described["parameters"]))
         classes = described["classes"]
         model.classes_ = np.array(classes["values"], dtype=np.dtype(classes["dtype"]))
         fitted, temperature = described["fitted"], described["temperature"]
@@ -105,6 +106,15 @@ def _parameters(model: BaseEstimator, config: dict[str, Any]) -> dict[str, Any]:
     if isinstance(model.random_state, np.random.RandomState):
         parameters["random_state"] = None
     return parameters
+
+
+def _with_tuples(kind: type[BaseEstimator], parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return ``parameters`` with the tuples that JSON wrote as lists, as the defaults of ``kind`` tell."""
+    defaults = inspect.signature(kind).parameters
+    return {
+        name: tuple(value) if name in defaults and isinstance(defaults[name].default, tuple) else value
+        for name, value in parameters.items()
+    }
 
 
 def _plain(value: Any) -> Any:
