@@ -20,10 +20,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.plan import Grid, make_grid
-from equirgz.grid.preflight import check_grid
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import Grid, make_grid
+from equirgz.grid.plan.preflight import check_grid
+from equirgz.grid.results.collect import collect
 from equirgz.grid.runner import run_grid
 from equirgz.provenance import code_version
 from equirgz.records import write_bytes_atomic

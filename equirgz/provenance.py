@@ -23,9 +23,8 @@ import equirgz
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "lightning-fabric", "geomloss", "parsl", "pydantic")
 SCIENCE = (  # parts of the package that decide numbers, relative to its folder
-    "config", "records.py", "seeding.py", "geometry", "nn", "data", "augment", "backbones", "objectives",
-    "train", "evaluate", "metrics", "grid/blocks.py", "grid/cell.py", "grid/ensemble.py", "grid/measure.py",
-    "grid/posthoc.py", "grid/pretrained.py", "grid/samples.py",
+    "config", "records.py", "seeding.py", "tasks", "geometry", "nn", "data", "augment", "backbones", "objectives",
+    "train", "evaluate", "metrics", "grid/run",
 )
 
 

@@ -54,7 +54,7 @@ def evaluate(options: argparse.Namespace) -> None:
     from equirgz.backbones import load_encoder
     from equirgz.data import load_data
     from equirgz.errors import InputError
-    from equirgz.grid.plan import load_grid
+    from equirgz.grid.plan.grid import load_grid
 
     torch.set_num_threads(options.threads)
     start = time.perf_counter()

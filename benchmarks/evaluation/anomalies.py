@@ -11,9 +11,9 @@ from scipy.stats import hypergeom
 from benchmarks.evaluation.runs import Answers
 from benchmarks.evaluation.tables import Evaluation, Rows, over_runs, softmax
 from equirgz.evaluate.anomaly import AnomalySearch, compute_anomaly
-from equirgz.metrics.uncertainty import entropy
-from equirgz.report.networks import network_looks
-from equirgz.report.style import GREY, add_legend, make_panels
+from equirgz.metrics.uncertainty.predictive_samples import entropy
+from equirgz.report.figures.networks import network_looks
+from equirgz.report.figures.style import GREY, add_legend, make_panels
 from equirgz.seeding import derive_seed
 
 TASKS = {  # ordinary sets, wanted sets, how many of the wanted are hidden among the ordinary (None: all)

@@ -6,8 +6,8 @@ import numpy as np
 
 from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.evaluate.representation import cluster_sources
-from equirgz.report.pivot import show_number
-from equirgz.report.sheet import Sheet
+from equirgz.report.tables.pivot import show_number
+from equirgz.report.tables.sheet import Sheet
 
 PARTS = ("val", "test", "test_uncertain", "test_hybrid")
 KINDS = ("FRI", "FRII", "hybrid")

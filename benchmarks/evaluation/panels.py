@@ -13,7 +13,7 @@ from equirgz.data import ImageSet
 from equirgz.evaluate.overlap import plot_source_rotation
 from equirgz.evaluate.representation import map_features, plot_map
 from equirgz.evaluate.similarity import plot_query_panel, search
-from equirgz.report.style import figure_style, save_figure
+from equirgz.report.figures.style import figure_style, save_figure
 
 CLASSES = ("FRI", "FRII")
 N_QUERIES, N_NEIGHBOURS = 4, 6
@@ -83,7 +83,11 @@ def draw_all(evaluation: Evaluation, pruning: Rows, curves: Rows, out: Path) -> 
     from benchmarks.evaluation.anomalies import plot_anomalies
     from benchmarks.evaluation.pruning import plot_pruning
     from benchmarks.evaluation.tables import rotation_rows_of
-    from equirgz.report.networks import plot_network_reliability, plot_network_rotation, plot_risk_coverage
+    from equirgz.report.figures.networks import (
+        plot_network_reliability,
+        plot_network_rotation,
+        plot_risk_coverage,
+    )
 
     answers, scaled = evaluation.answers_of(), evaluation.answers_of(scaled=True)
     with figure_style():

@@ -12,17 +12,17 @@ from matplotlib.figure import Figure
 from benchmarks.evaluation.runs import load_objective
 from benchmarks.evaluation.tables import TESTS, Rows
 from equirgz.evaluate import predict
-from equirgz.grid.cell import prepare_run
-from equirgz.grid.plan import Grid
+from equirgz.grid.plan.grid import Grid
+from equirgz.grid.run.cell import prepare_run
 from equirgz.metrics.base import compute_metrics
-from equirgz.objectives.posterior import WeightPosterior
-from equirgz.objectives.pruning import compute_fisher, compute_pruning_curve, compute_signal_to_noise
+from equirgz.objectives.bayesian.posterior import WeightPosterior
+from equirgz.objectives.bayesian.pruning import compute_fisher, compute_pruning_curve, compute_signal_to_noise
 from equirgz.provenance import collect_provenance
 from equirgz.records import read_json, write_json_atomic
-from equirgz.report.networks import network_looks
-from equirgz.report.pivot import show_number
-from equirgz.report.sheet import Sheet
-from equirgz.report.style import add_legend, make_panels
+from equirgz.report.figures.networks import network_looks
+from equirgz.report.figures.style import add_legend, make_panels
+from equirgz.report.tables.pivot import show_number
+from equirgz.report.tables.sheet import Sheet
 from equirgz.seeding import derive_seed
 
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.evaluation.sheets import Written
 from benchmarks.evaluation.tables import Evaluation
-from equirgz.grid.plan import Grid
+from equirgz.grid.plan.grid import Grid
 from equirgz.provenance import collect_provenance
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from benchmarks.evaluation.shifts import CONTROL
 from benchmarks.evaluation.tables import TESTS, Rows
-from equirgz.report.pivot import show_number, show_p
+from equirgz.report.tables.pivot import show_number, show_p
 
 SCORES = {
     "ood/auroc_energy": "energy", "ood/auroc_entropy": "entropy", "ood/auroc_mutual_information": "MI",

@@ -8,9 +8,9 @@ import numpy as np
 
 from benchmarks.evaluation.runs import Answers
 from benchmarks.evaluation.tables import Evaluation, Rows, mean_log_probability, over_runs
-from equirgz.metrics.prior import class_prior_shift, estimate_class_shares
-from equirgz.metrics.shift import compute_shift
-from equirgz.metrics.temperature import apply_temperature
+from equirgz.metrics.calibration.temperature_scaling import apply_temperature
+from equirgz.metrics.distance.class_share_shift import class_prior_shift, estimate_class_shares
+from equirgz.metrics.distance.feature_shift import compute_shift
 from equirgz.seeding import derive_seed
 
 PAIRS = {
@@ -50,8 +50,8 @@ def shift_rows(answer: Answers, n_draws: int = 1500) -> tuple[dict[str, list[dic
 def share_rows(evaluation: Evaluation) -> Rows:
     """Return, over runs, the share of FRII per set and network: by label, by counting answers, and as estimated.
 
-    The estimate is that of `equirgz.metrics.prior.estimate_class_shares` from probabilities after temperature
-    scaling and the class shares of the training sources; it sees no label of the set.
+    The estimate is that of `equirgz.metrics.distance.class_share_shift.estimate_class_shares` from probabilities
+    after temperature scaling and the class shares of the training sources; it sees no label of the set.
     """
     rows = []
     for words, part in SETS.items():

@@ -15,18 +15,18 @@ from equirgz.evaluate.probe import knn, linear_probe
 from equirgz.evaluate.representation import correlate_with_size
 from equirgz.evaluate.similarity import retrieval_rows, search
 from equirgz.metrics.base import compute_metrics
+from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
 from equirgz.metrics.check import UndefinedMetricError
-from equirgz.metrics.conformal import fit_conformal, measure_sets, predict_sets
+from equirgz.metrics.compare.over_runs import compute_run_metrics
 from equirgz.metrics.interval import student_interval
-from equirgz.metrics.ood import energy_score
-from equirgz.metrics.over_runs import compute_run_metrics
-from equirgz.metrics.predictive import (
+from equirgz.metrics.uncertainty.conformal import fit_conformal, measure_sets, predict_sets
+from equirgz.metrics.uncertainty.out_of_distribution import energy_score
+from equirgz.metrics.uncertainty.predictive_samples import entropy, mutual_information
+from equirgz.metrics.uncertainty.uncertainty_rows import (
     compute_ood_metrics,
     compute_selective_metrics,
     compute_uncertainty_metrics,
 )
-from equirgz.metrics.temperature import apply_temperature, fit_temperature
-from equirgz.metrics.uncertainty import entropy, mutual_information
 
 TESTS = {"confident": "test", "uncertain": "test_uncertain"}
 OUTSIDE = {"uncertain": "test_uncertain", "hybrid": "test_hybrid", "NVSS": "frdeep_nvss"}
@@ -138,7 +138,7 @@ def uncertainty_rows(evaluation: Evaluation) -> Rows:
 def outside_rows(evaluation: Evaluation) -> Rows:
     """Return the AUROC with which scores tell other sources from the confident test sources, and false positives.
 
-    Scores are means over the runs; the intervals (see `equirgz.metrics.ood.auroc`) are over sources.
+    Scores are means over the runs; the intervals (`metrics.uncertainty.out_of_distribution.auroc`) are over sources.
     """
     scores: dict[str, Callable[[Answers, str], np.ndarray]] = {
         "energy": lambda a, part: np.mean([energy_score(x) for x in a.arrays[f"logits/{part}"]], axis=0),
@@ -254,7 +254,7 @@ def equivariance_rows(evaluation: Evaluation) -> Rows:
 
 
 def write_all(path: Path, rows: Rows) -> None:
-    """Write ``rows`` as csv with every column (see `equirgz.report.pivot.write_sheet` for tables)."""
+    """Write ``rows`` as csv with every column (see `equirgz.report.tables.pivot.write_sheet` for tables)."""
     import pandas as pd
 
     pd.DataFrame(rows).to_csv(path, index=False, float_format="%.8g", lineterminator="\n")

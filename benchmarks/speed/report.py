@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
-from equirgz.report.style import add_legend, figure_style, make_panels, palette, save_figure
+from equirgz.report.figures.style import add_legend, figure_style, make_panels, palette, save_figure
+from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
 
 RATIO_ENGINES = ("escnn", "e2cnn", "dense", "plain")
 QUANTITIES = {

@@ -11,7 +11,7 @@ from equirgz.cli.options import DataDir, Device, Overrides, check_device, choose
 from equirgz.errors import InputError, explain
 
 if TYPE_CHECKING:
-    from equirgz.grid.engine_config import EngineConfig
+    from equirgz.grid.engine.options import EngineConfig
 
 bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
 Folder = Annotated[Path, typer.Argument(help="A results folder.")]
@@ -44,10 +44,10 @@ def run(
     address: Annotated[str | None, typer.Option("--address", help="Of this host, as SLURM nodes reach it.")] = None,
 ) -> None:
     """Run what is missing of a grid, then write and show its tables and figures."""
-    from equirgz.grid.engine_config import make_engine_config
-    from equirgz.grid.plan import load_grid
-    from equirgz.grid.preflight import check_grid
-    from equirgz.grid.progress import ProgressView
+    from equirgz.grid.engine.options import make_engine_config
+    from equirgz.grid.engine.progress import ProgressView
+    from equirgz.grid.plan.grid import load_grid
+    from equirgz.grid.plan.preflight import check_grid
     from equirgz.grid.runner import run_grid
 
     if jobs is not None and jobs < 1:
@@ -86,7 +86,7 @@ def _find_device(options: EngineConfig) -> str:
 
 def _finish(out: Path, summary) -> None:
     """Write and show what there is; exit with status 1 where runs are missing."""
-    from equirgz.grid.publish import publish
+    from equirgz.grid.results.publish import publish
     from equirgz.report import format_table
 
     if summary.complete and not summary.finished:
@@ -111,8 +111,8 @@ def _finish(out: Path, summary) -> None:
 
 def _show_plan(grid, data_dir: Path | None, jobs: int) -> None:
     """Print the cells of a grid and what they will cost."""
-    from equirgz.grid.estimate import estimate_seconds, format_duration
-    from equirgz.grid.preflight import check_grid
+    from equirgz.grid.plan.estimate import estimate_seconds, format_duration
+    from equirgz.grid.plan.preflight import check_grid
 
     checked = check_grid(grid, data_dir)
     for found in checked.notes:
@@ -135,7 +135,7 @@ def _show_plan(grid, data_dir: Path | None, jobs: int) -> None:
 @bench.command()
 def status(folder: Folder) -> None:
     """Show how many runs of a grid are finished, failed, running and missing; also while it runs elsewhere."""
-    from equirgz.grid.status import describe_status
+    from equirgz.grid.results.status import describe_status
 
     for line in describe_status(folder):
         typer.echo(line)
@@ -144,7 +144,7 @@ def status(folder: Folder) -> None:
 @bench.command()
 def tables(folder: Folder) -> None:
     """Collect the finished runs (where cells/ is there) and write tables/ as csv, md and tex."""
-    from equirgz.grid.collect import collect
+    from equirgz.grid.results.collect import collect
     from equirgz.report import format_table, write_tables
 
     if (folder / "cells").is_dir():
@@ -157,7 +157,7 @@ def tables(folder: Folder) -> None:
 @bench.command()
 def figures(folder: Folder) -> None:
     """Collect the finished runs (where cells/ is there) and write figures/ as png and svg."""
-    from equirgz.grid.collect import collect
+    from equirgz.grid.results.collect import collect
     from equirgz.report import write_figures
 
     if (folder / "cells").is_dir():
@@ -193,7 +193,7 @@ def screenshot(
     folder: Folder, output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write.")] = Path("page.png")
 ) -> None:
     """Take a picture of the page of a results folder with a headless Chromium."""
-    from equirgz.report.screenshot import write_screenshot
+    from equirgz.report.page.screenshot import write_screenshot
 
     typer.echo(str(write_screenshot(folder, output)))
 
@@ -205,7 +205,7 @@ def keys(
     ] = "",
 ) -> None:
     """Print the keys of a YAML that match: type, range, default and meaning, and the options of what is registered."""
-    from equirgz.grid.keys import list_keys
+    from equirgz.grid.plan.keys import list_keys
 
     for key in list_keys(pattern):
         typer.echo(str(key))
@@ -216,6 +216,6 @@ def schema() -> None:
     """Print the JSON schema of a grid's YAML, for editors that complete keys and mark mistakes."""
     import json
 
-    from equirgz.grid.schema import make_schema
+    from equirgz.grid.plan.schema import make_schema
 
     typer.echo(json.dumps(make_schema(), indent=1, ensure_ascii=False))

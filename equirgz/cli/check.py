@@ -88,7 +88,7 @@ def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) ->
             raise InputError(f"--set: expected a registered dataset, got the set {name!r}; see `equirgz data list`")
         _show_parts(load_published(name, data_dir))
         return True
-    from equirgz.grid.plan import make_grid
+    from equirgz.grid.plan.grid import make_grid
 
     settings = [f"data.{override}" for override in overrides or ()]
     planned = make_grid({"name": "check", "base": {"data": {"name": name}}}, settings)
@@ -102,7 +102,7 @@ def _check_yaml(path: Path, data_dir: Path | None, overrides: list[str] | None) 
     from equirgz.data.check_own import check_own
     from equirgz.data.generic import find_own
     from equirgz.errors import EquirgzError
-    from equirgz.grid.plan import make_grid
+    from equirgz.grid.plan.grid import make_grid
 
     document = load_yaml(path)
     if "base" not in document:
@@ -175,7 +175,7 @@ def _check_embedded(
     from equirgz.data.check import load_side
     from equirgz.data.overlap.compare import check_overlap
     from equirgz.errors import InputError
-    from equirgz.grid.embedding import embed_parts
+    from equirgz.grid.run.embedding import embed_parts
 
     if not -1 <= cosine <= 1:
         raise InputError(f"--cosine: expected a number from -1 to 1, got {cosine:g}")

@@ -2,7 +2,7 @@
 
 A *run* is one :class:`RunConfig`. Its ``run_key`` is the hash of all its fields; where data lie,
 which device computes and how many jobs run are not fields. Unknown keys are errors that name the
-nearest valid key. A *grid* is a base run and axes over dotted keys (see :mod:`equirgz.grid.plan`).
+nearest valid key. A *grid* is a base run and axes over dotted keys (see :mod:`equirgz.grid.plan.grid`).
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ def plot_attention(
     Maps are enlarged to the image and share one scale per network. The number under a map is its
     relative error against the turned map of the first angle (0: it turned with the source).
     """
-    from equirgz.report.style import PAGE_IN, figure_style, make_figure
+    from equirgz.report.figures.style import PAGE_IN, figure_style, make_figure
 
     networks = backbone if isinstance(backbone, dict) else {type(backbone).__name__: backbone}
     image_CHW = torch.as_tensor(image_CHW, dtype=torch.float32)

@@ -17,7 +17,7 @@ from equirgz.errors import InputError, explain
 from equirgz.evaluate.input import as_input
 from equirgz.evaluate.rotation import measure_turned, rotation_rows
 from equirgz.geometry.action import disk_mask, warp
-from equirgz.metrics.overlap import overlap_index
+from equirgz.metrics.uncertainty.overlap_index import overlap_index
 
 
 def rotation_samples(
@@ -45,7 +45,7 @@ def overlap_rows(
     """Return the rows of :func:`rotation_rows` for the mean prediction, and ``rotation/overlap`` per angle.
 
     ``overlap`` maps samples (S, N, K) to one index per source, 0 (classes apart) to 1; by default the
-    edge-corrected index of :mod:`equirgz.metrics.overlap`.
+    edge-corrected index of :mod:`equirgz.metrics.uncertainty.overlap_index`.
     """
     probability_ASNK = _check_samples(probability_ASNK, len(angles_deg))
     rows = rotation_rows(probability_ASNK.mean(1), target_N, angles_deg)
@@ -112,7 +112,14 @@ def plot_source_rotation(
     ``samples`` maps a network's name to (A, S, K). Points are samples, the line their mean; the
     lowest panel compares the overlap index of all networks. The source itself stands at the side.
     """
-    from equirgz.report.style import COLUMN_IN, MARKERS, add_legend, figure_style, make_figure, palette
+    from equirgz.report.figures.style import (
+        COLUMN_IN,
+        MARKERS,
+        add_legend,
+        figure_style,
+        make_figure,
+        palette,
+    )
 
     with figure_style():
         figure = make_figure(COLUMN_IN, 1.2 * (len(samples) + 1) + 0.7)

@@ -125,7 +125,7 @@ def plot_map(
     """
     from matplotlib.colors import LogNorm
 
-    from equirgz.report.style import COLUMN_IN, MARKERS, PAGE_IN, figure_style, make_figure, palette
+    from equirgz.report.figures.style import COLUMN_IN, MARKERS, PAGE_IN, figure_style, make_figure, palette
 
     wanted = [label_N is not None, size_N is not None]
     if not any(wanted):

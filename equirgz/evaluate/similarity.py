@@ -14,7 +14,7 @@ import pandas as pd
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.probe import normalise
 from equirgz.evaluate.table import EmbeddingTable
-from equirgz.metrics.retrieval import precision_at_k
+from equirgz.metrics.ranking import precision_at_k
 
 _CHUNK = 1024
 
@@ -126,7 +126,7 @@ def plot_query_panel(
     Each image is stretched to its own maximum; the number above a neighbour is its cosine similarity.
     With ``same_label_Qk``, the frame of a neighbour of another class is dashed red.
     """
-    from equirgz.report.style import PAGE_IN, figure_style, make_figure
+    from equirgz.report.figures.style import PAGE_IN, figure_style, make_figure
 
     query_image_QHW, neighbour_image_QkHW = np.asarray(query_image_QHW), np.asarray(neighbour_image_QkHW)
     n_queries, k = np.shape(similarity_Qk)

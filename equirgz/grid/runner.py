@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from equirgz.grid.dispatch import Dispatcher, Report
-from equirgz.grid.engine_config import EngineConfig
-from equirgz.grid.folder import ResultsFolder, State
-from equirgz.grid.plan import Grid
-from equirgz.grid.preflight import Checked
-from equirgz.grid.task import RUN_CELL, make_task
+from equirgz.grid.engine.dispatch import Dispatcher, Report
+from equirgz.grid.engine.options import EngineConfig
+from equirgz.grid.engine.task import RUN_CELL, make_task
+from equirgz.grid.plan.grid import Grid
+from equirgz.grid.plan.preflight import Checked
+from equirgz.grid.results.folder import ResultsFolder, State
 
 
 @dataclass(frozen=True)

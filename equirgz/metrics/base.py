@@ -39,9 +39,9 @@ METRICS: Registry[Metric] = Registry(
     "metric",
     (
         "equirgz.metrics.error",
-        "equirgz.metrics.calibration",
-        "equirgz.metrics.brier",
-        "equirgz.metrics.debiased",
+        "equirgz.metrics.calibration.ece",
+        "equirgz.metrics.calibration.brier",
+        "equirgz.metrics.calibration.debiased",
     ),
 )
 

@@ -189,16 +189,16 @@ OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
         f"equirgz.objectives.{name}"
         for name in (
             "supervised",
-            "byol",
-            "simclr",
-            "vicreg",
-            "fixmatch",
-            "hybrid",
-            "domain",
-            "variational",
-            "ivon",
-            "mc_dropout",
-            "laplace",
+            "selfsupervised.byol",
+            "selfsupervised.simclr",
+            "selfsupervised.vicreg",
+            "semisupervised.fixmatch",
+            "semisupervised.hybrid",
+            "adaptation.domain",
+            "bayesian.variational",
+            "bayesian.ivon",
+            "bayesian.mc_dropout",
+            "bayesian.laplace",
         )
     ),
 )

@@ -12,7 +12,10 @@ from equirgz.errors import InputError, explain
 
 
 class TemperatureScaled(nn.Module):
-    """An objective whose logits are divided by ``temperature``: see :mod:`equirgz.metrics.temperature` for the fit."""
+    """An objective whose logits are divided by ``temperature``.
+
+    :mod:`equirgz.metrics.calibration.temperature_scaling` fits it.
+    """
 
     def __init__(self, objective: nn.Module, temperature: float) -> None:
         super().__init__()

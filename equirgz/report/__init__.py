@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
-from equirgz.report.load import load_results
-from equirgz.report.write import format_table, write_tables
+from equirgz.report.rows.load import load_results
+from equirgz.report.tables.write import format_table, write_tables
 
 __all__ = ["format_table", "load_results", "write_figures", "write_tables"]
 
 
 def write_figures(folder: Path | str) -> list[Path]:
-    """Write figures/*.{png,svg} of a results folder; see `equirgz.report.figures.write_figures`."""
-    from equirgz.report.figures import write_figures as write  # matplotlib and seaborn take a second
+    """Write figures/*.{png,svg} of a results folder; see `equirgz.report.figures.write_figures.write_figures`."""
+    from equirgz.report.figures.write_figures import (
+        write_figures as write,  # matplotlib and seaborn take a second
+    )
 
     return write(folder)

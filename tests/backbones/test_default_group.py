@@ -14,7 +14,7 @@ from equirgz.cli import app
 from equirgz.config import BackboneConfig, RunConfig, parse_run
 from equirgz.errors import InputError
 from equirgz.evaluate.audit import audit
-from equirgz.grid.plan import make_grid
+from equirgz.grid.plan.grid import make_grid
 from equirgz.registry import default_group
 from equirgz.train.estimator import EquirgzClassifier
 

@@ -22,7 +22,7 @@ from benchmarks.evaluation.runs import Answers
 from benchmarks.evaluation.shifts import share_rows
 from benchmarks.evaluation.sources import rotation_source_rows, rotation_source_summary, say_sources
 from benchmarks.evaluation.tables import Evaluation, outside_rows
-from equirgz.report.style import figure_style
+from equirgz.report.figures.style import figure_style
 
 SIZES = {"train": 60, "val": 40, "test": 60, "test_uncertain": 20, "test_hybrid": 4, "frdeep_first": 90,
          "frdeep_nvss": 40, "radio_galaxy_dataset": 30}  # fmt: skip

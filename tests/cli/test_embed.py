@@ -17,7 +17,7 @@ from equirgz.config import DataConfig
 from equirgz.data.folder import load_folder
 from equirgz.data.preprocess import Preprocessing
 from equirgz.evaluate.table import EmbeddingTable
-from equirgz.grid.embedding import embed_input, preprocessing_facts
+from equirgz.grid.run.embedding import embed_input, preprocessing_facts
 
 SIZE = 150
 FACTS = {"crop": 81, "stretch": "sqrt", "mask": True, "rms": 0.1}

@@ -12,7 +12,7 @@ from equirgz.data.votes import (
     morphology_error,
 )
 from equirgz.errors import DataError, InputError
-from equirgz.grid.cell import run_cell
+from equirgz.grid.run.cell import run_cell
 from equirgz.objectives import create_objective
 from tests.grid.test_cell import plan
 from tests.train.toy import make_backbone

@@ -8,7 +8,7 @@ import torch
 
 from equirgz.errors import InputError
 from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples, source_rows
-from equirgz.metrics.overlap import overlap_index
+from equirgz.metrics.uncertainty.overlap_index import overlap_index
 
 
 def _overlap(probability_SNK: np.ndarray) -> np.ndarray:

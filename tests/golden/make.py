@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from equirgz.grid import cell, folder, task
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.plan import load_grid
+from equirgz.grid.engine.engines import task
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import load_grid
+from equirgz.grid.results import folder
+from equirgz.grid.results.collect import collect
+from equirgz.grid.run import cell
 from equirgz.grid.runner import run_grid
 from equirgz.records import read_json, write_json_atomic
 from equirgz.report import write_tables

@@ -10,12 +10,12 @@ import pytest
 
 from equirgz import records
 from equirgz.errors import ResultsError
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.folder import ResultsFolder
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results.collect import collect
+from equirgz.grid.results.folder import ResultsFolder
+from equirgz.grid.results.status import describe_status
 from equirgz.grid.runner import run_grid
-from equirgz.grid.status import describe_status
 
 
 def run(grid, out):

@@ -6,9 +6,9 @@ import pytest
 
 from equirgz.config import load_yaml
 from equirgz.data import load_data
-from equirgz.grid.plan import load_grid
-from equirgz.grid.preflight import check_grid
-from equirgz.grid.pretrained import pretrain_key
+from equirgz.grid.plan.grid import load_grid
+from equirgz.grid.plan.preflight import check_grid
+from equirgz.grid.run.pretrained import pretrain_key
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GRIDS = sorted(FOLDER.glob("*.yaml"))

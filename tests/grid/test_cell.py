@@ -8,11 +8,11 @@ import torch
 
 from equirgz.data.splits import load_manifest
 from equirgz.errors import EquirgzError, InputError, ResultsError
-from equirgz.grid.cell import finish_run, prepare_run, run_cell
-from equirgz.grid.manifests import write_splits
-from equirgz.grid.plan import make_grid
-from equirgz.grid.preflight import check_grid
-from equirgz.grid.pretrained import pretrain_key
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.plan.preflight import check_grid
+from equirgz.grid.results.split_manifests import write_splits
+from equirgz.grid.run.cell import finish_run, prepare_run, run_cell
+from equirgz.grid.run.pretrained import pretrain_key
 from equirgz.records import ROW_COLUMNS
 from equirgz.report import write_tables
 
@@ -148,7 +148,7 @@ def test_training_sources_join_the_unlabelled_set_where_asked():
 
 def test_a_mask_that_is_off_is_off_in_training_too(monkeypatch):
     seen = {}
-    monkeypatch.setattr("equirgz.grid.cell.train", lambda objective, images, *_, **__: seen.update(mask=images.mask))
+    monkeypatch.setattr("equirgz.grid.run.cell.train", lambda _, images, *args, **__: seen.update(mask=images.mask))
     for mask in (True, False):
         with contextlib.suppress(AttributeError):  # there is no log to read
             prepare_run(plan(f"mask={str(mask).lower()}").runs[0], None, None).train()

@@ -11,14 +11,14 @@ import torch
 
 from equirgz.config import RunConfig, load_yaml, parse_run
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.plan import load_grid, make_grid
-from equirgz.grid.pretrained import pretrain_key
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import load_grid, make_grid
+from equirgz.grid.results.collect import collect
+from equirgz.grid.run.pretrained import pretrain_key
 from equirgz.grid.runner import run_grid
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.load import open_results
 from equirgz.report.page import make_page
+from equirgz.report.rows.load import open_results
 
 DOCUMENT = {
     "name": "folds",
@@ -59,7 +59,7 @@ def test_rows_carry_the_fold_and_one_checksum(out):
 
 
 def test_each_source_is_predicted_once_per_seed_and_the_table_counts_them_all(out, monkeypatch):
-    monkeypatch.setattr("equirgz.report.intervals.N_DRAWS", 20)
+    monkeypatch.setattr("equirgz.report.tables.intervals.N_DRAWS", 20)
     results = open_results(out)
     predictions, rows = results.predictions, results.rows
     for _, block in predictions.groupby("run_key"):

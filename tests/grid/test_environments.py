@@ -8,11 +8,11 @@ import socket
 
 import pandas as pd
 
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.environments import list_environments
-from equirgz.grid.folder import ResultsFolder
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results.collect import collect
+from equirgz.grid.results.environments import list_environments
+from equirgz.grid.results.folder import ResultsFolder
 from equirgz.grid.runner import run_grid
 from equirgz.records import read_json, write_json_atomic
 

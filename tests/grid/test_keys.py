@@ -10,10 +10,10 @@ import pytest
 
 from equirgz.config import RunConfig, load_yaml, parse_yaml
 from equirgz.errors import InputError
-from equirgz.grid.document import check_document
-from equirgz.grid.keys import list_keys
-from equirgz.grid.plan import make_grid
-from equirgz.grid.schema import make_schema
+from equirgz.grid.plan.document import check_document
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.plan.keys import list_keys
+from equirgz.grid.plan.schema import make_schema
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 YAMLS = sorted(BENCHMARKS.glob("*.yaml"))

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 from equirgz.data import load_data
-from equirgz.grid.plan import load_grid
+from equirgz.grid.plan.grid import load_grid
 
 ROOT = Path(__file__).parents[2]
 GRID = ROOT / "benchmarks" / "own_folder.yaml"

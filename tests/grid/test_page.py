@@ -13,14 +13,14 @@ import pytest
 from PIL import Image
 
 from equirgz.errors import ResultsError
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results.collect import collect
+from equirgz.grid.results.status import describe_status
 from equirgz.grid.runner import run_grid
-from equirgz.grid.status import describe_status
 from equirgz.report import write_tables
 from equirgz.report.page import write_page
-from equirgz.report.screenshot import BROWSERS, FLAGS, write_screenshot
+from equirgz.report.page.screenshot import BROWSERS, FLAGS, write_screenshot
 
 
 @pytest.fixture

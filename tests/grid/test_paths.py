@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from equirgz.errors import InputError
 from equirgz.grid import scratch
-from equirgz.grid.collect import collect
-from equirgz.grid.engine import shell_word
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.engines import shell_word
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results.collect import collect
 from equirgz.grid.runner import run_grid
 from equirgz.grid.scratch import Scratch, is_plain
 

@@ -5,7 +5,7 @@ import yaml
 
 from equirgz.config import load_yaml
 from equirgz.errors import InputError
-from equirgz.grid.plan import load_grid, make_grid
+from equirgz.grid.plan.grid import load_grid, make_grid
 
 
 def test_runs_are_the_product_of_the_axes_in_order(document):

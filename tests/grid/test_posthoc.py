@@ -7,10 +7,10 @@ import torch
 from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import InputError
-from equirgz.grid.blocks import Block
-from equirgz.grid.cell import run_cell
-from equirgz.grid.posthoc import scale_blocks, to_logits
-from equirgz.grid.preflight import check_grid
+from equirgz.grid.plan.preflight import check_grid
+from equirgz.grid.run.blocks import Block
+from equirgz.grid.run.cell import run_cell
+from equirgz.grid.run.posthoc import scale_blocks, to_logits
 from tests.grid.test_cell import plan
 
 

@@ -12,14 +12,14 @@ import pytest
 import yaml
 
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid import folder as folder_module
-from equirgz.grid import task as task_module
-from equirgz.grid.collect import collect
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.folder import ResultsFolder
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.engines import task as task_module
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results import folder as folder_module
+from equirgz.grid.results.collect import collect
+from equirgz.grid.results.folder import ResultsFolder
+from equirgz.grid.results.status import describe_status
 from equirgz.grid.runner import run_grid
-from equirgz.grid.status import describe_status
 
 
 def run(grid, out, cell="instant", **options):
@@ -109,7 +109,7 @@ def processes_that_follow(leader):
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, ProcessLookupError):
-            named = ["equirgz.grid.follow", str(leader)] == process.cmdline()[2:4]
+            named = ["equirgz.grid.engine.follow", str(leader)] == process.cmdline()[2:4]
             if named or os.getsid(process.pid) == leader:
                 found.append(process)
     return found
@@ -122,8 +122,8 @@ def test_killed_harness_resumes_to_the_same_bytes(document, tmp_path):
     (tmp_path / "grid.yaml").write_text(yaml.safe_dump(document))
     out = tmp_path / "killed"
     script = (
-        "import sys; from equirgz.grid.plan import load_grid; from equirgz.grid.runner import run_grid;"
-        "from equirgz.grid.engine_config import make_engine_config;"
+        "import sys; from equirgz.grid.plan.grid import load_grid; from equirgz.grid.runner import run_grid;"
+        "from equirgz.grid.engine.options import make_engine_config;"
         "run_grid(load_grid(sys.argv[1]), sys.argv[2], engine=make_engine_config(jobs=2), cell='fake_cells:slow')"
     )
     harness = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "grid.yaml"), str(out)],

@@ -17,13 +17,13 @@ from parsl.jobs.states import JobState
 from slurm_cluster import Cluster, unpack_slurm
 
 from equirgz.errors import InputError
-from equirgz.grid.collect import collect
-from equirgz.grid.engine import drain_seconds, make_provider
-from equirgz.grid.engine_config import make_engine_config
-from equirgz.grid.folder import ResultsFolder
-from equirgz.grid.plan import make_grid
+from equirgz.grid.engine.engines import drain_seconds, make_provider
+from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.plan.grid import make_grid
+from equirgz.grid.results.collect import collect
+from equirgz.grid.results.folder import ResultsFolder
+from equirgz.grid.results.status import list_running
 from equirgz.grid.runner import run_grid
-from equirgz.grid.status import list_running
 
 UNPACKED = Path(__file__).parents[2] / ".slurm"
 pytestmark = pytest.mark.timeout(900)

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from test_runner import await_, processes_that_follow
 
-from equirgz.grid.folder import ResultsFolder
-from equirgz.grid.plan import load_grid
-from equirgz.grid.status import list_running
+from equirgz.grid.plan.grid import load_grid
+from equirgz.grid.results.folder import ResultsFolder
+from equirgz.grid.results.status import list_running
 
 ROOT = Path(__file__).parents[2]
 GRID = ROOT / "benchmarks" / "smoke.yaml"

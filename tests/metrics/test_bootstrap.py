@@ -5,9 +5,9 @@ import pytest
 from scipy import stats
 
 from equirgz.errors import InputError
-from equirgz.metrics.bootstrap import bootstrap_interval, compute_metric_intervals
-from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.calibration.ece import expected_calibration_error
 from equirgz.metrics.check import UndefinedMetricError
+from equirgz.metrics.compare.bootstrap import bootstrap_interval, compute_metric_intervals
 
 
 def binary(p_N):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equirgz.metrics.brier import brier_score, decompose_brier
+from equirgz.metrics.calibration.brier import brier_score, decompose_brier
 
 
 def binary(p_N):

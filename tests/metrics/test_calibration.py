@@ -10,9 +10,9 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss
 
 from equirgz.errors import InputError
-from equirgz.metrics.binning import equal_mass_bins, equal_width_bins, make_bins
-from equirgz.metrics.brier import brier_score
-from equirgz.metrics.calibration import (
+from equirgz.metrics.calibration.binning import equal_mass_bins, equal_width_bins, make_bins
+from equirgz.metrics.calibration.brier import brier_score
+from equirgz.metrics.calibration.ece import (
     adaptive_calibration_error,
     classwise_calibration_error,
     expected_calibration_error,
@@ -169,7 +169,7 @@ def test_perfect_ece_is_seeded_and_does_not_depend_on_order_or_chunks(monkeypatc
     once = perfect_ece(p_NK)
     assert once == perfect_ece(p_NK[::-1])
     assert once != perfect_ece(p_NK, seed=1)
-    monkeypatch.setattr("equirgz.metrics.calibration._DRAWN_AT_ONCE", 333)
+    monkeypatch.setattr("equirgz.metrics.calibration.ece._DRAWN_AT_ONCE", 333)
     assert once.mean == pytest.approx(perfect_ece(p_NK).mean)
     with pytest.raises(InputError, match="n_draws"):
         perfect_ece(p_NK, n_draws=0)

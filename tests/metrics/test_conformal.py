@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.metrics.conformal import fit_conformal, measure_sets, predict_sets
+from equirgz.metrics.uncertainty.conformal import fit_conformal, measure_sets, predict_sets
 
 
 def draw(generator, n, k=4, sharpness=2.0):

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from equirgz.errors import InputError
-from equirgz.metrics.crossed import crossed_test
+from equirgz.metrics.compare.crossed import crossed_test
 
 
 def draw(generator, n_runs, n_sources, by_run, by_source, noise, mean=0.0):

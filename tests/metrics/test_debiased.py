@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.calibration.debiased import debiased_calibration_error, debiased_rms_calibration_error
+from equirgz.metrics.calibration.ece import expected_calibration_error
 from equirgz.metrics.check import UndefinedMetricError
-from equirgz.metrics.debiased import debiased_calibration_error, debiased_rms_calibration_error
 
 
 def binary(p_N):

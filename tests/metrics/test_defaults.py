@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from equirgz.metrics.frechet import frechet_distance
-from equirgz.metrics.mmd import squared_mmd
-from equirgz.metrics.shift import compute_shift
-from equirgz.metrics.sinkhorn import sinkhorn_divergence
-from equirgz.metrics.two_sample import classifier_two_sample_test
+from equirgz.metrics.distance.feature_shift import compute_shift
+from equirgz.metrics.distance.frechet import frechet_distance
+from equirgz.metrics.distance.mmd import squared_mmd
+from equirgz.metrics.distance.sinkhorn import sinkhorn_divergence
+from equirgz.metrics.distance.two_sample import classifier_two_sample_test
 
 #: distance, and the power of the features' scale with which it grows
 DISTANCES = {

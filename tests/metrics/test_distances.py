@@ -7,9 +7,9 @@ from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
 from equirgz.errors import InputError, NumericalError
-from equirgz.metrics.frechet import frechet_distance
-from equirgz.metrics.mmd import median_width, squared_mmd
-from equirgz.metrics.sinkhorn import sinkhorn_divergence
+from equirgz.metrics.distance.frechet import frechet_distance
+from equirgz.metrics.distance.mmd import median_width, squared_mmd
+from equirgz.metrics.distance.sinkhorn import sinkhorn_divergence
 
 
 @pytest.fixture

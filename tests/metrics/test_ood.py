@@ -9,8 +9,8 @@ from scipy.stats import norm
 from sklearn.metrics import roc_auc_score
 
 from equirgz.errors import InputError
-from equirgz.metrics.bootstrap import bootstrap_interval
-from equirgz.metrics.ood import auroc, energy_score, false_positive_rate
+from equirgz.metrics.compare.bootstrap import bootstrap_interval
+from equirgz.metrics.uncertainty.out_of_distribution import auroc, energy_score, false_positive_rate
 
 
 def test_energy_is_minus_logsumexp():

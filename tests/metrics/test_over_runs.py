@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.metrics.brier import brier_score
-from equirgz.metrics.calibration import expected_calibration_error
-from equirgz.metrics.compare import compare_pairs, needed_sources
-from equirgz.metrics.crossed import crossed_test
+from equirgz.metrics.calibration.brier import brier_score
+from equirgz.metrics.calibration.ece import expected_calibration_error
+from equirgz.metrics.compare.classifiers import compare_pairs, needed_sources
+from equirgz.metrics.compare.crossed import crossed_test
+from equirgz.metrics.compare.over_runs import compute_run_metrics, interval_over_sources
+from equirgz.metrics.compare.paired import adjust_holm
+from equirgz.metrics.compare.source_tests import required_sources
 from equirgz.metrics.error import error_rate
-from equirgz.metrics.over_runs import compute_run_metrics, interval_over_sources
-from equirgz.metrics.paired import adjust_holm
-from equirgz.metrics.source_tests import required_sources
 
 RNG = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from equirgz.errors import InputError
-from equirgz.metrics.paired import adjust_holm, paired_t_test, paired_wilcoxon_test
+from equirgz.metrics.compare.paired import adjust_holm, paired_t_test, paired_wilcoxon_test
 
 
 def test_paired_t_equals_scipy():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.metrics.predictive import (
+from equirgz.metrics.uncertainty.uncertainty_rows import (
     compute_ood_metrics,
     compute_selective_metrics,
     compute_uncertainty_metrics,

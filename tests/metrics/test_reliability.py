@@ -5,9 +5,9 @@ import pytest
 from sklearn.calibration import calibration_curve
 
 from equirgz.errors import InputError
-from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.calibration.ece import expected_calibration_error
+from equirgz.metrics.calibration.reliability_bins import reliability_table
 from equirgz.metrics.interval import wilson_interval
-from equirgz.metrics.reliability import reliability_table
 
 
 @pytest.fixture

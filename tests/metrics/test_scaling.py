@@ -8,7 +8,7 @@ from scipy import stats
 
 from equirgz.errors import InputError
 from equirgz.metrics.check import UndefinedMetricError
-from equirgz.metrics.scaling import fit_power_law
+from equirgz.metrics.power_law import fit_power_law
 
 SIZES = np.repeat([50, 100, 200, 400, 800], 4)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.metrics.selective import risk_coverage
+from equirgz.metrics.uncertainty.risk_coverage import risk_coverage
 
 
 def test_by_hand():

@@ -5,11 +5,11 @@ import pytest
 from scipy import stats
 
 from equirgz.errors import InputError
-from equirgz.metrics.frechet import frechet_distance
-from equirgz.metrics.prior import class_prior_shift, estimate_class_shares
-from equirgz.metrics.retrieval import mean_average_precision, precision_at_k
-from equirgz.metrics.shift import compute_shift, measure_shift
-from equirgz.metrics.two_sample import classifier_two_sample_test
+from equirgz.metrics.distance.class_share_shift import class_prior_shift, estimate_class_shares
+from equirgz.metrics.distance.feature_shift import compute_shift, measure_shift
+from equirgz.metrics.distance.frechet import frechet_distance
+from equirgz.metrics.distance.two_sample import classifier_two_sample_test
+from equirgz.metrics.ranking import mean_average_precision, precision_at_k
 
 
 def test_two_halves_of_one_set_differ_by_noise_alone():

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 
 from equirgz.errors import InputError
+from equirgz.metrics.compare.source_tests import mcnemar_test, paired_bootstrap, required_sources
 from equirgz.metrics.error import error_rate
-from equirgz.metrics.source_tests import mcnemar_test, paired_bootstrap, required_sources
 
 
 @pytest.mark.parametrize("b, c", [(0, 0), (1, 0), (5, 5), (12, 3), (0, 6), (3, 4)])

@@ -5,9 +5,9 @@ import pytest
 from scipy.special import log_softmax
 
 from equirgz.errors import InputError
-from equirgz.metrics.calibration import expected_calibration_error
+from equirgz.metrics.calibration.ece import expected_calibration_error
+from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
 from equirgz.metrics.check import UndefinedMetricError
-from equirgz.metrics.temperature import apply_temperature, fit_temperature
 
 
 def draw(n, true_temperature, seed=0):

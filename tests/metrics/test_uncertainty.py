@@ -9,10 +9,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from equirgz.errors import InputError
+from equirgz.metrics.calibration.uce import (
+    classwise_uncertainty_calibration_error,
+    uncertainty_calibration_error,
+)
 from equirgz.metrics.check import UndefinedMetricError
-from equirgz.metrics.overlap import overlap_index
-from equirgz.metrics.uce import classwise_uncertainty_calibration_error, uncertainty_calibration_error
-from equirgz.metrics.uncertainty import (
+from equirgz.metrics.uncertainty.overlap_index import overlap_index
+from equirgz.metrics.uncertainty.predictive_samples import (
     entropy,
     expected_entropy,
     mutual_information,

@@ -7,7 +7,11 @@ import pytest
 import torch
 from scipy.special import logsumexp
 
-from equirgz.objectives.divergence import compute_dynamic_blur, compute_mmd, compute_sinkhorn_divergence
+from equirgz.objectives.adaptation.divergence import (
+    compute_dynamic_blur,
+    compute_mmd,
+    compute_sinkhorn_divergence,
+)
 
 
 def draw(n: int, f: int, seed: int, shift: float = 0.0) -> torch.Tensor:

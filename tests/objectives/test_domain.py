@@ -10,8 +10,12 @@ import torch.nn.functional as F
 
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
-from equirgz.objectives.divergence import compute_dynamic_blur, compute_mmd, compute_sinkhorn_divergence
-from equirgz.objectives.domain import reverse_gradient
+from equirgz.objectives.adaptation.divergence import (
+    compute_dynamic_blur,
+    compute_mmd,
+    compute_sinkhorn_divergence,
+)
+from equirgz.objectives.adaptation.domain import reverse_gradient
 from tests.train.toy import make_backbone, make_task
 
 NAMES = ("sidda", "sinkhorn", "mmd", "dann")

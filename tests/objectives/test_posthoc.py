@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.metrics.temperature import fit_temperature
+from equirgz.metrics.calibration.temperature_scaling import fit_temperature
 from equirgz.objectives import create_objective
+from equirgz.objectives.bayesian.laplace import choose_precision
 from equirgz.objectives.ensemble import Ensemble
-from equirgz.objectives.laplace import choose_precision
 from equirgz.objectives.temperature import TemperatureScaled
 from tests.train.toy import make_backbone, make_task
 

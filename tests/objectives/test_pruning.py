@@ -8,7 +8,12 @@ import torch.nn.functional as F
 
 from equirgz.errors import InputError
 from equirgz.objectives import create_objective
-from equirgz.objectives.pruning import compute_fisher, compute_pruning_curve, compute_signal_to_noise, prune
+from equirgz.objectives.bayesian.pruning import (
+    compute_fisher,
+    compute_pruning_curve,
+    compute_signal_to_noise,
+    prune,
+)
 from tests.train.toy import make_backbone, make_task
 
 

@@ -14,7 +14,11 @@ from torch.distributions import Normal, kl_divergence
 
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
-from equirgz.objectives.priors import compute_gaussian_kl, compute_laplace_kl, compute_scale_mixture_kl
+from equirgz.objectives.bayesian.priors import (
+    compute_gaussian_kl,
+    compute_laplace_kl,
+    compute_scale_mixture_kl,
+)
 from tests.train.toy import make_backbone, make_task
 
 MEAN, STD = torch.tensor([0.0, 0.3, -2.0]).double(), torch.tensor([0.1, 0.5, 0.02]).double()

@@ -12,7 +12,7 @@ from fake_results import N_DRAWS, make_results  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
-    monkeypatch.setattr("equirgz.report.intervals.N_DRAWS", N_DRAWS)
+    monkeypatch.setattr("equirgz.report.tables.intervals.N_DRAWS", N_DRAWS)
 
 
 @pytest.fixture(scope="session")

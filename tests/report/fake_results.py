@@ -14,9 +14,9 @@ import pandas as pd
 
 from equirgz.metrics import compute_metrics
 from equirgz.records import ROW_COLUMNS
-from equirgz.report.formats import to_csv
-from equirgz.report.load import open_results
-from equirgz.report.tables import find_table
+from equirgz.report.rows.load import open_results
+from equirgz.report.tables.all_tables import find_table
+from equirgz.report.tables.formats import to_csv
 
 N_DRAWS = 20  # bootstrap draws of the interval tables in tests, few for speed
 ANGLES = np.arange(24) * 15.0

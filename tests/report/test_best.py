@@ -7,14 +7,14 @@ import pytest
 from fake_results import SMALL, cells_of, make_results, set_values
 from scipy import stats
 
-from equirgz.metrics.crossed import crossed_test
+from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import format_table
-from equirgz.report.cells import Cell, _find_best, _paired_p
-from equirgz.report.formats import to_markdown
-from equirgz.report.load import open_results
-from equirgz.report.pool import pool_predictions
-from equirgz.report.summary import make_parts
-from equirgz.report.tables import find_table, make_tables
+from equirgz.report.rows.load import open_results
+from equirgz.report.rows.predictions import pool_predictions
+from equirgz.report.rows.summary import make_parts
+from equirgz.report.tables.all_tables import find_table, make_tables
+from equirgz.report.tables.cells import Cell, _find_best, _paired_p
+from equirgz.report.tables.formats import to_markdown
 
 
 def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):

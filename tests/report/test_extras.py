@@ -12,15 +12,15 @@ from fake_results import N_DRAWS
 from scipy.stats import binomtest
 
 from equirgz.errors import InputError
-from equirgz.grid.plan import make_grid
+from equirgz.grid.plan.grid import make_grid
 from equirgz.records import read_json, write_json_atomic
 from equirgz.report import write_tables
-from equirgz.report.extras import EXTRAS, check_extras, make_extras
-from equirgz.report.figures import make_figures
-from equirgz.report.load import open_results
-from equirgz.report.selective import plot_selective
-from equirgz.report.style import figure_style
-from equirgz.report.summary import make_parts
+from equirgz.report.figures.selective import plot_selective
+from equirgz.report.figures.style import figure_style
+from equirgz.report.figures.write_figures import make_figures
+from equirgz.report.rows.load import open_results
+from equirgz.report.rows.summary import make_parts
+from equirgz.report.tables.extras import EXTRAS, check_extras, make_extras
 
 FROZEN = Path(__file__).parents[1] / "golden" / "frozen"
 
@@ -52,7 +52,7 @@ def extras(tmp_path_factory):
     ask(folder, list(EXTRAS))
     results = open_results(folder)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("equirgz.report.intervals.N_DRAWS", N_DRAWS)
+        patch.setattr("equirgz.report.tables.intervals.N_DRAWS", N_DRAWS)
         made = make_extras(results, network_part(results))
     return {
         name: ([dict(zip(lines[0], line, strict=True)) for line in lines[1:]], sheet)

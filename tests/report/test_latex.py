@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from latex import find_latex
 
-from equirgz.report.sheet import Sheet, sheet_to_latex
+from equirgz.report.tables.sheet import Sheet, sheet_to_latex
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = "\\documentclass{article}\n\\begin{document}\n%s\n\\end{document}\n"

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from equirgz.errors import ResultsError
-from equirgz.report.networks import plot_network_reliability, plot_network_rotation, plot_risk_coverage
-from equirgz.report.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
-from equirgz.report.style import figure_style
+from equirgz.report.figures.networks import (
+    plot_network_reliability,
+    plot_network_rotation,
+    plot_risk_coverage,
+)
+from equirgz.report.figures.style import figure_style
+from equirgz.report.tables.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
 
 NAMES = ("plain", "D8", "gated")
 

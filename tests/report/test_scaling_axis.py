@@ -6,13 +6,13 @@ import pytest
 from fake_results import SMALL, make_results
 
 from equirgz.errors import InputError
-from equirgz.grid.plan import make_grid
-from equirgz.report.figures import make_figures
-from equirgz.report.load import open_results
-from equirgz.report.scaling import Abscissa, find_abscissa, fit_part, make_scaling_table, plot_scaling
-from equirgz.report.statistics import make_statistics
-from equirgz.report.style import figure_style
-from equirgz.report.summary import make_parts
+from equirgz.grid.plan.grid import make_grid
+from equirgz.report.figures.scaling import Abscissa, find_abscissa, fit_part, make_scaling_table, plot_scaling
+from equirgz.report.figures.style import figure_style
+from equirgz.report.figures.write_figures import make_figures
+from equirgz.report.rows.load import open_results
+from equirgz.report.rows.summary import make_parts
+from equirgz.report.tables.statistics import make_statistics
 
 
 def scaled_results(folder, x, label_of=str):

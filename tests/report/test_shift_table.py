@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from equirgz.errors import ResultsError
-from equirgz.metrics.shift import compute_shift
-from equirgz.report.shift import make_shift_sheet, write_shift_table
+from equirgz.metrics.distance.feature_shift import compute_shift
+from equirgz.report.tables.feature_shift import make_shift_sheet, write_shift_table
 
 
 @pytest.fixture(scope="module")

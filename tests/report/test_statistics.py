@@ -8,18 +8,18 @@ import pytest
 from fake_results import N_DRAWS, SMALL, make_results
 
 from equirgz.errors import InputError
-from equirgz.metrics.bootstrap import bootstrap_interval
-from equirgz.metrics.calibration import expected_calibration_error
-from equirgz.metrics.crossed import crossed_test
+from equirgz.metrics.calibration.ece import expected_calibration_error
+from equirgz.metrics.compare.bootstrap import bootstrap_interval
+from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import load_results, write_tables
-from equirgz.report.comparison import make_comparison
-from equirgz.report.intervals import make_intervals
-from equirgz.report.load import open_results
-from equirgz.report.pairing import check_reference, find_baseline, find_references
-from equirgz.report.pool import pool_predictions
-from equirgz.report.scaling import fit_part, make_scaling_table
-from equirgz.report.sheet import Sheet, sheet_to_latex, sheet_to_text
-from equirgz.report.summary import make_parts
+from equirgz.report.figures.scaling import fit_part, make_scaling_table
+from equirgz.report.rows.load import open_results
+from equirgz.report.rows.pairing import check_reference, find_baseline, find_references
+from equirgz.report.rows.predictions import pool_predictions
+from equirgz.report.rows.summary import make_parts
+from equirgz.report.tables.comparison import make_comparison
+from equirgz.report.tables.intervals import make_intervals
+from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_text
 
 
 @pytest.fixture

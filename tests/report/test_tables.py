@@ -10,10 +10,10 @@ from scipy import stats
 
 from equirgz.errors import ResultsError
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.formats import to_latex, to_markdown
-from equirgz.report.load import open_results
-from equirgz.report.sheet import escape_latex
-from equirgz.report.tables import find_table
+from equirgz.report.rows.load import open_results
+from equirgz.report.tables.all_tables import find_table
+from equirgz.report.tables.formats import to_latex, to_markdown
+from equirgz.report.tables.sheet import escape_latex
 from tests.without_torch import run_without_torch
 
 
@@ -270,7 +270,7 @@ def test_no_torch_is_needed(folder):
     code = (
         "from equirgz.report import format_table, write_figures, write_tables\n"
         f"write_tables({str(folder)!r}); print(format_table({str(folder)!r}))\n"
-        "import equirgz.report.figures, equirgz.report.readme, equirgz.metrics\n"
+        "import equirgz.report.figures.write_figures, equirgz.report.readme, equirgz.metrics\n"
         "assert 'torch' not in sys.modules\n"
     )
     done = run_without_torch(code, timeout=300)

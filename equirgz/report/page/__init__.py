@@ -15,13 +15,13 @@ import pandas as pd
 import yaml
 
 from equirgz.records import write_bytes_atomic
-from equirgz.report.cells import Table
-from equirgz.report.load import Results, open_results
-from equirgz.report.page.cells import Cells
-from equirgz.report.page.tables import make_chart, view_sheet, view_table
-from equirgz.report.statistics import make_statistics
-from equirgz.report.tables import make_tables
-from equirgz.report.write import HEADLINES, folder_of
+from equirgz.report.page.runs import Cells
+from equirgz.report.page.table_words import make_chart, view_sheet, view_table
+from equirgz.report.rows.load import Results, open_results
+from equirgz.report.tables.all_tables import make_tables
+from equirgz.report.tables.cells import Table
+from equirgz.report.tables.statistics import make_statistics
+from equirgz.report.tables.write import HEADLINES, folder_of
 
 FILE_NAME = "index.html"
 

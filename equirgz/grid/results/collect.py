@@ -1,0 +1,161 @@
+"""From finished runs to ``rows.csv``, ``predictions.csv.gz``, ``timings.csv``, ``provenance.csv``, ``splits.csv``.
+
+The first two are functions of the finished runs alone: sorted, without times or hosts, so that a
+grid that was killed and resumed gives the same bytes as one that was not.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import logging
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from equirgz.errors import ResultsError
+from equirgz.grid.run.ensemble import make_ensembles
+from equirgz.grid.results.environments import list_environments
+from equirgz.grid.results.folder import ResultsFolder
+from equirgz.grid.results.split_manifests import COLUMNS as SPLIT_COLUMNS
+from equirgz.grid.results.split_manifests import write_splits
+from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
+
+logger = logging.getLogger("equirgz")
+PREDICTION_COLUMNS = (
+    "run_key", "cell_key", "data", "backbone", "group", "objective", "augmentation", "n_labels", "split_seed", "seed",
+)
+TIMING_COLUMNS = ("run_key", "metric", "value", "unit", "device", "version")
+
+
+def collect(out: Path) -> Path:
+    """Write the tables of the results folder ``out``; return the path of rows.csv.
+
+    Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
+    and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
+    A damaged file of a run counts as missing and is named by the logger ``equirgz``. Raises ResultsError when
+    the folder holds no plan, or no finished run at all.
+    """
+    folder = ResultsFolder(Path(out))
+    plan = folder.read_plan()
+    if plan is None:
+        raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")
+    cells = _read_cells(folder, plan)
+    folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
+    extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
+    environments, splits = list_environments(cells), write_splits(folder.path, cells)
+    ensembles = make_ensembles(plan, cells)
+    cells |= {run["run_key"]: run["cell"] for run in ensembles}
+    folds |= {run["run_key"]: _folds(run["cell"]) for run in ensembles}
+    rows, predictions, timings = [], [], []
+    for run in (*plan["runs"], *ensembles):
+        if run["run_key"] not in cells:
+            continue
+        cell = cells[run["run_key"]]
+        labels = {key: value for key, value in run["labels"].items() if key in extra or _is_label(key, plan)}
+        labels |= folds[run["run_key"]]
+        common = {"grid": plan["name"], **labels}
+        rows += [{**row, **common} for row in cell["rows"]]
+        predictions += _prediction_lines(cell, labels, extra)
+        timings += [{"run_key": run["run_key"], "version": cell["version"], "device": _device(cell), **timing}
+                    for timing in cell["timings"]]
+    keys = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
+    failed = {key: str(folder.read_failed(key).get("error", "")) for key in keys}
+    if failed != plan.get("failed", {}):
+        write_json_atomic(folder.grid, {**plan, "failed": failed})
+    if not rows:
+        raise ResultsError(f"{out}: expected at least one finished run, got none; see `equirgz bench status {out}`")
+    order = ("run_key", "readout", "split", "metric", "angle_deg")
+    rows.sort(key=lambda row: tuple(_sortable(row.get(key)) for key in order))
+    path = folder.path / "rows.csv"
+    write_bytes_atomic(path, _csv((*ROW_COLUMNS, *extra), rows))
+    write_bytes_atomic(folder.path / "predictions.csv.gz", _gzip(_prediction_csv(predictions, extra)))
+    timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
+    write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
+    write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
+    if splits:
+        write_bytes_atomic(folder.path / "splits.csv", _csv(SPLIT_COLUMNS, splits))
+    return path
+
+
+def _read_cells(folder: ResultsFolder, plan: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the finished runs of a plan by run_key, without those whose file is damaged."""
+    cells = {}
+    for run in plan["runs"]:
+        if folder.cell(run["run_key"]).exists():
+            try:
+                cells[run["run_key"]] = folder.read_cell(run["run_key"])
+            except ResultsError as error:
+                logger.warning("%s; left out as missing, `equirgz bench run` computes it again", error)
+    return cells
+
+
+def _folds(cell: dict[str, Any]) -> dict[str, int]:
+    """Return fold and n_folds of a run of a cross-validation, {} of any other."""
+    split = cell["config"]["split"]
+    return {key: split[key] for key in ("fold", "n_folds") if split.get(key) is not None}
+
+
+def _has_failed(folder: ResultsFolder, run_key: str) -> bool:
+    return folder.failed(run_key).exists() and not folder.cell(run_key).exists()
+
+
+def _is_label(column: str, plan: dict[str, Any]) -> bool:
+    """True for an axis whose entries are mappings under the name of a row column: its label replaces the value."""
+    entries = plan["document"]["axes"].get(column) if column in ROW_COLUMNS else None
+    return isinstance(entries, list) and any(isinstance(entry, dict) for entry in entries)
+
+
+def _device(cell: dict[str, Any]) -> str:
+    return str(cell["provenance"]["device"]["device"])
+
+
+def _prediction_lines(cell: dict[str, Any], labels: dict[str, Any], extra: list[str]) -> Iterable[dict[str, Any]]:
+    if not cell["predictions"]:
+        return
+    first = cell["rows"][0]
+    common = {**{key: first.get(key) for key in PREDICTION_COLUMNS}, **labels}
+    for block in sorted(cell["predictions"], key=lambda block: (block["readout"], block["split"])):
+        sources = zip(block["source_id"], block["target"], block["probability"], strict=True)
+        for source_id, target, probability_K in sources:
+            yield {
+                **common, "readout": block["readout"], "split": block["split"], "source_id": source_id,
+                "target": target, **{f"p{k}": p for k, p in enumerate(probability_K)},
+            }
+
+
+def _prediction_csv(lines: list[dict[str, Any]], extra: list[str]) -> bytes:
+    lines.sort(key=lambda line: line["run_key"])  # stable: the order within a run stays
+    n_classes = max((sum(key[0] == "p" and key[1:].isdigit() for key in line) for line in lines), default=0)
+    columns = (*PREDICTION_COLUMNS, *extra, "readout", "split", "source_id", "target")
+    return _csv((*columns, *(f"p{k}" for k in range(n_classes))), lines, digits=7)
+
+
+def _csv(columns: tuple[str, ...], lines: Iterable[dict[str, Any]], digits: int | None = None) -> bytes:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n", extrasaction="raise", restval="")
+    writer.writeheader()
+    for line in lines:
+        writer.writerow({key: _format(value, digits) for key, value in line.items()})
+    return text.getvalue().encode()
+
+
+def _format(value: Any, digits: int | None) -> Any:
+    if isinstance(value, float):
+        return f"{value:.{digits}g}" if digits else repr(value)
+    return "" if value is None else value
+
+
+def _gzip(content: bytes) -> bytes:
+    stream = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as file:
+        file.write(content)
+    return stream.getvalue()
+
+
+def _sortable(value: Any) -> tuple[int, Any]:
+    if value is None or value == "":
+        return (0, 0)
+    return (1, float(value)) if isinstance(value, (int, float)) else (2, str(value))

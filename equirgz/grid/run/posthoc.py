@@ -1,0 +1,74 @@
+"""What follows from finished predictions without the network: temperature-scaled probabilities.
+
+Legend: N sources, K classes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from equirgz.config import RunConfig
+from equirgz.errors import InputError
+from equirgz.grid.run.blocks import Block
+from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
+from equirgz.metrics.check import UndefinedMetricError
+
+logger = logging.getLogger("equirgz")
+FLOOR = 1e-12  # smallest probability whose logarithm is taken
+
+
+def check_temperature(config: RunConfig) -> None:
+    """Raise InputError where the read-out ``temperature`` is asked for without validation sources or network."""
+    if "temperature" not in config.evaluation.readouts:
+        return
+    if config.split.n_val == 0:
+        raise InputError(
+            "evaluation.readouts: temperature: expected validation sources to fit it on, got none; set split.n_val"
+        )
+    if "network" not in config.evaluation.readouts:
+        raise InputError(
+            "evaluation.readouts: temperature: expected network beside it, got none; add network"
+        )
+
+
+def to_logits(probability_NK: np.ndarray) -> np.ndarray:
+    """Return ``ln max(p, 1e-12)``: logits whose softmax is p (also of a mean over predictive samples)."""
+    return np.log(np.maximum(np.asarray(probability_NK, dtype=np.float64), FLOOR))
+
+
+def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, Any]]]:
+    """Return the network's blocks scaled by the temperature of its validation block, and its row.
+
+    Test sources are scaled, never fitted on. Where the validation sources do not fix a temperature (all right, all of
+    one class, none with a label) no block is scaled and the row has no value: the cells are missing, not invented.
+    """
+    network = {block.split: block for block in blocks if block.readout == "network"}
+    val = network.pop("val")
+    known_N = val.images.label_N >= 0
+    temperature, scaled = None, []
+    if known_N.any():
+        try:
+            logits_NK = to_logits(val.probability_NK[known_N])
+            temperature = fit_temperature(logits_NK, val.images.label_N[known_N]).value
+        except UndefinedMetricError as error:
+            logger.warning("read-out temperature: %s", error)
+    if temperature is not None:
+        scaled = [
+            Block("temperature", split, block.images, apply_temperature(to_logits(block.probability_NK), temperature))
+            for split, block in network.items()
+        ]
+    row = {
+        "readout": "temperature",
+        "split": "val",
+        "metric": "calibration/temperature",
+        "angle_deg": None,
+        "value": temperature,
+        "unit": "1",
+        "direction": "none",
+        "n": int(known_N.sum()),
+    }
+    return scaled, [row]

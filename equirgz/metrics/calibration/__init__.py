@@ -1,0 +1,1 @@
+"""Does a stated probability come true as often as it says?"""

@@ -1,0 +1,1 @@
+"""How far two sets of sources are apart, in features or in class shares."""

@@ -1,0 +1,1 @@
+"""Labels in one survey, none in another: features whose distributions agree."""

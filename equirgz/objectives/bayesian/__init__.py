@@ -1,0 +1,1 @@
+"""Networks whose weights have a distribution, and what it says of them."""

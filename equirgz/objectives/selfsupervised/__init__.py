@@ -1,0 +1,1 @@
+"""Training without labels: views of one source agree, and features do not collapse."""

@@ -1,0 +1,1 @@
+"""Training with few labels beside many images without, or with votes in place of labels."""

@@ -1,0 +1,70 @@
+"""Error against label count."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from equirgz.report.figures.style import add_legend, make_panels, set_log_ticks
+from equirgz.report.rows.axes import sort_values
+from equirgz.report.rows.summary import (
+    ALL_LABELS,
+    Part,
+    label_counts,
+    limit_from_zero,
+    make_looks,
+    summarise,
+)
+
+MAX_FACETS = 4
+YLABELS = {
+    "error/rate": "test error (%)",
+    "calibration/ece": "ECE",
+    "calibration/brier": "Brier score",
+    "nll/mean": "NLL (nat)",
+}
+
+
+def facet_title(augmentation: str, facets: list[str]) -> str:
+    """Return the title of a panel; none where there is only one."""
+    return f"augmentation: {augmentation}" if len(facets) > 1 else ""
+
+
+def plot_error_vs_labels(part: Part) -> Figure | None:
+    """Return test error against label count, a panel per augmentation, a line per series; None below two counts."""
+    rows = part.of("error/rate")
+    counts = label_counts(rows)
+    if len(counts) < 2:
+        return None
+    facets = sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS]
+    looks = make_looks(rows, part.axes)
+    figure, panels = make_panels(1, len(facets), sharey=True, panel_height_in=2.2)
+    place = {n: 10 ** (np.log10(counts[-2]) + 0.3) if n == ALL_LABELS else n for n in counts}
+    for panel, augmentation in zip(panels[0], facets, strict=True):
+        means = summarise(
+            rows[rows["augmentation"] == augmentation].assign(
+                n_labels=lambda f: f["n_labels"].fillna(ALL_LABELS)
+            ),
+            [*part.axes.names, "n_labels"],
+        )
+        for k, (values, look) in enumerate(looks.items()):
+            line = means[(means[list(part.axes.names)] == list(values)).all(axis=1)]
+            line = line.assign(x=line["n_labels"].map(place)).sort_values("x")
+            shift = 1.018 ** (k - (len(looks) - 1) / 2)  # keeps error bars apart
+            panel.errorbar(
+                line["x"] * shift,
+                line["mean"],
+                line["half_width"].fillna(0),
+                color=look.color,
+                marker=look.marker,
+                linestyle=look.linestyle,
+                label=look.name,
+                elinewidth=0.8,
+            )
+        set_log_ticks(panel, {place[n]: "all" if n == ALL_LABELS else str(int(n)) for n in counts})
+        panel.set_xlabel("labelled training sources")
+        panel.set_title(facet_title(augmentation, facets))
+    limit_from_zero(panels[0], rows, part.axes)
+    panels[0][0].set_ylabel(YLABELS["error/rate"])
+    add_legend(figure, panels[0], [look.name for look in looks.values()])
+    return figure

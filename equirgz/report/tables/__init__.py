@@ -1,0 +1,1 @@
+"""Every table of a results folder, as csv, Markdown, LaTeX and plain text."""

@@ -1,0 +1,98 @@
+"""Tables that a grid has where its YAML asks for them: ``report: {extras: [risk_coverage, brier_parts, mcnemar]}``.
+
+All follow from predictions.csv.gz. Legend: R runs (seeds), S sources, K classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from equirgz.errors import InputError, check_choice, explain
+from equirgz.metrics.calibration.brier import brier_score, decompose_brier
+from equirgz.metrics.compare.over_runs import BRIER_BINS
+from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
+from equirgz.report.rows.load import Results
+from equirgz.report.rows.summary import Part
+from equirgz.report.tables.intervals import Family, Number, make_intervals
+from equirgz.report.tables.mcnemar import make_mcnemar
+from equirgz.report.tables.sheet import Sheet
+
+EXTRAS = ("risk_coverage", "brier_parts", "mcnemar")
+
+
+def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str, ...]:
+    """Return the extras that a grid's ``report`` section asks for, each once; raise InputError for an unknown one."""
+    named = options.get("extras") or ()
+    if not isinstance(named, (list, tuple)):
+        raise InputError(
+            explain(f"{source}: key 'report.extras'", expected=f"a list of {EXTRAS}", got=repr(named))
+        )
+    return tuple(
+        dict.fromkeys(check_choice(f"{source}: key 'report.extras'", name, EXTRAS) for name in named)
+    )
+
+
+def make_extras(results: Results, part: Part) -> dict[str, tuple[list[list[str]], Sheet] | None]:
+    """Return (lines of the csv, the printed table) by name of each extra asked for; None without predictions."""
+    wanted = check_extras(results.options, results.name)
+    return {
+        name: make_mcnemar(results, part)
+        if name == "mcnemar"
+        else make_intervals(results, part, FAMILIES[name])
+        for name in wanted
+    }
+
+
+def _selective(metric: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    def compute(probability_SK: np.ndarray, target_S: np.ndarray) -> float:
+        rows = compute_selective_metrics(probability_SK, target_S)
+        return next(row["value"] for row in rows if row["metric"] == metric)
+
+    return compute
+
+
+def _brier(part: str) -> Callable[[np.ndarray, np.ndarray], float]:
+    return lambda probability_SK, target_S: getattr(
+        decompose_brier(probability_SK, target_S, BRIER_BINS), part
+    )
+
+
+FAMILIES = {
+    "risk_coverage": Family(
+        "risk_coverage",
+        "Selective prediction",
+        (
+            "Error when the network answers for the sources it is surest of, with 95 % intervals over test sources",
+            "AURC: mean error (share) over all shares of sources kept; excess: AURC less that of a network that "
+            "ranks all its wrong answers last",
+        ),
+        (
+            Number("selective/aurc", "AURC", _selective("selective/aurc")),
+            Number("selective/excess_aurc", "excess AURC", _selective("selective/excess_aurc")),
+            Number(
+                "selective/error_at_80", "error of the surest 80 % (%)", _selective("selective/error_at_80")
+            ),
+        ),
+    ),
+    "brier_parts": Family(
+        "brier_parts",
+        "Parts of the Brier score",
+        (
+            f"Parts of the Brier score (Murphy, {BRIER_BINS} bins of equal width, classes summed), with 95 % "
+            "intervals over test sources",
+            "Brier = reliability (0 is best) − resolution (large is best) + uncertainty (of always stating the class "
+            "shares) + what differs inside bins",
+            "With few sources reliability and resolution are biased upwards; their intervals are mirrored, which takes "
+            "that out",
+        ),
+        (
+            Number("calibration/brier", "Brier", brier_score),
+            Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, 0.0),
+            Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, 0.0),
+            Number("calibration/brier_uncertainty", "uncertainty", _brier("uncertainty"), None),
+        ),
+    ),
+}

@@ -1,0 +1,103 @@
+"""McNemar's test of each row against its reference, from stored predictions. Legend: R runs (seeds), S sources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from equirgz.metrics.compare.paired import adjust_holm
+from equirgz.metrics.compare.source_tests import McNemarTest, mcnemar_test
+from equirgz.report.rows.axes import show_value
+from equirgz.report.rows.load import Results
+from equirgz.report.rows.pairing import Column, pair_rows, share_seeds
+from equirgz.report.rows.pooled_folds import show_folds
+from equirgz.report.rows.predictions import Cell
+from equirgz.report.rows.summary import Part, labels_text
+from equirgz.report.tables.cells import LEVEL
+from equirgz.report.tables.pivot import show_p
+from equirgz.report.tables.sheet import Sheet
+from equirgz.report.tables.wording import MISSING, show_rule, show_sources
+
+CSV_COLUMNS = ("n_labels", "augmentation", "reference", "only_row_wrong", "only_reference_wrong", "difference", "p",
+               "p_holm", "n_seeds", "n_sources")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The test of one place, the seeds whose probabilities were averaged, and p after Holm over the table."""
+
+    test: McNemarTest
+    n_seeds: int
+    p_holm: float = 1.0
+
+
+def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
+    """Return (lines of the csv, the printed table) of exact McNemar tests; None below two comparable rows.
+
+    Each row meets the references that the comparison table gives it. An answer is the most probable class of the
+    mean probability over the seeds that both have: one ensemble against another, each source counted once.
+    """
+    rows = pair_rows(results, part)
+    found = {}
+    for pair in rows.pairs:
+        for column in rows.columns:
+            tested = _test(*rows.cells_of(pair, column))
+            if tested is not None:
+                found[pair, column] = tested
+    if not found:
+        return None
+    adjusted = adjust_holm([tested.test.p_value for tested in found.values()])
+    found = {
+        place: replace(tested, p_holm=float(p))
+        for (place, tested), p in zip(found.items(), adjusted, strict=True)
+    }
+    csv = [[*part.axes.names, *CSV_COLUMNS]]
+    for ((name, reference), (n_labels, augmentation)), tested in found.items():
+        t = tested.test
+        numbers = (f"{x:.6g}" for x in (t.difference_percent, t.p_value, tested.p_holm))
+        csv.append([*map(str, name), labels_text(n_labels).split()[0], augmentation,
+                    " ".join(map(show_value, reference)), str(t.only_first), str(t.only_second), *numbers,
+                    str(tested.n_seeds), str(t.n)])  # fmt: skip
+    return csv, _make_sheet(found, rows.columns, part)
+
+
+def _test(mine: Cell | None, other: Cell | None) -> Tested | None:
+    """Return the test of two cells over the seeds they share; None where they cannot be compared."""
+    shared = share_seeds(mine, other)
+    if not shared:
+        return None
+    wrong = []
+    for cell in (mine, other):
+        mean_SK = cell.probability_RSK[[cell.pairs.index(pair) for pair in shared]].mean(0)
+        wrong.append(mean_SK.argmax(1) != cell.target_S)
+    return Tested(mcnemar_test(*wrong), len(shared))
+
+
+def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
+    pairs = list(dict.fromkeys(pair for pair, _ in found))
+    n_names = len(part.axes.names) + 1
+    lines, bold = [], set()
+    for i, pair in enumerate(pairs):
+        cells = []
+        for j, column in enumerate(columns):
+            tested = found.get((pair, column))
+            cells.append(MISSING if tested is None else _words(tested))
+            if tested is not None and tested.p_holm < LEVEL:
+                bold.add((i, n_names + j))
+        lines.append([*map(show_value, pair[0]), " ".join(map(show_value, pair[1])), *cells])
+    some, folds = next(iter(found.values())), show_folds(part.rows)
+    caption = [
+        "McNemar test: sources that the row alone gets wrong, against those that only the one named under against does",
+        f"Data {part.data}, split {part.split} ({show_sources(some.test.n, folds)}), read-out {part.readout}",
+        "Networks of different folds share training sources, which the test does not count" if folds else "",
+        "Answers of the mean probability over the seeds that both have, so the test says nothing of other seeds",
+        f"Exact two-sided p of no difference in brackets, after Holm over the table; bold where p < {LEVEL:g}",
+        show_rule(part.rows["selection_rule"]),
+    ]
+    header = [*part.axes.names, "against", *(augmentation for _, augmentation in columns)]
+    upper = [*[""] * n_names, *(labels_text(n_labels) for n_labels, _ in columns)]
+    return Sheet("McNemar test", n_names, header, upper, lines, [sentence for sentence in caption if sentence], bold,
+                 label=f"mcnemar-{part.split}-{part.readout}")  # fmt: skip
+
+
+def _words(tested: Tested) -> str:
+    return f"{tested.test.only_first} : {tested.test.only_second} ({show_p(tested.p_holm)})"
