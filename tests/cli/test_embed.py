@@ -82,6 +82,27 @@ def test_one_bad_file_is_named_and_listed_and_the_others_embedded(folder, encode
     assert not (tmp_path / "h_bad.txt").exists() and "left out" not in capsys.readouterr().err
 
 
+def test_the_image_and_plane_of_a_file_are_chosen_by_set(folder, encoder, tmp_path, monkeypatch, capsys):
+    cubes = tmp_path / "cubes"
+    cubes.mkdir()
+    for path in folder.glob("*.fits"):
+        with fits.open(path) as file:
+            sky_HW, header = file[0].data, file[0].header
+        header.update({"CTYPE3": "FREQ", "CRVAL3": 1.4e9})
+        cube = np.stack([sky_HW[::-1] * 3, sky_HW])
+        planes = [fits.ImageHDU(cube, header, name="A"), fits.ImageHDU(cube[:1], header, name="B")]
+        fits.HDUList([fits.PrimaryHDU(), *planes]).writeto(cubes / path.name)
+    assert _run(monkeypatch, "embed", encoder, cubes, "-o", tmp_path / "h.csv", "--device", "cpu") == 2
+    assert "say which with hdu" in capsys.readouterr().err
+    chosen = ("--set", "hdu=A", "--set", "plane=frequency=1")
+    assert _run(monkeypatch, "embed", encoder, cubes, "-o", tmp_path / "h.csv", "--device", "cpu", *chosen) == 0
+    assert _run(monkeypatch, "embed", encoder, folder, "-o", tmp_path / "flat.csv", "--device", "cpu") == 0
+    cube, flat = EmbeddingTable.load(tmp_path / "h.csv"), EmbeddingTable.load(tmp_path / "flat.csv")
+    np.testing.assert_array_equal(cube.feature_NF, flat.feature_NF)
+    assert _run(monkeypatch, "embed", encoder, folder, "-o", tmp_path / "h.csv", "--set", "hduu=1") == 2
+    assert "did you mean 'hdu'" in capsys.readouterr().err
+
+
 def test_the_folder_that_train_writes_stands_for_its_encoder(folder, encoder, tmp_path, monkeypatch):
     for given, table in ((encoder, "file.csv"), (encoder.parent, "folder.csv")):
         assert _run(monkeypatch, "embed", given, folder, "-o", tmp_path / table, "--device", "cpu") == 0

@@ -11,7 +11,7 @@ import numpy as np
 from astropy import units
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
-from astropy.wcs import WCS, FITSFixedWarning
+from astropy.wcs import WCS, WCSSUB_LATITUDE, WCSSUB_LONGITUDE, FITSFixedWarning
 from astropy.wcs.utils import proj_plane_pixel_scales
 
 from equirgz.data.formats.hdus import find_image
@@ -157,12 +157,12 @@ def _sampling(wcs: WCS | None, beam_arcsec: tuple[float, float, float] | None, f
 
 
 def celestial_wcs(header: fits.Header) -> WCS | None:
-    """Return the two-dimensional sky coordinates of a header, or None where it has none."""
+    """Return the sky coordinates (longitude first) of a header, or None where it has none."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
         try:
-            wcs = WCS(header).celestial
+            wcs = WCS(header).sub([WCSSUB_LONGITUDE, WCSSUB_LATITUDE])
         except Exception:  # wcslib raises many kinds for broken headers; an image without WCS is still one
             return None
     return wcs if wcs.naxis == 2 and wcs.has_celestial else None
