@@ -105,9 +105,12 @@ class CatalogueOptions:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         return {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
 
-    def keeps_text(self, column: str) -> bool:
-        """Return whether the cells of a column are ids, labels or parts, which stay as they are written."""
-        named = {str(name).strip().lower() for name in (self.label_column, self.id_column, self.split_column) if name}
+    def keeps_text(self, column: str, number: int) -> bool:
+        """Return whether the cells of a column (the n-th) are ids, labels or parts, which stay as they are written."""
+        told = [name for name in (self.label_column, self.id_column, self.split_column) if name]
+        if number in told:
+            return True
+        named = {str(name).strip().lower() for name in told if isinstance(name, str)}
         usual = (*ID_NAMES, *(LABEL_NAMES if self.label_column is None and not self.votes else ()))
         return column.lower() in named or _plain(column) in {_plain(name) for name in usual}
 
@@ -153,16 +156,8 @@ def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
 
 
 def _read_text(path: Path, options: CatalogueOptions) -> pd.DataFrame:
-    numbers = {c for c in (options.label_column, options.id_column, options.split_column) if isinstance(c, int)}
-    kept: list[str] = []
-
-    def keep_text(name: str) -> bool:
-        kept.append(name)  # called once for every column, in their order
-        return len(kept) in numbers or options.keeps_text(name)
-
-    return read_text_table(
-        path, separator=options.separator, header=options.header, encoding=options.encoding, keep_text=keep_text
-    )
+    how = {"separator": options.separator, "header": options.header, "encoding": options.encoding}
+    return read_text_table(path, **how, keep_text=options.keeps_text)
 
 
 def _read_astropy(path: Path, ending: str) -> pd.DataFrame:

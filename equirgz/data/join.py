@@ -21,7 +21,7 @@ from equirgz.data.catalogue import (
 from equirgz.data.imageset import ImageSet
 from equirgz.data.labels import LABEL_NAMES, encode_labels
 from equirgz.data.match_names import match_names
-from equirgz.data.notes import list_bad
+from equirgz.data.notes import list_bad, note
 from equirgz.data.position import match_positions, parse_position
 from equirgz.errors import DataError, InputError, explain
 
@@ -132,6 +132,11 @@ def _match_rows(
         listed = get_positions(rows, ra=options.ra_column, dec=options.dec_column, source=source)
         i, j, _ = match_positions(position, listed, options.match_radius_arcsec)
         row_N[i[::-1]] = j[::-1]  # pairs are sorted by separation: the nearest is written last
+        for pair_N, what in ((i, "images have several rows"), (row_N[row_N >= 0], "rows serve several images")):
+            n = int((np.bincount(pair_N) > 1).sum())
+            if n:
+                radius = f"within {options.match_radius_arcsec:g} arcsec"
+                note(f"{source}: {n} {what} {radius}; the nearest row counts")
     else:
         row_N = match_names(rows, files, source, options.id_column)
     if (row_N < 0).all():

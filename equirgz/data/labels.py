@@ -27,7 +27,9 @@ LABEL_NAMES = ("label", "labels", "target", "targets", "class", "classes", "y", 
 _CODE = re.compile(r"0|-?[1-9]\d{0,17}")
 _DECIMAL = re.compile(r"-?(\d+\.\d*|\.\d+)([eE][+-]?\d{1,3})?")
 #: what tables write for "no number": refused beside numbers, since they could name a class
-_NO_NUMBER = frozenset({"na", "nan", "n/a", "none", "null", "<na>", "nat", "-", "--"})
+_NO_NUMBER = frozenset({"na", "nan", "n/a", "none", "null", "<na>", "nat", "-", "--", "inf", "-inf"})
+#: what numpy and pandas write for NaN, NA and NaT when they turn values into text: no name either
+_NO_NAME = frozenset({"nan", "<na>", "nat"})
 
 
 def tidy_text(value: Any) -> str:
@@ -54,8 +56,8 @@ class Labels:
 def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()) -> Labels:
     """Read labels by the rule of this module; ``missing`` are the user's words for none.
 
-    Raises DataError for continuous numbers, and for what can be read in two ways: -1 among names, and a word such
-    as ``NA`` among nothing but numbers.
+    Raises DataError for continuous numbers, and for what can be read in two ways: -1 or the text "nan" among names,
+    and a word such as ``NA`` among nothing but numbers.
     """
     words = {tidy_text(word) for word in ([missing] if isinstance(missing, str) else missing)}
     gone_N = _is_missing(values)
@@ -83,6 +85,9 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
     doubtful = [text for text in names if text.lower() in _NO_NUMBER]
     if numbers and names and len(doubtful) == len(names):
         _refuse(source, doubtful[0], count[doubtful[0]], "numbers")
+    unwritten = [text for text in names if text.lower() in _NO_NAME]
+    if unwritten:
+        _refuse(source, unwritten[0], count[unwritten[0]], "names")
     are_codes = not names and bool(count)
     if are_codes:
         text_N = np.array([whole.get(text, text) for text in text_N], dtype=object)

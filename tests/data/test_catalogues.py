@@ -57,6 +57,7 @@ def load(folder, text, ending="csv", **reading):
         ("id\tlabel\tra\tdec\n{\t}", "csv"),
         ("id|label|ra|dec\n{|}", "txt"),
         ("id  label  ra  dec\n{ }", "txt"),
+        ("sep=;\nid;label;ra;dec\n{;}", "csv"),
         ("# made by hand\n# id label ra dec\n{ }", "dat"),
         ("ID , Label ,RA,DEC\n{,}\n\n", "csv"),
         ('"id","label","ra","dec"\r\n{,}', "csv"),
@@ -102,6 +103,7 @@ def test_names_survive_the_encoding(pictures, encoding, caplog):
         ("id,label;x\n0,FRI;3\n", {}, "one separator that fits, got ',' or ';'; set separator"),
         (",label\n0,FRI\n", {}, "id column such as name or file, got Unnamed: 0, label; name it with id_column"),
         ('id,label\n0,"FRI" b\n', {}, "line 2: expected whole quoted cells"),
+        ("id,label,label\n0,FRI,b\n", {}, "expected one column 'label', got 2; give each column a name of its own"),
         ("id,label\n0,FRI\n", {"separator": "::"}, "separator: expected one character, got '::'"),
         ("id,label\n0,FRI\n", {"labels": "label"}, "unknown keyword 'labels'; did you mean 'label_column'"),
         ("id,label\n0,FRI\n", {"match_radius_arcsec": 0.0}, "match_radius_arcsec: expected above 0"),
@@ -164,6 +166,19 @@ def test_positions_as_people_write_them(tmp_path):
         (tmp_path / "c.csv").write_text(text)
         with pytest.raises(DataError, match="expected"):
             get_positions(read_catalogue(tmp_path / "c.csv"))
+
+
+def test_rows_that_fit_a_place_twice_are_counted(tmp_path, caplog):
+    folder = tmp_path / "img"
+    folder.mkdir()
+    for k, name in enumerate(("100.0000+10.0000", "100.0010+10.0000", "120.0+20.0", "J080000.0+200000")):
+        Image.fromarray(np.arange(25, dtype=np.uint8).reshape(5, 5) + k).save(folder / f"{name}.png")
+    text = "ra,dec,label\n100.0002,10,FRI\n100.0014,10,FRII\n120,20.0001,bent\n"
+    found = load(folder, text, match="position", match_radius_arcsec=5.0)
+    assert found == ["FRI", "FRII", "bent", "bent"]
+    assert "2 images have several rows within 5 arcsec; the nearest row counts" in caplog.text
+    assert "1 rows serve several images within 5 arcsec" in caplog.text
+    assert load(folder, text, match="position", match_radius_arcsec=0.5) == [None, None, "bent", "bent"]
 
 
 @pytest.mark.parametrize("ending", ["fits", "vot", "ecsv"])

@@ -34,7 +34,7 @@ def read_text_table(
     separator: str | None = None,
     header: bool | None = None,
     encoding: str | None = None,
-    keep_text: Callable[[str], bool] = lambda name: False,
+    keep_text: Callable[[str, int], bool] = lambda name, number: False,
 ) -> pd.DataFrame:
     """Read a table in text, gzipped or not; columns in which every cell is a number become numbers.
 
@@ -45,7 +45,7 @@ def read_text_table(
         Without one the columns are called "1", "2", ... Comments (#) before it are skipped, as are VizieR's lines
         of units and dashes after it; a last comment that names the columns is the header.
     encoding : default: UTF-8 or UTF-16 by their marks, UTF-8, else Latin-1, which is said in a note.
-    keep_text : tells by its name whether the cells of a column stay text as they are written.
+    keep_text : tells by its name and number (from 1) whether the cells of a column stay text as they are written.
 
     Raises InputError where the separator or the header has to be told, DataError for lines of unlike length.
     """
@@ -54,6 +54,9 @@ def read_text_table(
     comments, lines = [line for line in lines[:first] if line.strip()], lines[first:]
     if not lines:
         raise DataError(f"{path}: expected a catalogue with sources, got none")
+    told = re.fullmatch(r'"?sep=(.)"?', lines[0].strip(), re.IGNORECASE)  # as Excel writes it
+    if told is not None:
+        separator, lines, first = separator or told[1], lines[1:], first + 1
     separator = separator or find_separator(lines, str(path))
     if separator != BLANKS and len(separator) != 1:
         mend = r"give one character, or \s+ for blanks"
@@ -76,12 +79,16 @@ def read_text_table(
                     mend="set header to false and name columns by their number (1, 2, ...), or header to true",
                 )
             )
+    twice = [name for k, name in enumerate(names) if name in names[:k] and keep_text(name, k + 1)]
+    if twice:
+        mend = "give each column a name of its own, or set header to false after removing the first line"
+        raise InputError(explain(str(path), expected=f"one column {twice[0]!r}", got=names.count(twice[0]), mend=mend))
     cells.columns = pd.Index(_name_columns(names), dtype=object)
     cells = cells.reset_index(drop=True)
     columns = {}
     for k, name in enumerate(cells.columns):
         cell_N = cells.iloc[:, k]
-        columns[name] = cell_N.where(cell_N != "", None) if keep_text(name) else _to_numbers(cell_N)
+        columns[name] = cell_N.where(cell_N != "", None) if keep_text(name, k + 1) else _to_numbers(cell_N)
     return pd.DataFrame(columns)
 
 
