@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from equirgz.grid.embedding import preprocessing_facts
 from safetensors.torch import load_file, save_file
 
 from equirgz.backbones import save_encoder
@@ -28,7 +29,6 @@ from equirgz.evaluate.predict import evaluating, iterate_batches
 from equirgz.evaluate.rotation import make_angles
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.cell import CellRun, prepare_run
-from equirgz.grid.run.embedding import preprocessing_facts
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.provenance import collect_provenance
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic

@@ -175,7 +175,7 @@ def _check_embedded(
     from equirgz.data.check import load_side
     from equirgz.data.overlap.compare import check_overlap
     from equirgz.errors import InputError
-    from equirgz.grid.run.embedding import embed_parts
+    from equirgz.grid.embedding import embed_parts
 
     if not -1 <= cosine <= 1:
         raise InputError(f"--cosine: expected a number from -1 to 1, got {cosine:g}")

@@ -59,7 +59,7 @@ def train(
     """Train and evaluate one run; write its JSON, its training log and its encoder."""
     from equirgz.config import load_yaml
     from equirgz.grid.plan.grid import make_grid
-    from equirgz.grid.run.single import train_one
+    from equirgz.grid.single import train_one
 
     planned = make_grid({"name": "train", "base": load_yaml(config)}, overrides or (), source=config.name)
     if out is None:
@@ -85,7 +85,7 @@ def embed(
     """Write the features that a saved encoder gives for every image; files it cannot read are named and listed."""
     from equirgz.backbones.storage import find_encoder
     from equirgz.config import parse_setting
-    from equirgz.grid.run.single import embed_images
+    from equirgz.grid.single import embed_images
 
     n, features, bad = embed_images(
         find_encoder(encoder),

@@ -44,7 +44,7 @@ def _embed(
     from equirgz.backbones.storage import find_encoder
     from equirgz.cli.network import report_bad_files
     from equirgz.config import parse_setting
-    from equirgz.grid.run.embedding import embed_input
+    from equirgz.grid.embedding import embed_input
 
     with tempfile.TemporaryDirectory() as folder:
         bad_list = Path(folder) / "bad.txt"

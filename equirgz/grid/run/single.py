@@ -29,8 +29,8 @@ def train_one(
     same call after an interruption goes on from them) and ``OUT/encoder`` (weights and configuration).
     """
     from equirgz.backbones import save_encoder
+    from equirgz.grid.embedding import preprocessing_facts
     from equirgz.grid.run.cell import finish_run, prepare_run
-    from equirgz.grid.run.embedding import preprocessing_facts
     from equirgz.provenance import collect_provenance
 
     out = Path(out)
@@ -77,11 +77,11 @@ def embed_images(
 ) -> tuple[int, int, dict[str, str]]:
     """Write source id, label, split and features of every image; return (sources, features, bad files).
 
-    ``images`` is a folder, a container or a registered dataset (see :func:`equirgz.grid.run.embedding.embed_input`).
+    ``images`` is a folder, a container or a registered dataset (see :func:`equirgz.grid.embedding.embed_input`).
     ``options`` are of the reader, or of the dataset. ``output`` ends in .csv or .npz; bad files of a folder are listed
     beside it, in ``NAME_bad.txt``.
     """
-    from equirgz.grid.run.embedding import embed_input
+    from equirgz.grid.embedding import embed_input
 
     output = Path(output)
     if output.suffix not in (".csv", ".npz"):
