@@ -42,12 +42,26 @@ def as_images(
     Raises ImageError for masked, complex, non-finite or unscaled pixels, quantities with a unit, paths, oblong
     images, single images, channels last, and lists of different shapes or types.
     """
-    array = _as_numbers(_unwrap(value, what), what)
+    array = as_numbers(value, what)
     if flat and array.ndim == 2 and len(array):
         array = _unfold(array, what, size)
     check_shape(array.shape, what, channels)
     array = array[:, None] if array.ndim == 3 else array
     return np.ascontiguousarray(_check_values(array, what, keep_bytes))
+
+
+def as_numbers(value: Any, what: str = "images") -> np.ndarray:
+    """Return the numbers of ``value``, of any shape: bools, integers, float32 or float64, in native byte order.
+
+    The part of :func:`as_images` that knows of no shapes and of no scale. Raises ImageError for masked and complex
+    numbers, quantities with a unit, paths and other objects.
+    """
+    return _as_numbers(_unwrap(value, what), what)
+
+
+def is_channels_last(shape: tuple[int, ...]) -> bool:
+    """Return whether ``shape`` can only be (N, H, W, C) of square colour images."""
+    return len(shape) == 4 and shape[-1] in COLOURS and shape[1] == shape[2] != shape[3]
 
 
 def scale_bytes(x: Any) -> Any:
@@ -70,7 +84,7 @@ def _name(shape: tuple[int, ...]) -> str:
     return f"the shape {tuple(int(n) for n in shape)}"
 
 
-def guess_mend(shape: tuple[int, ...], channels: int | None) -> str:
+def guess_mend(shape: tuple[int, ...], channels: int | None = None) -> str:
     """Return the likeliest way from ``shape`` to images, given the channels that are needed (None: any)."""
     if min(shape, default=0) == 0:
         return "give at least one image with pixels"

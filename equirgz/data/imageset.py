@@ -12,7 +12,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError, ImageError, explain
+from equirgz.images import as_numbers, guess_mend, is_channels_last
 
 
 def hash_index(index_N: np.ndarray) -> str:
@@ -67,13 +68,10 @@ class ImageSet:
     own_ids: bool = False
 
     def __post_init__(self) -> None:
-        image_NHW = np.ascontiguousarray(self.image_NHW)
-        if not image_NHW.dtype.isnative:
-            image_NHW = image_NHW.astype(image_NHW.dtype.newbyteorder("="))
-        if image_NHW.ndim not in (3, 4):
-            raise DataError(
-                explain(self.name, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape)
-            )
+        image_NHW = np.ascontiguousarray(as_numbers(self.image_NHW, self.name))
+        if image_NHW.ndim not in (3, 4) or is_channels_last(image_NHW.shape):
+            expected, mend = "images (N, H, W) or (N, C, H, W)", guess_mend(image_NHW.shape)
+            raise ImageError(explain(self.name, expected=expected, got=image_NHW.shape, mend=mend))
         n = len(image_NHW)
         label_N = np.asarray(self.label_N, dtype=np.int64)
         source_id_N = np.asarray(self.source_id_N, dtype=str)

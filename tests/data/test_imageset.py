@@ -84,3 +84,18 @@ def test_disagreeing_fields_are_refused(changes, expected):
     with pytest.raises(DataError) as caught:
         make_set(**changes)
     assert expected in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((2, 9, 9, 3), np.uint8), r"\(2, 9, 9, 3\); channels last become first"),
+        (np.ma.masked_array(np.ones((2, 9, 9)), np.eye(9)[None] > [[[0]], [[2]]]), "9 masked pixels; fill them"),
+        (np.ones((2, 9, 9)) + 1j, "complex numbers"),
+        (np.zeros((9, 9)), r"one image is images\[None\]"),
+    ],
+)
+def test_images_that_would_lose_their_meaning_are_refused(images, message):
+    with pytest.raises(DataError, match=message) as refused:
+        ImageSet("set", images, np.full(len(images), -1), np.arange(len(images)).astype(str))
+    assert "\n" not in str(refused.value)

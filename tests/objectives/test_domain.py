@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
 from equirgz.objectives.adaptation.divergence import (
@@ -16,6 +17,7 @@ from equirgz.objectives.adaptation.divergence import (
     compute_sinkhorn_divergence,
 )
 from equirgz.objectives.adaptation.domain import reverse_gradient
+from equirgz.train import TrainImages, train
 from tests.train.toy import make_backbone, make_task
 
 NAMES = ("sidda", "sinkhorn", "mmd", "dann")
@@ -35,6 +37,21 @@ def slow_parts(objective, batch):
         objective.backbone(torch.cat([batch.view["labelled"], batch.view["target"]]))
     )
     return F.cross_entropy(objective.classifier(latent[:8]), batch.label_B), latent[:8], latent[8:]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("collapsed", [True, False])
+def test_collapsed_features_are_told_from_classes_well_apart(name, collapsed, caplog):
+    x_NCHW, y_N = make_task(24)
+    objective = make(name, warmup_share=0.0)
+    with torch.no_grad():
+        if collapsed:
+            for parameter in objective.backbone.parameters():
+                parameter.zero_()
+    images, config = TrainImages(x_NCHW, y_N, x_NCHW), TrainConfig(steps=51, batch_size=16, augmentation="none")
+    log = train(objective, images, config, seed=0)
+    assert bool(log.warnings) == collapsed == ("raise warmup_share" in caplog.text)
+    assert not collapsed or log.warnings[0].startswith("collapsed representation at step")
 
 
 def test_sidda_loss_is_the_formula():

@@ -28,7 +28,10 @@ def compute_sinkhorn_divergence(
     """
     if not bool(torch.isfinite(x_BF).all() & torch.isfinite(y_BF).all()):
         return (x_BF.sum() + y_BF.sum()) * float("nan")
-    divergence = SamplesLoss("sinkhorn", p=p, blur=blur, scaling=scaling, debias=True, backend="tensorized")
+    alike = bool((x_BF == x_BF[:1]).all() & (y_BF == x_BF[:1]).all())  # geomloss takes the logarithm of the diameter
+    divergence = SamplesLoss(
+        "sinkhorn", p=p, blur=blur, scaling=scaling, diameter=blur if alike else None, debias=True, backend="tensorized"
+    )
     wanted = torch.is_grad_enabled()
     with torch.set_grad_enabled(wanted):  # geomloss turns gradients on and leaves them on
         value = divergence(x_BF, y_BF)

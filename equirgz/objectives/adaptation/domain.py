@@ -82,7 +82,7 @@ class DomainAdaptation(Objective):
         alignment, logs = self.align(gather_rows(x_BL), gather_rows(y_BL), progress)
         logs |= {"supervised": supervised.detach(), "alignment": alignment.detach()}
         if self.log_now(step, n_steps):
-            logs |= compute_collapse_meters(latent_ML.detach(), h_MF.detach())
+            logs |= compute_collapse_meters(latent_ML.detach(), h_MF.detach(), least_rank=0)
         return self.combine(supervised, alignment, progress), logs
 
 

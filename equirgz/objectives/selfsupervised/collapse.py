@@ -39,12 +39,12 @@ def compute_effective_rank(z_BP: Tensor) -> float:
     return float(torch.exp(-torch.xlogy(share_R, share_R).sum()))
 
 
-def compute_collapse_meters(z_BP: Tensor, h_BF: Tensor) -> dict[str, float]:
+def compute_collapse_meters(z_BP: Tensor, h_BF: Tensor, least_rank: float = COLLAPSE_RANK) -> dict[str, float]:
     """Return the meters of projections z and features h, and ``collapsed`` = 1 where one is too low.
 
     The features are measured as well because a projector's batch norm magnifies what little is left
     of collapsed features until its projections look healthy. Untrained networks on radio galaxies
-    have feature spreads of 0.05 to 0.9.
+    have feature spreads of 0.05 to 0.9. With labels, ``least_rank`` is 0: two classes well apart lie on one line.
     """
     found = {
         "spread": compute_spread(z_BP),
@@ -54,7 +54,7 @@ def compute_collapse_meters(z_BP: Tensor, h_BF: Tensor) -> dict[str, float]:
     }
     collapsed = (
         found["spread"] < COLLAPSE_SPREAD
-        or found["effective_rank"] < COLLAPSE_RANK
+        or found["effective_rank"] < least_rank
         or found["feature_spread"] < COLLAPSE_FEATURE_SPREAD
     )
     return found | {"collapsed": float(collapsed)}
