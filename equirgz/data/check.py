@@ -17,6 +17,7 @@ from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.mirabest import load_mirabest, select
 from equirgz.data.overlap.compare import Overlap, check_overlap, match_images
+from equirgz.data.overlap.exact import match_copies
 from equirgz.data.overlap.leaks import OBJECT
 from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.position import match_positions
@@ -162,12 +163,10 @@ def find_set_faults(images: ImageSet) -> list[str]:
     flat = images.image_NHW.reshape(len(images), -1)
     blank = np.flatnonzero(flat.min(1) == flat.max(1))
     faults = [f"{images.source_id_N[i]}: all pixels equal" for i in blank]
-    seen: dict[bytes, int] = {}
-    for i, row in enumerate(flat):
-        if i in set(blank.tolist()):
-            continue
-        first = seen.setdefault(row.tobytes(), i)
-        if first != i:
+    copies = match_copies(images)
+    for i in np.unique(copies.i):
+        first = copies.j[copies.i == i].min()
+        if first < i:
             faults.append(f"{images.source_id_N[i]}: same pixels as {images.source_id_N[first]}")
     return faults
 

@@ -173,7 +173,9 @@ class ImageSet:
                 raise DataError(explain(f"{self.name} with {other.name}", expected=f"the same {what}", got=got))
         twice = np.intersect1d(self.source_id_N, other.source_id_N)
         if len(twice) and self.own_ids and other.own_ids:
-            return self._with_part("first").joined(other._with_part("second"), name)
+            parts = [images.name.rpartition("/")[2] for images in (self, other)]
+            parts = parts if parts[0] != parts[1] else ["first", "second"]
+            return self._with_prefix(parts[0]).joined(other._with_prefix(parts[1]), name)
         if len(twice):
             raise DataError(explain(f"{self.name} with {other.name}", expected="no source in both", got=twice[0]))
         positions = (self.position_deg_N2, other.position_deg_N2)
@@ -188,10 +190,8 @@ class ImageSet:
             recipe=f"{self.recipe}+{other.recipe}" if self.recipe and other.recipe else "",
         )
 
-    def _with_part(self, otherwise: str) -> ImageSet:
-        """Return the set with its part (``test`` of ``name/test``) before every id."""
-        part = self.name.rpartition("/")[2] if "/" in self.name else otherwise
-        return replace(self, source_id_N=np.array([f"{part}/{source}" for source in self.source_id_N]))
+    def _with_prefix(self, prefix: str) -> ImageSet:
+        return replace(self, source_id_N=np.array([f"{prefix}/{source}" for source in self.source_id_N]))
 
     def without_labels(self) -> ImageSet:
         """Return the same images with every label -1."""

@@ -14,7 +14,7 @@ from equirgz.data.batch_sets import load_first_images
 from equirgz.data.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.overlap.groups import keep_apart
+from equirgz.data.overlap.groups import keep_apart, renumber
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
@@ -35,7 +35,8 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     sources of either that nothing can compare (:func:`refuse_unchecked`), which ``allow_unchecked`` keeps. With
     ``unlabelled_fri_share`` what is left of it is thinned by its labels (:func:`thin_to_share`), which are
     then discarded; without an unlabelled set the label split thins the training pool. Labels of extra test
-    sets are matched by class name, and test sources of other classes have none. Raises InputError
+    sets are matched by class name, and test sources of other classes have none; one folder of one's own alone is
+    the test set of data without one. Raises InputError
     for an unknown name or parameter, DataError for files.
     """
     fields = {"name": config} if isinstance(config, str) else config.model_dump()
@@ -51,7 +52,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     if config.unlabelled is not None:
         made = _create(config.unlabelled, root, config.unlabelled_params, config.crop_arcsec)
         extra = made.unlabelled or made.train
-    _check_channels(data.train, others, extra)
+    _check_channels(data, others, extra)
     sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
     options = {"drop": config.drop_leaks, "first": load_first_images(sets, root) if len(sets) > 1 else None}
     radius = {"radius_arcsec": config.params.get("group_radius_arcsec", LEAK_RADIUS_ARCSEC)}
@@ -60,7 +61,10 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         for part, images in (other.tests or {"all": other.train}).items():
             images, held = match_classes(images, data.train.class_names), {"train": data.train}
             images = refuse_unchecked(images, held, allow=config.allow_unchecked, **options)
-            tests[f"{name}_{part}"] = refuse_leaks(images, held, held="training", **options, **radius)
+            images = refuse_leaks(images, held, held="training", **options, **radius)
+            tests[f"{name}_{part}"] = renumber(images, [data.train, *tests.values()])
+    if [images.own_ids for images in tests.values()] == [True]:
+        tests = {"test": next(iter(tests.values()))}  # one's own folder that tests, and no other
     data = Data(data.train, tests, data.unlabelled)
     if extra is not None:
         held = data.tests or {"train": data.train}  # without a test set training sources will be held out
@@ -92,9 +96,11 @@ def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: f
     return DATASETS.create(name, root, **params)
 
 
-def _check_channels(train: ImageSet, others: dict[str, Data], extra: ImageSet | None) -> None:
+def _check_channels(data: Data, others: dict[str, Data], extra: ImageSet | None) -> None:
     """Refuse grey and coloured images in one run: a network takes the channels of its training images."""
-    sets = {f"data.extra_tests {name}": next(iter(other.tests.values()), other.train) for name, other in others.items()}
+    train, sets = data.train, {f"test part {name}": images for name, images in data.tests.items()}
+    for name, other in others.items():
+        sets[f"data.extra_tests {name}"] = next(iter(other.tests.values()), other.train)
     if extra is not None:
         sets["data.unlabelled"] = extra
     for what, images in sets.items():

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from equirgz.data.imageset import ImageSet
+from equirgz.data.overlap.exact import match_pixels
+from equirgz.data.overlap.leaks import find_near_images
 from equirgz.data.overlap.likeness import match_images
 from equirgz.data.overlap.pairs import Pairs
 from equirgz.data.position import match_positions
@@ -84,7 +86,8 @@ def check_overlap(
 
     By position: within ``object_arcsec`` it is the same object, within ``field_arcsec`` (one FIRST
     cutout) the images show the same sky. By image: correlation above ``correlation`` at the best
-    orientation (:func:`match_images`). By embedding: cosine above ``cosine`` of the features given.
+    orientation (:func:`match_images`), or of two sets of one's own as splits find them (pixels and
+    :func:`~equirgz.data.overlap.near.find_near`). By embedding: cosine above ``cosine`` of the features given.
     A criterion that cannot be applied (no positions, other pixel scales, no features) gives None. Those by
     position and image are named in ``skipped``, and so are sources without position.
     """
@@ -106,7 +109,9 @@ def check_overlap(
         same_field = _pairs(i, j, separation, itself)
     scales = a.pixel_scale_arcsec, b.pixel_scale_arcsec
     alike = np.isclose(*scales, rtol=0.02) or not np.isfinite(scales).any()
-    if images and alike:
+    if images and alike and a.own_ids and b.own_ids and not itself:
+        same_image = _match_own(a, b)
+    elif images and alike:
         same_image = match_images(a, b, correlation=correlation)
     elif images:
         skipped.append(f"by image (pixel scales of {scales[0]:g} and {scales[1]:g} arcsec)")
@@ -114,6 +119,14 @@ def check_overlap(
         same_embedding = match_embeddings(embedding_a, embedding_b, cosine=cosine, itself=itself)
     found = same_object, same_field, same_image, same_embedding
     return Overlap(a.name, b.name, len(a), len(b), *found, skipped=tuple(skipped))
+
+
+def _match_own(a: ImageSet, b: ImageSet) -> Pairs:
+    """Return the pairs of equal pixels, and of images that show one source; the score is 1."""
+    found = [*zip(*find_near_images(a, b), strict=True)]
+    pixels = match_pixels(a, b)
+    i, j = np.array(sorted({*found, *zip(pixels.i, pixels.j, strict=True)}), dtype=np.int64).reshape(-1, 2).T
+    return Pairs(i, j, np.ones(len(i)))
 
 
 def _has_position(images: ImageSet) -> np.ndarray:

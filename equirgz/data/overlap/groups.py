@@ -62,6 +62,16 @@ def group_sources(sets: Sequence[ImageSet], grouping: Grouping | None = None) ->
     return out
 
 
+def renumber(images: ImageSet, others: Sequence[ImageSet]) -> ImageSet:
+    """Return a set whose groups, found without the ``others``, have numbers that none of these has."""
+    if GROUP not in images.table:
+        return images
+    columns = (PIXELS, LOOKS, PLACE, GROUP)
+    known = [other.table for other in others if GROUP in other.table and len(other)]
+    after = {name: max((int(table[name].max()) for table in known), default=-1) + 1 for name in columns}
+    return replace(images, table=images.table.assign(**{name: images.table[name] + after[name] for name in columns}))
+
+
 def _copies(sets: Sequence[ImageSet]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Return links between all images of equal pixels."""
     links, starts = [], np.cumsum([0, *(len(images) for images in sets)])

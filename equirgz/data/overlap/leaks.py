@@ -145,7 +145,7 @@ def _find_shown(
     if len(rows):
         for rows_a, a in _views(images, rows, first):
             for rows_b, b in _views(test, np.arange(len(test)), first):
-                if _comparable(a, b):
+                if _comparable(a, b) and not (a.own_ids and b.own_ids):
                     i, j = find_same_images(a, b)
                     found.append((rows_a[i], rows_b[j]))
     if (images.own_ids or test.own_ids) and _nearly_comparable(images, test):

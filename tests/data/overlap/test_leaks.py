@@ -6,12 +6,14 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 from scipy import ndimage
 
 from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
 from equirgz.data.imageset import ImageSet
 from equirgz.data.notes import note
+from equirgz.data.overlap.describe import count_groups
 from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.synthetic import Survey, simulate
@@ -234,3 +236,46 @@ def test_allow_unchecked_is_no_part_of_a_runs_identity_unless_set():
     assert "allow_unchecked" not in RunConfig().model_dump()["data"]
     run = RunConfig(data=DataConfig(allow_unchecked=True))
     assert run.model_dump()["data"]["allow_unchecked"] is True and run.run_key() != RunConfig().run_key()
+
+
+def write_pictures(folder, image_N, first=0):
+    folder.mkdir(parents=True)
+    for k, image in enumerate(image_N, first):
+        Image.fromarray(image).save(folder / f"{k:04d}.png")
+    rows = "".join(f"{k:04d}.png,{k % 2}\n" for k in range(first, first + len(image_N)))
+    (folder.parent / f"{folder.name}.csv").write_text("file,label\n" + rows)
+    return {"path": str(folder), "catalogue": str(folder.parent / f"{folder.name}.csv"), "label_column": "label",
+            "pixel_scale_arcsec": 1.8}
+
+
+def test_a_folder_that_tests_shares_names_with_the_folder_that_trains_but_no_image(tmp_path):
+    image_N = np.random.default_rng(0).integers(0, 256, (16, 12, 12), dtype=np.uint8)
+    train = write_pictures(tmp_path / "train", image_N[:8])
+    test = write_pictures(tmp_path / "test", image_N[8:])
+    fields = {"name": "folder", "image_size": 9, "params": train, "extra_tests": {"folder": test}}
+    data = load_data(DataConfig(**fields))
+    assert len(data.train) == len(data.tests["test"]) == 8  # the one folder that tests is the test set
+    assert set(data.train.source_id_N) == set(data.tests["test"].source_id_N)
+    assert count_groups(data)["groups"] == 16
+    folded, _ = split_data(data, DataConfig(**{**fields, "extra_tests": {}}), SplitConfig(fold=0, n_folds=2))
+    assert len(set(folded.train.source_id_N) | set(folded.tests["test"].source_id_N)) == 16
+    copy = write_pictures(tmp_path / "copies", [*image_N[8:], np.rot90(image_N[2])])
+    fields["extra_tests"] = {"folder": copy}
+    with pytest.raises(InputError, match="with the pixels of a training source, got 1"):
+        load_data(DataConfig(**fields))
+    assert len(load_data(DataConfig(**fields, drop_leaks=True)).tests["test"]) == 8
+
+
+@pytest.mark.parametrize("role", ["unlabelled", "extra_tests"])
+def test_grey_and_coloured_images_are_refused_before_training(tmp_path, role):
+    rng = np.random.default_rng(0)
+    grey = write_pictures(tmp_path / "grey", rng.integers(0, 256, (8, 12, 12), dtype=np.uint8))
+    colour = write_pictures(tmp_path / "colour", rng.integers(0, 256, (8, 12, 12, 3), dtype=np.uint8))
+    other = {"extra_tests": {"folder": colour}}
+    if role == "unlabelled":
+        other = {"unlabelled": "folder", "unlabelled_params": colour}
+    fields = {"name": "folder", "image_size": 9, "params": {**grey, "test_fraction": 0.25}}
+    with pytest.raises(InputError, match=r"expected images of 1 channel\(s\) as those of grey/train, got 3"):
+        load_data(DataConfig(**fields, **other))
+    colour["colour"] = False
+    assert load_data(DataConfig(**fields, **other)).train.n_channels == 1
