@@ -50,12 +50,14 @@ def describe_groups(data: Data) -> str:
 def list_same(images: ImageSet) -> Iterator[str]:
     """Yield a line per image that repeats another one: its id, how, and the id of the first of its group.
 
-    Copies with another label than the first are said to have one.
+    Equal pixels come first. Copies with another label than the first are said to have one. What looks like another
+    may be another source of the same shape (:data:`equirgz.data.overlap.near.MAY_BE`).
     """
     images = images if GROUP in images.table else group_sources([images])[0]
     words = ((PIXELS, "same pixels as"), (LOOKS, "looks like"), (PLACE, "at the place of"))
     seen: dict[str, dict[int, int]] = {column: {} for column, _ in words}
     values = {column: images.table[column].to_numpy() for column, _ in words}
+    lines: dict[str, list[str]] = {column: [] for column, _ in words}
     for k in range(len(images)):
         said = False
         for column, word in words:
@@ -67,4 +69,6 @@ def list_same(images: ImageSet) -> Iterator[str]:
             line = f"{images.source_id_N[k]}: {word} {images.source_id_N[first]}"
             differ = here != there and min(here, there) >= 0
             labels = f", but labelled {images.class_names[here]} and not {images.class_names[there]}" if differ else ""
-            yield line + labels
+            lines[column].append(line + labels)
+    for found in lines.values():
+        yield from found

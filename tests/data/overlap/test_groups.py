@@ -186,7 +186,7 @@ def test_what_is_the_same_is_counted_and_named():
     assert found == {"images": 6, "groups": 4, "copies": 1, "look_alikes": 0, "neighbours": 1, "largest": 2}
     assert describe_groups(Data(images, {})).startswith("own: 6 images in 4 groups that no split divides (1 copies")
     assert list(list_same(images)) == [
-        "3: at the place of 0, but labelled b and not a",
         "4: same pixels as 1, but labelled b and not a",
+        "3: at the place of 0, but labelled b and not a",
     ]
     assert describe_groups(Data(make_set(), {})) == "" and list(list_same(make_set())) == []
