@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.reference.convert import native_twin
+from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import InputError, explain
 from equirgz.nn.conv.group import GroupConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
@@ -65,11 +66,12 @@ class ChannelLayerNorm2d(nn.Module):
 def to_plain(backbone: Backbone) -> PlainEncoder:
     """Return ``backbone`` with every steerable layer replaced by its ordinary twin, in eval mode.
 
-    The outputs agree to 1e-5 (float32) and the original is left as it is. Batch norms keep their
+    The outputs agree to 1e-5 (float32) and the original is left as it is. Wrappers are taken off, and pruned
+    or parametrized weights become the numbers that they are. Batch norms keep their
     running statistics; dropout vanishes. The shape check of the input is left out: a traced graph
     has a fixed image size anyway.
     """
-    plain = copy.deepcopy(native_twin(backbone)).eval()
+    plain = make_weights_plain(copy_network(native_twin(find_backbone(backbone, "to_plain"))))
     _replace(plain)
     for parameter in plain.parameters():
         parameter.requires_grad_(False)

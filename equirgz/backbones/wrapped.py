@@ -41,6 +41,9 @@ def find_backbone(network: Any, what: str) -> nn.Module:
     would be lost without a word. Also for weights on the meta device, which are no numbers.
     """
     network = unwrap(network)
+    if type(network).__name__ == "FullyShardedDataParallel":
+        mend = "build the encoder anew and load FSDP's full state dict into it (get_model_state_dict, full_state_dict)"
+        raise InputError(what, expected="an encoder with all its weights", got="an FSDP shard of it", mend=mend)
     alike = isinstance(network, nn.Module) and hasattr(network, "num_features") and hasattr(network, "blocks")
     if not isinstance(network, Backbone) and not alike:
         raise InputError(f"{what}: expected an encoder, got {_described(network)}; {_mend(network)}")

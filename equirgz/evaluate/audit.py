@@ -15,7 +15,6 @@ Errors are ``|h(g x) - h(x)| / |h(x)|`` for features and ``|m(g x) - g m(x)| / |
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -25,6 +24,7 @@ from tqdm import tqdm
 
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.reference import native_twin
+from equirgz.backbones.wrapped import copy_network
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow, describe_unmeasured
 from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
@@ -92,7 +92,7 @@ def audit(
     rows: list[AuditRow] = []
     bar = tqdm(total=len(states) * len(precisions), desc=f"audit {name}", unit="state", **bar_options(progress))
     for state in states:
-        network = copy.deepcopy(backbone).float()
+        network = copy_network(backbone).float()
         if group is not None:
             network.group = symmetry
         if state == "trained":
@@ -152,7 +152,7 @@ def _resolve(
 
 def _deploy(network: nn.Module, precision: str) -> nn.Module | None:
     if precision == "float64":
-        return copy.deepcopy(network).double()
+        return copy_network(network).double()
     if precision == "float32":
         return network
     to_plain = getattr(network, "to_plain", None)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import copy
 import math
 
 import torch
 from torch import nn
 
+from equirgz.backbones.wrapped import copy_network
 from equirgz.errors import InputError, explain
 
 
 def make_target(module: nn.Module) -> nn.Module:
     """Return a copy of ``module`` that no gradient reaches."""
-    return copy.deepcopy(module).requires_grad_(False)
+    return copy_network(module).requires_grad_(False)
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from torch.nn.utils import parametrizations, parametrize, prune
 from torch.optim.swa_utils import AveragedModel
 
 from equirgz import create_backbone, load_encoder, save_encoder
+from equirgz.backbones import to_plain
 from equirgz.backbones.wrapped import copy_network, unwrap
 from equirgz.errors import DataError, InputError
 from equirgz.nn import GroupConv2d, GroupPooling
@@ -227,3 +228,18 @@ def test_a_quantised_encoder_is_refused(tmp_path):
     message = r"layer 'head\.layers\.1' of type tests\..*Linear instead of torch\.nn\..*Linear"
     with pytest.raises(InputError, match=message):
         save_encoder(net, tmp_path / "encoder")
+
+
+@pytest.mark.parametrize("how", ["pruned", "weight norm", "compiled", "DataParallel", "older spectral norm"])
+def test_a_plain_twin_of_wrapped_and_computed_weights(how):
+    wrapped = WRAPPERS[how](make())
+    x_BCHW = torch.randn(2, 1, 33, 33)
+    plain = to_plain(wrapped)
+    assert not any(hasattr(m, "parametrizations") or m._forward_pre_hooks for m in plain.modules())
+    torch.testing.assert_close(plain(x_BCHW), unwrap(wrapped)(x_BCHW), rtol=1e-4, atol=1e-5)
+
+
+def test_a_shard_is_no_encoder(tmp_path):
+    shard = type("FullyShardedDataParallel", (nn.DataParallel,), {})(make())
+    with pytest.raises(InputError, match="got an FSDP shard of it; build the encoder anew and load"):
+        save_encoder(shard, tmp_path / "encoder")

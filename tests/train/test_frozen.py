@@ -7,7 +7,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, parametrize
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from equirgz.backbones import create_backbone
 from equirgz.config import OptimizerConfig, TrainConfig
@@ -96,6 +96,19 @@ def test_averaged_copies_of_frozen_layers_stay_too():
     for name, copied in (("byol", "target_backbone"), ("hybrid", "target_backbone"), ("fixmatch", "ema_backbone")):
         average = getattr(run(name, copy.deepcopy(backbone)), copied)
         assert all(torch.equal(value, before[key]) for key, value in average.stem.state_dict().items())
+
+
+@pytest.mark.parametrize("name", ["byol", "hybrid", "fixmatch", "supervised"])
+def test_pruned_weights_stay_zero_in_training_and_in_averaged_copies(name):
+    backbone = make_backbone()
+    prune.l1_unstructured(backbone.stage[0], "weight", 0.5)
+    zero = backbone.stage[0].weight_mask == 0
+    objective = run(name, backbone)
+    objective(torch.zeros(2, 1, 9, 9))
+    assert not objective.backbone.stage[0].weight[zero].any()
+    average = getattr(objective, "target_backbone", getattr(objective, "ema_backbone", objective.backbone))
+    average(torch.zeros(2, 1, 9, 9))
+    assert not average.stage[0].weight[zero].any() and average.stage[0].weight[~zero].all()
 
 
 def test_frozen_layers_rest_and_wake_with_their_weights():

@@ -6,7 +6,6 @@ Legend: N sources, K classes.
 
 from __future__ import annotations
 
-import copy
 import fnmatch
 from collections.abc import Callable, Sequence
 
@@ -14,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equirgz.backbones.wrapped import copy_network
 from equirgz.errors import InputError, explain
 from equirgz.objectives.bayesian.posterior import WeightPosterior
 
@@ -63,7 +63,7 @@ def prune(objective: WeightPosterior, score: Score, share: float, names: str = "
                 got=f"share {share}, pattern {names!r}",
             )
         )
-    pruned = copy.deepcopy(objective)
+    pruned = copy_network(objective)
     flat = torch.cat([score[name].flatten() for name in chosen])
     keep = torch.ones_like(flat, dtype=torch.bool)
     keep[torch.argsort(flat, stable=True)[: round(share * len(flat))]] = False
