@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError
+from equirgz.paths import as_path
 
 ROW_COLUMNS = (
     "grid",  # name of the grid
@@ -64,7 +65,7 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
     Raises ResultsError when the folder cannot be written or the disk is full; the old file, if
     any, is then untouched.
     """
-    path = Path(path)
+    path = as_path(path)
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +93,7 @@ def write_json_atomic(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON file; a damaged one is a ResultsError that names the file and the place."""
     try:
-        return json.loads(Path(path).read_text())
+        return json.loads(as_path(path).read_text())
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror or error}") from error
     except ValueError as error:

@@ -12,7 +12,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
-    {"errors", "registry", "records", "provenance", "config", "seeding", "progress"},
+    {"errors", "paths", "registry", "records", "provenance", "config", "seeding", "progress"},
     {"metrics", "tasks", "images"},
     {"geometry", "report"},
     {"nn", "data", "augment"},
@@ -28,7 +28,8 @@ NEVER_BESIDE = {  # on one floor, yet apart
 }  # fmt: skip
 FRONT_DOOR = {"__init__"}  # lazy exports only
 NO_TORCH = (
-    "errors", "registry", "records", "provenance", "config", "seeding", "images", "metrics", "tasks", "report",
+    "errors", "paths", "registry", "records", "provenance", "config", "seeding", "images", "metrics", "tasks",
+    "report",
 )  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -22,6 +22,7 @@ from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.structure import find_other_layer, find_other_weight, is_same, probe
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import DataError, InputError, ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import (
     canonical_json,
     content_hash,
@@ -182,7 +183,7 @@ def check_pair(path: Path, described: dict[str, Any]) -> None:
 def find_encoder(path: Path | str) -> Path:
     """Return the .safetensors of an encoder, given either of its files, their common stem, or a folder
     that holds encoder.safetensors (such as ``equirgz train`` writes)."""
-    weights, inside = _weights_path(path), Path(path) / "encoder.safetensors"
+    weights, inside = _weights_path(path), as_path(path) / "encoder.safetensors"
     return inside if inside.is_file() and not weights.is_file() else weights
 
 
@@ -207,7 +208,7 @@ def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "sta
 
 def _weights_path(path: Path | str) -> Path:
     """Return the .safetensors of either file or of their stem, which may hold dots of its own."""
-    path = Path(path)
+    path = as_path(path)
     if path.suffix in (".safetensors", ".json"):
         return path.with_suffix(".safetensors")
     return path.with_name(f"{path.name}.safetensors")

@@ -7,20 +7,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, Overrides, check_device, choose_device, count_cores
+from equirgz.cli.options import (
+    DataDir,
+    Device,
+    Overrides,
+    check_device,
+    choose_device,
+    count_cores,
+    path_argument,
+    path_option,
+)
 from equirgz.errors import InputError, explain
 
 if TYPE_CHECKING:
     from equirgz.grid.engine.options import EngineConfig
 
 bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
-Folder = Annotated[Path, typer.Argument(help="A results folder.")]
+Folder = Annotated[Path, path_argument(help="A results folder.")]
 
 
 @bench.command()
 def run(
-    grid: Annotated[Path, typer.Argument(help="YAML of the grid, e.g. benchmarks/demo.yaml.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Results folder; default: runs/NAME.")] = None,
+    grid: Annotated[Path, path_argument(help="YAML of the grid, e.g. benchmarks/demo.yaml.")],
+    out: Annotated[Path | None, path_option("--out", help="Results folder; default: runs/NAME.")] = None,
     data_dir: DataDir = None,
     jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; default: one per core.")] = None,
     overrides: Overrides = None,
@@ -177,7 +186,7 @@ def page(folder: Folder) -> None:
 @bench.command()
 def readme(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Markdown files; default: README.md and results/README.md.")
+        list[Path] | None, path_argument(help="Markdown files; default: README.md and results/README.md.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a text would change.")] = False,
 ) -> None:
@@ -190,7 +199,7 @@ def readme(
 
 @bench.command()
 def screenshot(
-    folder: Folder, output: Annotated[Path, typer.Option("--output", "-o", help="PNG to write.")] = Path("page.png")
+    folder: Folder, output: Annotated[Path, path_option("--output", "-o", help="PNG to write.")] = Path("page.png")
 ) -> None:
     """Take a picture of the page of a results folder with a headless Chromium."""
     from equirgz.report.page.screenshot import write_screenshot

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from equirgz.cli.options import DataDir, Overrides
+from equirgz.cli.options import DataDir, Overrides, path_option
 
 if TYPE_CHECKING:
     from equirgz.data import Data
@@ -18,7 +18,7 @@ MIRABEST_VERSIONS = {"mirabest_f": "F", "mirabest_v1": "v1"}
 
 def card(
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for the cards and their contact sheets.")
+        Path, path_option("-o", "--output", help="Folder for the cards and their contact sheets.")
     ],
     names: Annotated[
         list[str] | None,

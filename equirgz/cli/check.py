@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, Overrides, choose_device, show_loading
+from equirgz.cli.options import DataDir, Device, Overrides, choose_device, path_option, show_loading
+from equirgz.paths import as_path
 
 YAML_ENDINGS = (".yaml", ".yml")
 
@@ -24,7 +25,7 @@ def check(
     overrides: Overrides = None,
     encoder: Annotated[
         Path | None,
-        typer.Option("--encoder", help="With two names: a saved encoder, to compare features too."),
+        path_option("--encoder", help="With two names: a saved encoder, to compare features too."),
     ] = None,
     cosine: Annotated[
         float, typer.Option("--cosine", help="With --encoder: features at least this alike are one source's.")
@@ -77,7 +78,7 @@ def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) ->
     from equirgz.errors import InputError
 
     if is_own_path(name):
-        path = Path(name).expanduser()
+        path = as_path(name)
         if path.is_file() and path.suffix.lower() in YAML_ENDINGS:
             return _check_yaml(path, data_dir, overrides)
         settings = dict(map(parse_setting, overrides or ()))

@@ -10,13 +10,14 @@ from typing import Annotated
 import typer
 
 from equirgz.cli.network import report_bad_files
+from equirgz.cli.options import path_argument, path_option
 
 
 def cutouts(
     catalogue: Annotated[
-        Path, typer.Argument(help="Text, FITS table, VOTable or Parquet with positions in degrees or sexagesimal.")
+        Path, path_argument(help="Text, FITS table, VOTable or Parquet with positions in degrees or sexagesimal.")
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for one FITS file per source.")],
+    output: Annotated[Path, path_option("-o", "--output", help="Folder for one FITS file per source.")],
     survey: Annotated[str, typer.Option("--survey", help="first or nvss.")] = "first",
     size: Annotated[int, typer.Option("--size", help="Side of a cutout, pixels.")] = 300,
     pixel_scale: Annotated[

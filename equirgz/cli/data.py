@@ -10,7 +10,7 @@ import typer
 from equirgz.cli.cards import card
 from equirgz.cli.check import check
 from equirgz.cli.cutouts import cutouts
-from equirgz.cli.options import DataDir
+from equirgz.cli.options import DataDir, path_option
 
 data = typer.Typer(
     help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True
@@ -34,7 +34,7 @@ def fetch(
     name: Annotated[str, typer.Argument(help="A published set of `equirgz data list`.")],
     data_dir: DataDir = None,
     file: Annotated[
-        Path | None, typer.Option("--file", help="An archive downloaded by hand, to be put there.")
+        Path | None, path_option("--file", help="An archive downloaded by hand, to be put there.")
     ] = None,
 ) -> None:
     """Download a published archive into the data root, or take it from --file; verified either way."""

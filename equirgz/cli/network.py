@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, Overrides, ReaderOptions, choose_device
+from equirgz.cli.options import (
+    DataDir,
+    Device,
+    Overrides,
+    ReaderOptions,
+    choose_device,
+    path_argument,
+    path_option,
+)
 
 
 def models(
@@ -41,9 +49,9 @@ def models(
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML of one run (the fields of a grid's `base`).")],
+    config: Annotated[Path, path_argument(help="YAML of one run (the fields of a grid's `base`).")],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Folder for rows, log and encoder; default: runs/NAME_OF_YAML-RUN_KEY.")
+        Path | None, path_option("--out", help="Folder for rows, log and encoder; default: runs/NAME_OF_YAML-RUN_KEY.")
     ] = None,
     data_dir: DataDir = None,
     overrides: Overrides = None,
@@ -72,12 +80,12 @@ def train(
 
 
 def embed(
-    encoder: Annotated[Path, typer.Argument(help="Folder or file of a saved encoder.")],
+    encoder: Annotated[Path, path_argument(help="Folder or file of a saved encoder.")],
     images: Annotated[
         str,
         typer.Argument(metavar="INPUT", help="A folder of FITS or pictures, an .npz, .h5 or .parquet, or a dataset."),
     ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="CSV (or .npz) of source ids and features.")],
+    output: Annotated[Path, path_option("-o", "--output", help="CSV (or .npz) of source ids and features.")],
     data_dir: DataDir = None,
     options: ReaderOptions = None,
     device: Device = "auto",
@@ -118,10 +126,10 @@ def audit(
         typer.Option("--set", metavar="KEY=VALUE", help="Option of the backbone, e.g. head=flatten; repeatable."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Every layer, angle and state.")] = False,
-    figure: Annotated[Path | None, typer.Option("--figure", help="Also draw the errors, png, svg or pdf.")] = None,
+    figure: Annotated[Path | None, path_option("--figure", help="Also draw the errors, png, svg or pdf.")] = None,
     table: Annotated[
         Path | None,
-        typer.Option("--table", help="Also write the table: csv (every error, full precision) or md (as shown)."),
+        path_option("--table", help="Also write the table: csv (every error, full precision) or md (as shown)."),
     ] = None,
 ) -> None:
     """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from equirgz.paths import as_path
+
+path_option = functools.partial(typer.Option, parser=as_path, metavar="PATH")
+path_argument = functools.partial(typer.Argument, parser=as_path)
+
 DataDir = Annotated[
     Path | None,
-    typer.Option("--data-dir", help="Folder of the data archives; default: EQUIRGZ_DATA, else the user's cache."),
+    path_option("--data-dir", help="Folder of the data archives; default: EQUIRGZ_DATA, else the user's cache."),
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from equirgz.cli.options import DataDir, Device, ReaderOptions, choose_device
+from equirgz.cli.options import DataDir, Device, ReaderOptions, choose_device, path_argument, path_option
 
 
 def search(
     table: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="CSV or .npz of `equirgz embed`; with --encoder, what that reads.")
+        Path, path_argument(metavar="INPUT", help="CSV or .npz of `equirgz embed`; with --encoder, what that reads.")
     ],
     source: Annotated[str, typer.Argument(help="Id of the source to start from: a file's name without its ending.")],
     k: Annotated[int, typer.Option("-k", help="How many similar sources.")] = 8,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Also write them as CSV.")] = None,
+    output: Annotated[Path | None, path_option("-o", "--output", help="Also write them as CSV.")] = None,
     encoder: Annotated[
-        Path | None, typer.Option("--encoder", help="A saved encoder: INPUT is then a folder of images, or the like.")
+        Path | None, path_option("--encoder", help="A saved encoder: INPUT is then a folder of images, or the like.")
     ] = None,
     data_dir: DataDir = None,
     options: ReaderOptions = None,

@@ -9,12 +9,13 @@ from typing import Any
 import yaml
 
 from equirgz.errors import InputError
+from equirgz.paths import as_path
 
 
 def load_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML mapping; a missing, unreadable or wrongly shaped file is an InputError."""
     try:
-        content = parse_yaml(Path(path).read_text())
+        content = parse_yaml(as_path(path).read_text())
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror or error}; give the path of a YAML file") from error
     except UnicodeDecodeError as error:

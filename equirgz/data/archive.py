@@ -21,6 +21,7 @@ except ImportError:  # numpy 1
     from numpy.core import multiarray, numeric
 
 from equirgz.errors import DataError
+from equirgz.paths import as_path
 
 MAX_MEMBER_BYTES = 4 << 30
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError)
@@ -92,7 +93,7 @@ def iterate_members(path: Path) -> Iterator[tuple[str, bytes]]:
     Links, devices and names that climb out of the archive's folder are refused as DataError, and so
     are truncated or damaged archives and members larger than 4 GiB.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         if zipfile.is_zipfile(path):
             yield from _iterate_zip(path)

@@ -17,6 +17,7 @@ from equirgz.data.overlap.leaks import OBJECT
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 FR_CLASSES = ("FRI", "FRII")
 MINGO_CLASSES = (
@@ -48,7 +49,7 @@ def load_batch_set(
 
     ``class_in_id`` puts the class before them, where the classes were numbered separately: ``FRI_37_example``.
     """
-    batches = read_batches(Path(path), md5)
+    batches = read_batches(as_path(path), md5)
     parts = []
     for test in (False, True):
         fields = join_batches(batches, test=test)

@@ -16,6 +16,7 @@ import numpy as np
 from equirgz.data.archive import iterate_members, load_pickle
 from equirgz.data.root import check_md5
 from equirgz.errors import DataError, explain
+from equirgz.paths import as_path
 
 
 def read_batches(path: Path, md5: str | None = None) -> dict[str, dict[str, Any]]:
@@ -25,7 +26,7 @@ def read_batches(path: Path, md5: str | None = None) -> dict[str, dict[str, Any]
     a list. Raises DataError for a wrong ``md5``, a damaged archive, a hostile pickle, an archive
     without batches or a batch whose lists disagree in length.
     """
-    path = Path(path)
+    path = as_path(path)
     if md5 is not None:
         check_md5(path, md5)
     batches: dict[str, dict[str, Any]] = {}

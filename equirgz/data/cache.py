@@ -13,13 +13,14 @@ import numpy as np
 from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.root import user_cache_dir
 from equirgz.errors import DataError, ResultsError
+from equirgz.paths import as_path
 from equirgz.records import content_hash, write_bytes_atomic
 
 
 def cache_dir() -> Path:
     """Return the folder of cached arrays: ``EQUIRGZ_CACHE``, else inside the per-user cache."""
     chosen = os.environ.get("EQUIRGZ_CACHE")
-    return Path(chosen).expanduser() if chosen else user_cache_dir() / "arrays"
+    return as_path(chosen) if chosen else user_cache_dir() / "arrays"
 
 
 def cached_arrays(

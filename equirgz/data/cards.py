@@ -15,6 +15,7 @@ from equirgz.data.check import find_set_faults
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.sets import SetInfo
 from equirgz.errors import InputError, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -37,7 +38,7 @@ def write_card(
     licence, citation and checksums. Raises ResultsError when the folder cannot be written.
     """
     name = name or (info.name if info else data.train.name.split("/")[0])
-    folder = Path(folder)
+    folder = as_path(folder)
     card, sheet = folder / f"{name}.md", folder / f"{name}.png"
     write_bytes_atomic(card, make_card(data, info=info, sheet=sheet.name).encode())
     write_bytes_atomic(sheet, make_contact_sheet(data.train))

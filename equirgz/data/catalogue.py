@@ -16,6 +16,7 @@ from equirgz.data.formats.text_tables import read_text_table
 from equirgz.data.labels import LABEL_NAMES, tidy_text
 from equirgz.data.position import join_sexagesimal, parse_position, read_angles
 from equirgz.errors import DataError, EquirgzError, InputError, check_choice, explain
+from equirgz.paths import as_path
 
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".dat")
 
@@ -122,7 +123,7 @@ def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
     :func:`~equirgz.data.formats.text_tables.read_text_table`, with ids and labels as they are written. Raises
     DataError for a missing, damaged or empty file and InputError for an unknown ending or what has to be told.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     options = options or CatalogueOptions()
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
     ending = suffixes[-1] if suffixes else ""

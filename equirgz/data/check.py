@@ -24,6 +24,7 @@ from equirgz.data.position import match_positions
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets import SETS, SetInfo
 from equirgz.errors import DataError, EquirgzError, InputError, check_choice
+from equirgz.paths import as_path
 
 OBJECT_ARCSEC, FIELD_ARCSEC = 60.0, 270.0
 
@@ -233,21 +234,21 @@ def check_pair(name_a: str, name_b: str, data_dir: Path | str | None = None, **p
 
     Each may also be a published set, or the path of one's own images. ``params``: options of each, by name.
     """
-    root = None if data_dir is None else Path(data_dir)
+    root = None if data_dir is None else as_path(data_dir)
     a, b = (load_side(name, root, **params.get(name, {})) for name in (name_a, name_b))
     return [check_overlap(part_a, part_b) for part_a in a.values() for part_b in b.values()]
 
 
 def is_own_path(name: str) -> bool:
     """Return whether a name is the path of something of the user's, and not of a dataset or published set."""
-    return name not in {*SETS, *DATASETS.names()} and Path(name).expanduser().exists()
+    return name not in {*SETS, *DATASETS.names()} and as_path(name).exists()
 
 
 def load_side(name: str, data_dir: Path | None = None, /, **params: Any) -> dict[str, ImageSet]:
     """Return the parts of a dataset or published set (:func:`load_published`), or of the images at a path."""
     if not is_own_path(name):
         return load_published(name, data_dir, **params)
-    data = DATASETS.create("folder", data_dir, path=str(Path(name).expanduser()), **params)
+    data = DATASETS.create("folder", data_dir, path=str(as_path(name)), **params)
     return {"train": data.train, **data.tests}
 
 

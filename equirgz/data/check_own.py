@@ -18,6 +18,7 @@ from equirgz.data.notes import collect_notes
 from equirgz.data.overlap.describe import describe_groups, list_same
 from equirgz.data.survey import FileFacts, summarise, survey_files, survey_images
 from equirgz.errors import DataError, EquirgzError
+from equirgz.paths import as_path
 from equirgz.registry import check_keywords
 
 _SHOWN = 20
@@ -80,7 +81,7 @@ def check_own(
     saturated, mis-centred, ... images as faults; equal images as duplicates; labels are counted by part. Nothing of
     what is wrong is raised, but a path that is not there (DataError) and an unknown option (InputError) are.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if not path.exists():
         raise DataError(f"{path}: expected a folder, an image, or an .npz, .h5 or .parquet file, got nothing there")
     check_keywords("dataset 'folder'", DATASETS.get("folder"), params)

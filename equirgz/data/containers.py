@@ -19,6 +19,7 @@ from equirgz.data.notes import list_bad, note
 from equirgz.data.npz import arrays_to_images
 from equirgz.data.preprocess import resample
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 
 def shrink(image_NCHW: np.ndarray, size: int | None) -> np.ndarray:
@@ -46,7 +47,7 @@ def load_hdf5(
     """
     import h5py
 
-    path = Path(path)
+    path = as_path(path)
     try:
         with h5py.File(path, "r") as file:
             arrays = {key: _array(file[key]) for key in file if isinstance(file[key], h5py.Dataset)}
@@ -99,7 +100,7 @@ def load_parquet(
     logger ``equirgz`` names in one line. Raises DataError when none can be read, or for other pixels
     (:func:`~equirgz.data.formats.levels.check_pixels`, which takes ``white``). Needs the package pyarrow.
     """
-    path = Path(path)
+    path = as_path(path)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].exists():
         raise DataError(f"{path}: expected a .parquet file or a folder of them, got none")

@@ -14,6 +14,7 @@ from typing import BinaryIO
 from equirgz.data.root import check_md5, check_sha256, data_root
 from equirgz.data.sets import SetInfo, get_set
 from equirgz.errors import DataError, EquirgzError
+from equirgz.paths import as_path
 
 _BLOCK = 1 << 20
 
@@ -108,7 +109,7 @@ def verify(info: SetInfo, path: Path) -> None:
 def copy_set(name: str, source: Path | str, data_dir: Path | str | None = None) -> Path:
     """Put an archive that was downloaded by hand into the data root under its published name, verified."""
     info = _get_file_set(name)
-    verify(info, Path(source))
+    verify(info, as_path(source))
     path = data_root(data_dir) / info.filename
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")

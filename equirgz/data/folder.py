@@ -26,6 +26,7 @@ from equirgz.data.match_names import FITS_ENDINGS, PICTURE_ENDINGS, drop_ending
 from equirgz.data.mosaic import check_alike
 from equirgz.data.notes import list_bad, loading_watcher, note
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 from equirgz.registry import call_checked
 
 
@@ -75,7 +76,7 @@ def load_folder(
     What shows nothing is left out as a bad file is: pixels of one value, or none above the recipe's threshold; so are
     the rms, weight, ... maps that lie beside an image (``src_rms.fits`` beside ``src.fits``).
     """
-    folder = Path(folder).expanduser()
+    folder = as_path(folder)
     columns = call_checked("load_folder", CatalogueOptions, **reading)
     alone = sorted(set(columns.told()) - {"missing", "split_column"})
     if alone and catalogue is None:
@@ -131,7 +132,7 @@ def load_folder(
     )
     if catalogue is None:
         return images
-    return join_catalogue(images, paths, Path(catalogue).expanduser(), columns)
+    return join_catalogue(images, paths, as_path(catalogue), columns)
 
 
 def _hash_files(files: list[Path], n_jobs: int) -> list[str]:

@@ -27,6 +27,7 @@ from equirgz.data.published_split import check_one_split, split_by_column
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import data_root
 from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.paths import as_path
 from equirgz.registry import call_checked
 
 
@@ -36,7 +37,7 @@ def load_images(path: Path | str, **keywords: Any) -> ImageSet:
     Keywords go to the loader of that kind, those of :class:`FolderOptions` as such; an unknown ending, or a keyword of
     another kind, is an InputError.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     if path.is_dir() and not any(path.glob("*.parquet")):
         options = {option.name for option in fields(FolderOptions)}
         direct = {*inspect.signature(load_folder).parameters} - {"folder", "options", "reading"}
@@ -125,7 +126,7 @@ def load_mosaic(
 
 def find_own(path: str, data_dir: Path | None) -> Path:
     """Return a path of the user's: as it stands where it is there, else inside the data root."""
-    own = Path(path).expanduser()
+    own = as_path(path)
     return own if own.exists() else data_root(data_dir) / path
 
 
@@ -244,4 +245,4 @@ def mosaic(
         options=FitsOptions(hdu, plane, unit),
         **reading,
     )
-    return _divide(own_sources(images, grouping), columns, Path(catalogue), test_fraction, seed)
+    return _divide(own_sources(images, grouping), columns, as_path(catalogue), test_fraction, seed)

@@ -19,6 +19,7 @@ from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_le
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.share import thin_to_share
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 
 def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
@@ -41,7 +42,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     """
     fields = {"name": config} if isinstance(config, str) else config.model_dump()
     config = DataConfig(**{**fields, **overrides})
-    root = None if data_dir is None else Path(data_dir)
+    root = None if data_dir is None else as_path(data_dir)
     crop = config.crop_arcsec
     data = keep_apart(_create(config.name, root, config.params, crop), drop=config.drop_leaks)
     others = {

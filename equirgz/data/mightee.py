@@ -20,6 +20,7 @@ from equirgz.data.notes import list_bad
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import find_file
 from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.paths import as_path
 
 VOTE_CODES = {
     "-1": -1,
@@ -177,7 +178,8 @@ def mightee(
         )
 
     def find(filename: str) -> Path:
-        return Path(filename) if Path(filename).is_file() else find_file(filename, data_dir)
+        own = as_path(filename)
+        return own if own.is_file() else find_file(filename, data_dir)
 
     images = load_mightee(
         find(votes),

@@ -13,6 +13,7 @@ import numpy as np
 
 from equirgz.data.cache import cache_dir
 from equirgz.errors import ResultsError
+from equirgz.paths import as_path
 from equirgz.records import content_hash, write_bytes_atomic
 
 logger = logging.getLogger("equirgz")
@@ -74,9 +75,9 @@ def list_bad(
     """
     text = "".join(f"{name}\t{reason}\n" for name, reason in sorted(bad.items())).encode()
     if path is not None:
-        write_bytes_atomic(Path(path), text)
+        write_bytes_atomic(as_path(path), text)
         return
-    listed = cache_dir() / f"bad_{what.replace(' ', '_')}_{content_hash(str(Path(source).resolve()))}.txt"
+    listed = cache_dir() / f"bad_{what.replace(' ', '_')}_{content_hash(str(as_path(source).resolve()))}.txt"
     try:
         write_bytes_atomic(listed, text)
         where = f"listed in {listed}"
@@ -95,4 +96,4 @@ def list_missing(
         twice = int((ids == ids[row]).sum()) > 1
         bad[f"{ids[row]} (row {row})" if twice else str(ids[row])] = reason
     if bad:
-        list_bad(bad, Path(source), path, what="sources")
+        list_bad(bad, as_path(source), path, what="sources")

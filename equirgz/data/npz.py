@@ -29,6 +29,7 @@ from equirgz.data.overlap.groups import group_sources
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 _IMAGES = ("X", "images", "image_NHW")
 _IDS = ("source_id", "name", "id")
@@ -57,7 +58,7 @@ def load_npz(
     Labels become -1 where there are none; ``class_names`` default to the labels that occur
     (:func:`~equirgz.data.classes.encode_labels`). Raises DataError for a damaged or misshapen file.
     """
-    path = Path(path)
+    path = as_path(path)
     return arrays_to_images(
         read_arrays(path),
         str(path),
@@ -202,7 +203,7 @@ def npz(
         )
 
     def load(filename: str) -> ImageSet:
-        own = Path(filename).expanduser()
+        own = as_path(filename)
         full = own if own.is_file() else find_file(filename, data_dir)
         return load_npz(
             full,

@@ -23,6 +23,7 @@ from equirgz.data.root import check_sha256, find_file
 from equirgz.data.sets import SETS
 from equirgz.data.splits import stratified_order
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 GALAXY_MNIST_CLASSES = ("smooth_round", "smooth_cigar", "edge_on_disk", "unbarred_spiral")
 GALAXY10_CLASSES = (
@@ -56,7 +57,7 @@ def load_galaxy_hdf5(
     """
     import h5py
 
-    path = Path(path)
+    path = as_path(path)
     try:
         source: Any = io.BytesIO(gzip.decompress(path.read_bytes())) if path.suffix == ".gz" else path
         with h5py.File(source, "r") as file:
@@ -131,7 +132,8 @@ def gz_evo(
     """GZ Evo shards (Parquet with an ``image`` column of encoded images), by file or folder of shards."""
     from equirgz.data.root import data_root
 
-    location = Path(path) if Path(path).exists() else data_root(data_dir) / path
+    own = as_path(path)
+    location = own if own.exists() else data_root(data_dir) / path
     images = load_parquet(location, label_column=label_column or "", size=size, name="gz_evo", colour=True)
     return Data(images, {}) if label_column is None else split_off_test(images, test_fraction, seed)
 

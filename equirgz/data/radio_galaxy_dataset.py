@@ -16,6 +16,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import check_md5, compute_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 PIXEL_SCALE_ARCSEC = 1.8
 CLASS_NAMES = ("FRI", "FRII", "Compact", "Bent")
@@ -28,7 +29,7 @@ def load_radio_galaxy_dataset(path: Path | str, *, md5: str | None = None) -> di
     Parsed arrays are cached by the file's md5, since 2158 small HDF5 groups take seconds to read.
     Raises DataError for a wrong md5, a damaged archive or groups that are not as published.
     """
-    path = Path(path)
+    path = as_path(path)
     if md5 is not None:
         check_md5(path, md5)
     key = {"format": "radio_galaxy_dataset", "version": 2, "md5": md5 or compute_md5(path)}

@@ -14,6 +14,7 @@ import numpy as np
 
 from equirgz.data.formats.fits import load_fits
 from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
 _TIMEOUT_S = 120.0
@@ -94,7 +95,7 @@ def fetch_cutouts(
         raise InputError(
             explain("names", expected=f"{len(position_deg_N2)} different ones", got=len(set(names)))
         )
-    folder = Path(folder)
+    folder = as_path(folder)
     client = client or make_client()
     report = FetchReport()
     last = -np.inf

@@ -24,6 +24,7 @@ from equirgz.data.position import parse_position
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets import SETS
 from equirgz.errors import DataError, check_choice
+from equirgz.paths import as_path
 
 PIXEL_SCALE_ARCSEC = 1.8
 
@@ -43,7 +44,7 @@ def load_rgz(
     keeps all. Duplicates are found by a hash of the pixels; the first one stays. Cuts that need a
     column which the archive lacks are refused. Raises DataError for damaged or hostile archives.
     """
-    path = Path(path)
+    path = as_path(path)
     if md5 is not None:
         check_md5(path, md5)
     seen: set[bytes] = set()

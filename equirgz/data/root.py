@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from equirgz.errors import DataError, explain
+from equirgz.paths import as_path
 
 ENVIRONMENT_VARIABLE = "EQUIRGZ_DATA"
 
@@ -27,7 +28,7 @@ def user_cache_dir() -> Path:
 def data_root(data_dir: Path | str | None = None) -> Path:
     """Return the folder that holds the archives: ``data_dir``, the environment's, or the user's."""
     chosen = data_dir or os.environ.get(ENVIRONMENT_VARIABLE)
-    return Path(chosen).expanduser() if chosen else user_cache_dir() / "data"
+    return as_path(chosen) if chosen else user_cache_dir() / "data"
 
 
 def find_file(filename: str, data_dir: Path | str | None = None) -> Path:

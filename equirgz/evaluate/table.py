@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
 RESERVED = {"feature_NF", "source_id", "label", "file"}  # names of what is saved beside the extras
@@ -77,7 +78,7 @@ class EmbeddingTable:
 
     def save(self, path: Path | str) -> Path:
         """Write ``.npz`` or ``.csv`` (by the suffix) by atomic rename; return the path."""
-        path = Path(path)
+        path = as_path(path)
         if path.suffix == ".npz":
             stream = io.BytesIO()
             columns = {str(c): _plain(self.extras[c].to_numpy()) for c in self.extras.columns}
@@ -97,7 +98,7 @@ class EmbeddingTable:
     @classmethod
     def load(cls, path: Path | str) -> EmbeddingTable:
         """Read what :meth:`save` wrote; a missing or damaged file, or one with pickles, is a DataError."""
-        path = Path(path)
+        path = as_path(path)
         try:
             if path.suffix == ".npz":
                 with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:

@@ -14,6 +14,7 @@ from equirgz.grid.engine.task import RUN_CELL, make_task
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.plan.preflight import Checked
 from equirgz.grid.results.folder import ResultsFolder, State
+from equirgz.paths import as_path
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ def run_grid(
     folder is in use, cannot be written, or belongs to another grid or version.
     """
     engine = engine or EngineConfig()
-    folder = ResultsFolder(Path(out))
+    folder = ResultsFolder(as_path(out))
     with folder.lock():
         folder.check_plan(grid)
         state = folder.scan([point.run_key for point in grid.points], set_aside=True)

@@ -17,6 +17,7 @@ import re
 from pathlib import Path
 
 from equirgz.errors import ResultsError, check_choice, explain
+from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
 
 MAIN_TABLE = "error_rate_test_network"
@@ -31,7 +32,7 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
     Raises: ResultsError for a block without its end, or one whose table or figure is not there;
     InputError for an unknown kind of block.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         old = path.read_text(encoding="utf-8")
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from equirgz.errors import ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
 FILE_NAME = "checkpoint.pt"
@@ -28,7 +29,7 @@ def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
     Loads data only, never code. Raises ResultsError for a damaged file, and for one that belongs to
     another training than ``fingerprint`` says.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.exists():
         return None
     try:

@@ -18,6 +18,7 @@ from equirgz.config import TrainConfig
 from equirgz.errors import NumericalError
 from equirgz.objectives.base import Batch, Objective
 from equirgz.objectives.frozen import convert_precision
+from equirgz.paths import as_path
 from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
 from equirgz.train.batch_norm import synchronised
@@ -60,7 +61,7 @@ class TrainingRun:
         accumulate: int,
     ) -> None:
         self.objective, self.config, self.fabric, self.accumulate = objective, config, fabric, accumulate
-        self.work_dir = None if work_dir is None else Path(work_dir)
+        self.work_dir = None if work_dir is None else as_path(work_dir)
         dtype = torch.float64 if config.precision == "64-true" else torch.float32
         self.converted = convert_precision(objective, dtype)
         self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)

@@ -18,6 +18,7 @@ from equirgz.data.formats.hdus import find_image
 from equirgz.data.formats.planes import Plane, check_plane, frequency_hz, take_plane
 from equirgz.data.formats.units import JY_PER_BEAM, Sampling, factor_to_jy_per_beam, parse_unit
 from equirgz.errors import DataError, InputError, explain
+from equirgz.paths import as_path
 
 SKY_LONGITUDES = ("RA", "GLON")
 
@@ -99,7 +100,7 @@ def load_fits(
     Other units, and none, stay. Raises DataError when the file is missing, damaged, holds no image or several, holds a
     cube and no ``plane`` that picks one, or is all NaN; InputError for a ``plane`` or ``unit`` that is not one.
     """
-    path = Path(path).expanduser()
+    path = as_path(path)
     check_plane(plane)
     if unit is not None and parse_unit(unit) is None:
         raise InputError(explain("unit", expected="a unit such as mJy/beam", got=unit))

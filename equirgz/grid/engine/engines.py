@@ -70,7 +70,7 @@ class ParslEngine:
         logging.getLogger("parsl").setLevel(logging.CRITICAL)
         self._config = config
         self._scratch = Scratch()
-        self._logs = Path(log_dir).absolute() / self._scratch.path.name
+        self._logs = log_dir.absolute() / self._scratch.path.name
         self._heard = time.monotonic()
         self._app_type = PythonApp
         self._apps: dict[Any, Any] = {}

@@ -6,13 +6,13 @@ Nothing here is science: no option changes a number (tested), so none is part of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
 from equirgz.config import Section, explain_validation, load_yaml
 from equirgz.errors import InputError, suggest
+from equirgz.paths import as_path
 
 ENGINES = ("local", "slurm", "inline")
 
@@ -77,7 +77,7 @@ def make_engine_config(
     if name is None:
         source = "engine" if of_grid else source
     elif name.endswith((".yaml", ".yml")):
-        fields, source = fields | load_yaml(Path(name)), name
+        fields, source = fields | load_yaml(as_path(name)), name
     elif name in ENGINES:
         fields["name"] = name
     else:

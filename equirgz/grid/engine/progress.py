@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from equirgz.paths import as_path
+
 QUIET_SECONDS = 30.0  # without a terminal: at most one line in so many seconds
 
 
@@ -24,7 +26,7 @@ class ProgressView:
 
     def __init__(self, out: Path, console: Console | None = None) -> None:
         self.console = console or Console(stderr=True)
-        self.out = Path(out)
+        self.out = as_path(out)
         self.failed = 0
         self._last_line = 0.0
         self._bar = Progress(

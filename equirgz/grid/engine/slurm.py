@@ -26,7 +26,7 @@ class ForgettingSlurmProvider(SlurmProvider):
     def __init__(self, *, poll_s: float, log_dir: Path, **options: Any) -> None:
         super().__init__(**options)
         self._poll_s = poll_s
-        self._log_dir = Path(log_dir)
+        self._log_dir = log_dir
 
     def _write_submit_script(self, template: str, script_filename: str, job_name: str, configs: dict) -> None:
         self._log_dir.mkdir(parents=True, exist_ok=True)

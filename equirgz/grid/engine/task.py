@@ -23,6 +23,7 @@ from equirgz.grid.engine.follow import follow
 from equirgz.grid.engine.limits import is_out_of_memory, memory_limit, share_of_memory, time_limit
 from equirgz.grid.engine.options import EngineConfig
 from equirgz.grid.results.folder import ResultsFolder
+from equirgz.paths import as_path
 from equirgz.provenance import code_version, collect_provenance
 from equirgz.records import write_json_atomic
 
@@ -38,7 +39,8 @@ def make_task(config: RunConfig, out: Path, data_dir: Path | None, *, grid: str,
         memory = share_of_memory(engine.workers)
     return {
         "run_key": config.run_key(), "config": config.model_dump(mode="json"), "grid": grid, "cell": cell,
-        "out": str(Path(out).absolute()), "data_dir": None if data_dir is None else str(Path(data_dir).absolute()),
+        "out": str(as_path(out).absolute()),
+        "data_dir": None if data_dir is None else str(as_path(data_dir).absolute()),
         "device": engine.device, "parent": parent, "parent_host": platform.node(), "version": code_version(),
         "time_limit_s": engine.time_limit_s, "memory_limit": memory if engine.device == "cpu" else None,
         "accumulate": 1,

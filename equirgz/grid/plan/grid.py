@@ -28,6 +28,7 @@ from equirgz.errors import InputError, check_choice, suggest
 from equirgz.grid.plan.axes import Axis, name_columns, parse_axis, resolve_key
 from equirgz.grid.plan.document import check_document
 from equirgz.grid.run.ensemble import check_ensemble_labels
+from equirgz.paths import as_path
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def load_grid(path: Path, overrides: Iterable[str] = (), profile: str | None = N
     An override of a key that is an axis replaces the axis; any other goes to the base. Raises
     InputError for unknown keys, wrong types, runs that are planned twice, or an empty grid.
     """
-    source = Path(path).name
+    source = as_path(path).name
     return make_grid(load_yaml(path), overrides, profile, source=source)
 
 

@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from equirgz.paths import as_path
 from equirgz.errors import ResultsError
 from equirgz.grid.run.ensemble import make_ensembles
 from equirgz.grid.results.environments import list_environments
@@ -38,7 +39,7 @@ def collect(out: Path) -> Path:
     A damaged file of a run counts as missing and is named by the logger ``equirgz``. Raises ResultsError when
     the folder holds no plan, or no finished run at all.
     """
-    folder = ResultsFolder(Path(out))
+    folder = ResultsFolder(as_path(out))
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+from equirgz.paths import as_path
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.records import write_bytes_atomic
@@ -32,7 +33,7 @@ def publish(out: Path, *, again: bool = False) -> Published:
     from equirgz.report import write_figures, write_tables
     from equirgz.report.page import FILE_NAME, write_page
 
-    out = Path(out)
+    out = as_path(out)
     marker = out / ".published"
     if (out / "cells").is_dir():
         collect(out)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from equirgz.paths import as_path
 from equirgz.errors import ResultsError
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.records import read_json
@@ -15,7 +16,7 @@ def describe_status(out: Path) -> list[str]:
 
     Raises ResultsError for a folder without grid.json.
     """
-    folder = ResultsFolder(Path(out))
+    folder = ResultsFolder(as_path(out))
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; check the path")

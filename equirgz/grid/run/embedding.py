@@ -15,6 +15,7 @@ import pandas as pd
 from equirgz.config import DataConfig
 from equirgz.data import ImageSet, load_data
 from equirgz.errors import DataError, explain
+from equirgz.paths import as_path
 
 CONTAINERS = (".npz", ".h5", ".hdf5", ".parquet")
 
@@ -109,7 +110,7 @@ def _load(
     from equirgz.data.generic import load_images
     from equirgz.data.preprocess import Preprocessing
 
-    path = Path(images)
+    path = as_path(images)
     if not path.is_dir() and path.suffix.lower() not in CONTAINERS:
         if path.name != images:  # it looks like a path, and no dataset is called so
             raise DataError(f"cannot read {images}: expected a folder, or a file ending in {', '.join(CONTAINERS)}")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from equirgz.config import RunConfig
 from equirgz.errors import ResultsError
+from equirgz.paths import as_path
 from equirgz.records import content_hash, read_json, write_bytes_atomic, write_json_atomic
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class PretrainedStore:
     """Weights and logs of pre-trainings, as ``KEY.safetensors`` with ``KEY.json`` written last."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = Path(folder)
+        self.folder = as_path(folder)
 
     def has(self, key: str) -> bool:
         """Return whether the pre-training is there as a whole."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from equirgz.config import RunConfig
 from equirgz.errors import InputError, ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import read_json, write_json_atomic
 
 
@@ -33,7 +34,7 @@ def train_one(
     from equirgz.grid.run.cell import finish_run, prepare_run
     from equirgz.provenance import collect_provenance
 
-    out = Path(out)
+    out = as_path(out)
     _claim(out, config)
     run = prepare_run(config, data_dir, out / "work", device=device, progress=True, processes=processes,
                       accumulate=accumulate)
@@ -83,7 +84,7 @@ def embed_images(
     """
     from equirgz.grid.embedding import embed_input
 
-    output = Path(output)
+    output = as_path(output)
     if output.suffix not in (".csv", ".npz"):
         raise InputError(f"--output: expected a name that ends in .csv or .npz, got {output.name!r}")
     bad_list = output.with_name(f"{output.stem}_bad.txt")

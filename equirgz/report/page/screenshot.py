@@ -11,6 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 from equirgz.errors import ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.page import make_page
 from equirgz.report.rows.load import Results, open_results
@@ -38,7 +39,7 @@ def write_screenshot(
     The page is made anew from the rows. Raises: ResultsError without a browser, where it fails, or where the rows
     cannot be read.
     """
-    path, browser = Path(path), find_browser()
+    path, browser = as_path(path), find_browser()
     page = make_page(open_results(folder))
     with tempfile.TemporaryDirectory() as name:
         source, shot = Path(name) / "page.html", Path(name) / "page.png"

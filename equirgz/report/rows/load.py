@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from equirgz.errors import ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import ROW_COLUMNS, read_json
 from equirgz.report.rows.pooled_folds import (
     Folds,
@@ -45,7 +46,7 @@ def load_results(path: Path | str) -> pd.DataFrame:
 
     Raises: ResultsError where there are no rows, or the file is damaged or of another kind.
     """
-    path = Path(path)
+    path = as_path(path)
     file = path / "rows.csv" if path.is_dir() else path
     frame = _read_csv(file, "run `equirgz bench run` or `equirgz bench tables` on the folder first")
     missing = [column for column in REQUIRED if column not in frame.columns]
@@ -158,7 +159,7 @@ def open_results(folder: Path | str | Results) -> Results:
     """Return the `Results` of a folder, folds of a cross-validation joined; see `load_results` for what is raised."""
     if isinstance(folder, Results):
         return folder
-    folder = Path(folder)
+    folder = as_path(folder)
     if not folder.is_dir():
         raise ResultsError(
             explain(str(folder), expected="a results folder", got="none", mend="check the path")

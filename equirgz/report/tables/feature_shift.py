@@ -11,6 +11,7 @@ from typing import Any
 
 from equirgz.errors import ResultsError, explain
 from equirgz.metrics.compare.paired import adjust_holm
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown
@@ -63,7 +64,7 @@ def _words(row: Mapping[str, Any], p: float) -> str:
 
 def write_shift_table(pairs: Mapping[str, Sequence[Mapping[str, Any]]], stem: Path | str) -> list[Path]:
     """Write ``stem``.csv (every number), .md and .tex of the shift table; return their paths."""
-    sheet, stem = make_shift_sheet(pairs), Path(stem)
+    sheet, stem = make_shift_sheet(pairs), as_path(stem)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["pair", *COLUMNS])

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError, explain
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown
 from equirgz.report.tables.wording import MISSING
@@ -72,7 +73,7 @@ def make_pivot(
 
 def write_sheet(stem: Path | str, sheet: Sheet, rows: Sequence[Row]) -> list[Path]:
     """Write ``stem``.md and .tex as printed and ``stem``.csv with every column of ``rows``; return the paths."""
-    stem = Path(stem)
+    stem = as_path(stem)
     columns = list(dict.fromkeys(column for row in rows for column in row))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
