@@ -27,6 +27,7 @@ from equirgz.evaluate.attention import attention_error
 from equirgz.evaluate.overlap import rotation_samples
 from equirgz.evaluate.predict import evaluating, iterate_batches
 from equirgz.evaluate.rotation import make_angles
+from equirgz.grid.embedding import preprocessing_facts
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.cell import CellRun, prepare_run
 from equirgz.objectives.base import Objective, create_objective

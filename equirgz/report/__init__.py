@@ -9,7 +9,7 @@ __all__ = ["format_table", "load_results", "write_figures", "write_tables"]
 
 
 def write_figures(folder: Path | str) -> list[Path]:
-    """Write figures/*.{png,svg} of a results folder; see `equirgz.report.figures.write_figures.write_figures`."""
+    """Write figures/*.{png,svg} of a results folder; see `equirgz.report.figures.write_figures`."""
     from equirgz.report.figures.write_figures import (
         write_figures as write,  # matplotlib and seaborn take a second
     )

@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from astropy.io import fits
-from equirgz.grid.embedding import embed_input, preprocessing_facts
 from PIL import Image
 
 from equirgz import cli, create_backbone, load_encoder, save_encoder
@@ -18,6 +17,7 @@ from equirgz.config import DataConfig
 from equirgz.data.folder import load_folder
 from equirgz.data.preprocess import Preprocessing
 from equirgz.evaluate.table import EmbeddingTable
+from equirgz.grid.embedding import embed_input, preprocessing_facts
 
 SIZE = 150
 FACTS = {"crop": 81, "stretch": "sqrt", "mask": True, "rms": 0.1}

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid.engine.engines import task as task_module
+from equirgz.grid.engine import task as task_module
 from equirgz.grid.engine.options import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results import folder as folder_module
