@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from astropy.io import fits
-from equirgz.grid.single import embed_images
 
 import equirgz
 from equirgz.cli import app
@@ -23,6 +22,7 @@ from equirgz.grid.engine.options import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.results.status import describe_status
 from equirgz.grid.runner import run_grid
+from equirgz.grid.single import embed_images
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_json_atomic
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from equirgz.grid.embedding import preprocessing_facts
 from safetensors.torch import load_file, save_file
 
 from equirgz.backbones import save_encoder
