@@ -11,6 +11,8 @@ from equirgz.nn import FieldLayerNorm2d, estimate_attention_bytes
 from tests.backbones.test_contract import images, shake
 from tests.equivariance import assert_equivariant
 
+pytestmark = pytest.mark.rounding
+
 
 def build(group="D4", image_size=33, width=0.5, **params):
     torch.manual_seed(0)

@@ -11,6 +11,8 @@ import pytest
 
 from tests.without_torch import run_without_torch
 
+pytestmark = pytest.mark.rounding
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "benchmarks" / "examples"
 

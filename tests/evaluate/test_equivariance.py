@@ -20,6 +20,8 @@ from equirgz.geometry.action import turn_lattice, warp
 from equirgz.geometry.group import get_group
 from tests.evaluate.networks import PlainConv, ToyD4
 
+pytestmark = pytest.mark.rounding
+
 
 def test_smooth_sources_turn_as_the_lattice_does_and_as_warp_does() -> None:
     x = make_smooth_images(3, 33, seed=4)

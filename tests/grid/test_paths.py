@@ -21,6 +21,8 @@ from equirgz.grid.results.collect import collect
 from equirgz.grid.runner import run_grid
 from equirgz.grid.scratch import Scratch, is_plain
 
+pytestmark = pytest.mark.rounding
+
 ODD = " '\"$&;#%(){}[]*?!~`\\|<>=:,@^é星-"
 NAMES = st.text(st.sampled_from(ODD + "ab"), min_size=1, max_size=12).filter(lambda name: name not in (".", ".."))
 WORST = "My 'own' \"$HOME\" & (x); #1 100% {b} [c] *~ `d` \\e é"

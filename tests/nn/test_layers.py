@@ -21,6 +21,8 @@ from equirgz.nn import (
 )
 from equirgz.nn.reproduction import SoftDiskMask
 
+pytestmark = pytest.mark.rounding
+
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

@@ -13,6 +13,8 @@ from equirgz.objectives.adaptation.divergence import (
     compute_sinkhorn_divergence,
 )
 
+pytestmark = pytest.mark.rounding
+
 
 def draw(n: int, f: int, seed: int, shift: float = 0.0) -> torch.Tensor:
     return torch.randn(n, f, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) + shift

@@ -11,6 +11,8 @@ import torch
 from equirgz.errors import InputError
 from equirgz.objectives.losses import compute_fixmatch_loss, compute_nt_xent, compute_vicreg_terms
 
+pytestmark = pytest.mark.rounding
+
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)

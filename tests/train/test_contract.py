@@ -16,6 +16,8 @@ from equirgz.train.run import TrainingRun
 from tests.train.test_trainer import Stop, stop_after
 from tests.train.toy import make_backbone, make_task
 
+pytestmark = pytest.mark.rounding
+
 NAMES = list_objectives()
 # Parameters that must get no gradient from the loss, by the start of their names.
 UNTRAINED = {"byol": ("target_",), "hybrid": ("target_",), "fixmatch": ("ema_",)}

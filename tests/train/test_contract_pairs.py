@@ -112,6 +112,7 @@ def shake(module: torch.nn.Module) -> torch.nn.Module:
     return module
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("objective, backbone", PAIRS)
 def test_a_step_down_the_gradient_lowers_the_loss_by_its_length(objective, backbone):
     """``L(w) - L(w - h g / |g|) = h |g|`` to first order in h, on one batch with the same draws: no trajectory decides.
@@ -138,6 +139,7 @@ def test_a_step_down_the_gradient_lowers_the_loss_by_its_length(objective, backb
     assert float(fall / (h * length)) == pytest.approx(1, abs=0.01)
 
 
+@pytest.mark.rounding
 @pytest.mark.parametrize("backbone", list_backbones())
 def test_gradient_descent_lowers_the_loss_of_every_backbone_at_each_update(backbone):
     """On the whole set, in float64, by steps far below the inverse of any curvature: then it must."""

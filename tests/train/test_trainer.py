@@ -17,6 +17,8 @@ from equirgz.train import TrainImages, make_validation, train
 from equirgz.train.run import TrainingRun
 from tests.train.toy import make_backbone, make_task
 
+pytestmark = pytest.mark.rounding
+
 CONFIG = TrainConfig(steps=12, batch_size=8, augmentation="flips", optimizer=OptimizerConfig(lr=0.02))
 
 
