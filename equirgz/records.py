@@ -7,7 +7,9 @@ listed follow in alphabetical order.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import math
 import os
@@ -82,6 +84,14 @@ def write_bytes_atomic(path: Path, content: bytes) -> None:
         raise ResultsError(
             f"cannot write {path}: {error.strerror or error}; choose a writable folder with free space"
         ) from error
+
+
+def gzip_bytes(content: bytes) -> bytes:
+    """Return ``content`` as a gzip file without name and date: the same bytes give the same file."""
+    stream = io.BytesIO()
+    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as file:
+        file.write(content)
+    return stream.getvalue()
 
 
 def write_json_atomic(path: Path, value: Any) -> None:

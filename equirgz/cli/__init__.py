@@ -18,6 +18,7 @@ from equirgz.errors import EquirgzError
 app = typer.Typer(
     help="Rotation-aware image backbones on radio galaxies, compared fairly.",
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     add_completion=False,
 )

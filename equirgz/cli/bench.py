@@ -151,11 +151,27 @@ def status(folder: Folder) -> None:
 
 
 @bench.command()
-def tables(folder: Folder) -> None:
-    """Collect the finished runs (where cells/ is there) and write tables/ as csv, md and tex."""
+def tables(
+    folder: Folder,
+    metric: Annotated[
+        str | None,
+        typer.Option("--metric", help="Print this one, e.g. error/rate, comparison or intervals, and write nothing."),
+    ] = None,
+    split: Annotated[str, typer.Option("--split", help="With --metric: of which sources.")] = "test",
+    readout: Annotated[
+        str | None, typer.Option("--readout", help="With --metric: e.g. linear_probe; default: the network.")
+    ] = None,
+    data: Annotated[str | None, typer.Option("--data", help="With --metric: one data set of several.")] = None,
+    style: Annotated[str | None, typer.Option("--format", help="Of the printed table: text, md, tex or csv.")] = None,
+) -> None:
+    """Collect the finished runs (where cells/ is there) and write tables/ as csv, md and tex; or print one table."""
     from equirgz.grid.results.collect import collect
     from equirgz.report import format_table, write_tables
 
+    if metric or style or readout or data or split != "test":
+        text = format_table(folder, metric or "error/rate", split, readout, data=data, style=style or "text")
+        typer.echo(text.rstrip("\n"))
+        return
     if (folder / "cells").is_dir():
         collect(folder)
     for path in write_tables(folder):
@@ -195,6 +211,22 @@ def readme(
 
     for path in files or [Path("README.md"), Path("results/README.md")]:
         typer.echo(f"{path}: {'filled' if fill_readme(path, check=check) else 'up to date'}")
+
+
+@bench.command()
+def slim(
+    folders: Annotated[list[Path], typer.Argument(help="Results folders.")],
+    readmes: Annotated[
+        list[Path] | None,
+        typer.Option("--readme", help="What it links to is kept; repeatable; default: README.md, results/README.md."),
+    ] = None,
+) -> None:
+    """Remove the tables, figures and page that no README links to (the rows give them anew); pack rows.csv."""
+    from equirgz.report.slim import slim_results
+
+    for folder in folders:
+        removed = slim_results(folder, readmes or [Path("README.md"), Path("results/README.md")])
+        typer.echo(f"{folder}: {len(removed)} files removed")
 
 
 @bench.command()

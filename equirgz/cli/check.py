@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from equirgz.cli.network import report_untrained
 from equirgz.cli.options import DataDir, Device, Overrides, choose_device, path_option, show_loading
 from equirgz.paths import as_path
 
@@ -180,6 +181,7 @@ def _check_embedded(
 
     if not -1 <= cosine <= 1:
         raise InputError(f"--cosine: expected a number from -1 to 1, got {cosine:g}")
+    report_untrained(encoder)
     sides = []
     for name in names:
         parts = load_side(name, data_dir, **params[name])

@@ -29,13 +29,18 @@ def models(
     """
     from equirgz.backbones import create_backbone, list_backbones, measure_cost
     from equirgz.backbones.create import takes_group
-    from equirgz.errors import InputError
+    from equirgz.errors import InputError, suggest
     from equirgz.geometry.group import get_group
     from equirgz.registry import default_group
 
     asked = None if group is None else get_group(group).name
+    names = list_backbones(pattern)
+    if not names:
+        known = suggest(pattern, list_backbones())
+        typer.echo(f"equirgz: models: expected the name of a backbone, got {pattern!r}; {known}", err=True)
+        raise typer.Exit(1)
     typer.echo(f"{'name':24s} {'group':>6s} {'features':>9s} {'parameters':>11s} {'multiply-adds':>14s}")
-    for name in list_backbones(pattern):
+    for name in names:
         own = asked if asked and takes_group(name) else default_group(name)
         try:
             backbone = create_backbone(name, group=own, image_size=image_size)
@@ -95,6 +100,7 @@ def embed(
     from equirgz.config import parse_setting
     from equirgz.grid.single import embed_images
 
+    report_untrained(encoder)
     n, features, bad = embed_images(
         find_encoder(encoder),
         images,
@@ -105,6 +111,15 @@ def embed(
     )
     typer.echo(f"{n} sources x {features} features -> {output}")
     report_bad_files(bad, output.with_name(f"{output.stem}_bad.txt"))
+
+
+def report_untrained(encoder: Path) -> None:
+    """Say on stderr where an encoder was not trained."""
+    from equirgz.grid.embedding import warn_untrained
+
+    found = warn_untrained(encoder)
+    if found:
+        typer.echo(f"warning: {found}", err=True)
 
 
 def report_bad_files(bad: dict[str, str], listed: Path | None = None, shown: int = 5) -> None:

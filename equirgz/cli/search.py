@@ -42,10 +42,11 @@ def _embed(
     import tempfile
 
     from equirgz.backbones.storage import find_encoder
-    from equirgz.cli.network import report_bad_files
+    from equirgz.cli.network import report_bad_files, report_untrained
     from equirgz.config import parse_setting
     from equirgz.grid.embedding import embed_input
 
+    report_untrained(encoder)
     with tempfile.TemporaryDirectory() as folder:
         bad_list = Path(folder) / "bad.txt"
         weights = find_encoder(encoder)

@@ -67,6 +67,11 @@ class ImageSet:
     cut_arcsec: float | None = None
     own_ids: bool = False
 
+    def __repr__(self) -> str:
+        classes = ", ".join(f"{count} {name}" for name, count in self.class_counts().items())
+        shape = " x ".join(map(str, self.image_NHW.shape[1:]))
+        return f"ImageSet({self.name!r}, {len(self)} images of {shape} px{': ' * bool(classes)}{classes})"
+
     def __post_init__(self) -> None:
         image_NHW = np.ascontiguousarray(as_numbers(self.image_NHW, self.name))
         if image_NHW.ndim not in (3, 4) or is_channels_last(image_NHW.shape):
@@ -209,6 +214,11 @@ class Data:
     tests: dict[str, ImageSet]
     unlabelled: ImageSet | None = None
     whole: str = ""
+
+    def __repr__(self) -> str:
+        parts = {"train": self.train, **self.tests, "unlabelled": self.unlabelled}
+        counts = (f"{name}: {len(images)}" for name, images in parts.items() if images is not None)
+        return f"Data({self.train.name!r}, images by part: {', '.join(counts)})"
 
     @cached_property
     def checksum(self) -> str:

@@ -36,6 +36,10 @@ class EmbeddingTable:
     label_N: np.ndarray | None = None
     extras: pd.DataFrame = field(default_factory=pd.DataFrame)
 
+    def __repr__(self) -> str:
+        n, features = self.feature_NF.shape
+        return f"EmbeddingTable({n} sources x {features} features, extras: {', '.join(self.extras.columns) or 'none'})"
+
     def __post_init__(self) -> None:
         feature_NF = np.asarray(self.feature_NF, np.float32)
         if feature_NF.ndim != 2:

@@ -103,6 +103,34 @@ def embed_parts(
     return parts, features, bad_files
 
 
+def warn_untrained(encoder: Path | str) -> str:
+    """Return one line of warning where a saved encoder was never trained, or nothing says that it was; else "".
+
+    Facts ("trained", or how its images were prepared, which `equirgz train` writes) say so, or else the batch
+    normalisations, which count the batches that they were trained on.
+    """
+    from safetensors import safe_open
+
+    from equirgz.backbones.storage import find_encoder
+    from equirgz.records import read_json
+
+    weights = find_encoder(encoder)
+    described = weights.with_suffix(".json")
+    if not (weights.is_file() and described.is_file()):
+        return ""  # loading it says what is missing
+    facts = read_json(described).get("facts") or {}
+    if facts.get("trained", "preprocessing" in facts):
+        return ""
+    with safe_open(weights, "np") as file:
+        names = [name for name in file.keys() if name.endswith("num_batches_tracked")]  # noqa: SIM118
+        counts = [int(file.get_tensor(name)) for name in names]
+    if any(counts):
+        return ""
+    what = "was never trained" if counts or "trained" in facts else "may not be trained: nothing in its files says so"
+    mend = "train it first (equirgz train, finetune), or say save_encoder(..., trained=True)"
+    return f"{weights} {what}, so that likeness of its features says little of the sources; {mend}"
+
+
 def _load(
     images: str, data_dir: Path | None, steps: dict[str, Any], bad_list: Path | None, options: dict[str, Any]
 ) -> tuple[dict[str, ImageSet], dict[str, str]]:

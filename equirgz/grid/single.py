@@ -41,7 +41,8 @@ def train_one(
     result = finish_run(run, grid="train")
     if result is None:
         return []
-    save_encoder(run.backbone.cpu(), out / "encoder", preprocessing=preprocessing_facts(config.data, data_dir))
+    preprocessing = preprocessing_facts(config.data, data_dir)
+    save_encoder(run.backbone.cpu(), out / "encoder", preprocessing=preprocessing, trained=config.train.steps > 0)
     write_json_atomic(
         out / "run.json",
         {"run_key": config.run_key(), "config": config.model_dump(mode="json"), "status": "done",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -22,13 +23,16 @@ class Metric:
 
     Attributes: name: ``family/name``. unit: "1", "%", "nat". direction: which way is better, "none"
     for a number that is context and not merit. function: (probability_NK, target_N) -> float on
-    checked arrays. Calling the metric checks its input first.
+    checked arrays. lowest, highest: ends of its range, where its intervals end too. Calling the metric checks
+    its input first.
     """
 
     name: str
     unit: str
     direction: Direction
     function: MetricFunction
+    lowest: float = -math.inf
+    highest: float = math.inf
 
     def __call__(self, probability_NK: np.ndarray, target_N: np.ndarray) -> float:
         """Return the metric of ``probability_NK`` (N, K) against ``target_N`` (N,)."""
@@ -46,14 +50,22 @@ METRICS: Registry[Metric] = Registry(
 )
 
 
-def metric(name: str, *, unit: str, direction: Direction) -> Callable[[MetricFunction], MetricFunction]:
+def metric(
+    name: str, *, unit: str, direction: Direction, lowest: float = -math.inf, highest: float = math.inf
+) -> Callable[[MetricFunction], MetricFunction]:
     """Return a decorator that registers ``function`` as the metric ``name`` and leaves it as it is."""
 
     def enter(function: MetricFunction) -> MetricFunction:
-        METRICS.register(name)(Metric(name, unit, direction, function))
+        METRICS.register(name)(Metric(name, unit, direction, function, lowest, highest))
         return function
 
     return enter
+
+
+def find_range(function: Callable[..., float]) -> tuple[float, float]:
+    """Return the range of a registered metric's function, the whole line for any other."""
+    found = (METRICS.get(name) for name in METRICS.names("*"))
+    return next(((m.lowest, m.highest) for m in found if m.function is function), (-math.inf, math.inf))
 
 
 def compute_metrics(

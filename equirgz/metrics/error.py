@@ -9,7 +9,7 @@ from equirgz.metrics.base import metric
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
 
-@metric("error/rate", unit="%", direction="lower")
+@metric("error/rate", unit="%", direction="lower", lowest=0, highest=100)
 def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return 100 x the share of sources whose most probable class is wrong, in per cent.
 
@@ -20,7 +20,7 @@ def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     return float(100 * np.mean(p_NK.argmax(axis=1) != target_N))
 
 
-@metric("error/balanced", unit="%", direction="lower")
+@metric("error/balanced", unit="%", direction="lower", lowest=0, highest=100)
 def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return the mean over all K classes of the error rate of each class's sources, in per cent.
 
@@ -41,7 +41,7 @@ def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> flo
     return float(100 * np.mean([wrong_N[target_N == k].mean() for k in np.unique(target_N)]))
 
 
-@metric("nll/mean", unit="nat", direction="lower")
+@metric("nll/mean", unit="nat", direction="lower", lowest=0)
 def mean_nll(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return -mean_i ln p_i(target_i), in nat; infinite where a true class was given probability 0.
 

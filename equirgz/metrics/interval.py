@@ -14,7 +14,7 @@ from equirgz.metrics.check import check_finite
 
 @dataclass(frozen=True)
 class MeanInterval:
-    """A mean over ``n`` runs and its interval; ``half_width`` is NaN for one run."""
+    """A mean over ``n`` runs and its interval; ``half_width`` is NaN where the runs tell no spread."""
 
     mean: float
     half_width: float
@@ -33,7 +33,8 @@ def student_interval(value_R: np.ndarray, level: float = 0.95) -> MeanInterval:
     """Return mean and half-width t_{(1+level)/2, R-1} s / sqrt(R), s the sample deviation of the runs.
 
     The interval is for the mean over all seeds, on this very test set; it knows nothing of the
-    sources that were not drawn. It is symmetric and may reach below 0 or above 100 %.
+    sources that were not drawn. It is symmetric and may reach below 0 or above 100 %. The half-width is NaN, and
+    never 0, for one run and for runs that all gave one value: neither tells a spread.
     NaN: refused. Raises: InputError for no value or a level outside (0, 1).
 
     >>> student_interval([1.0, 2.0, 3.0]).mean
@@ -42,8 +43,8 @@ def student_interval(value_R: np.ndarray, level: float = 0.95) -> MeanInterval:
     value_R = check_finite("values of the runs", value_R, 1)
     check_level(level)
     n = len(value_R)
-    if n == 1:
-        return MeanInterval(float(value_R[0]), math.nan, 1)
+    if np.ptp(value_R) == 0:
+        return MeanInterval(float(value_R[0]), math.nan, n)
     half = stats.t.ppf((1 + level) / 2, n - 1) * value_R.std(ddof=1) / math.sqrt(n)
     return MeanInterval(float(value_R.mean()), float(half), n)
 
@@ -68,4 +69,22 @@ def wilson_interval(n_right: float, n: float, level: float = 0.95) -> tuple[floa
     centre = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)
-    return float(max(0.0, low)), float(min(1.0, high))
+    return float(max(0.0, low)) if n_right > 0 else 0.0, float(min(1.0, high)) if n_right < n else 1.0
+
+
+def interval_without_spread(
+    value: float, n: float, lowest: float, highest: float, level: float = 0.95
+) -> tuple[float, float]:
+    """Return the interval of a mean over ``n`` sources that all gave one number; (NaN, NaN) without a finite range.
+
+    Wilson's interval of the share (value - lowest) / (highest - lowest): of all numbers in that range with this
+    mean, a share spreads most. Raises: InputError for n <= 0 or a value outside the range.
+
+    >>> [round(end, 1) for end in interval_without_spread(0.0, 104, 0.0, 100.0)]
+    [0.0, 3.6]
+    """
+    width = highest - lowest
+    if not math.isfinite(width):
+        return math.nan, math.nan
+    low, high = wilson_interval(min(max(value - lowest, 0.0), width) / width * n, n, level)
+    return lowest + width * low, lowest + width * high

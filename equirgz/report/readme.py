@@ -19,6 +19,7 @@ from pathlib import Path
 from equirgz.errors import ResultsError, check_choice, explain
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
+from equirgz.report.rows.load import find_rows, load_results
 
 MAIN_TABLE = "error_rate_test_network"
 _BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -71,11 +72,18 @@ def _existing(path: Path, target: str) -> Path:
     return found
 
 
-def _table(path: Path, target: str) -> str:
+def find_table_files(path: Path, text: str) -> list[Path]:
+    """Return the files that the table blocks in the ``text`` of the Markdown file ``path`` are copies of."""
+    return [_table_file(path, target) for _, kind, target, _ in _BLOCK.findall(text) if kind == "table"]
+
+
+def _table_file(path: Path, target: str) -> Path:
     file = _existing(path, target)
-    if file.is_dir():
-        file = _existing(path, f"{target}/tables/{MAIN_TABLE}.md")
-    return file.read_text(encoding="utf-8")
+    return _existing(path, f"{target}/tables/{MAIN_TABLE}.md") if file.is_dir() else file
+
+
+def _table(path: Path, target: str) -> str:
+    return _table_file(path, target).read_text(encoding="utf-8")
 
 
 def _figure(path: Path, target: str) -> str:
@@ -93,8 +101,8 @@ def _index(path: Path, target: str) -> str:
     for plan_file in sorted(root.glob("*/grid.json")):
         plan, folder = read_json(plan_file), plan_file.parent
         where = folder.relative_to(path.parent).as_posix()
-        rows, planned = folder / "rows.csv", {run["run_key"] for run in plan.get("runs", ())}
-        measured = {line.split(",")[1] for line in rows.read_text().splitlines()[1:]} if rows.exists() else set()
+        planned = {run["run_key"] for run in plan.get("runs", ())}
+        measured = set(load_results(folder)["run_key"]) if find_rows(folder).exists() else set()
         cells = [
             f"[{plan.get('name', folder.name)}]({where})",
             plan.get("question", ""),
@@ -108,8 +116,7 @@ def _index(path: Path, target: str) -> str:
 
 
 def _links(folder: Path, where: str, part: str, suffix: str) -> str:
-    """Return links to the shortest name of each kind of file (its first word), and to all of them."""
+    """Return links to the shortest name of each kind of file (its first word)."""
     names = sorted((file.stem for file in (folder / part).glob(f"*{suffix}")), key=lambda name: (len(name), name))
     first = {name.split("_")[0]: name for name in reversed(names)}
-    links = [f"[{kind}]({where}/{part}/{name}{suffix})" for kind, name in sorted(first.items())]
-    return ", ".join([*links, f"[all {len(names)}]({where}/{part})"]) if names else "none"
+    return ", ".join(f"[{kind}]({where}/{part}/{name}{suffix})" for kind, name in sorted(first.items())) or "none"

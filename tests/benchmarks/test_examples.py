@@ -86,7 +86,16 @@ def test_the_figure_shows_the_means_of_the_rows(tmp_path):
         round(float(y), 6)
         for panel in figure.axes
         for line in panel.lines
-        if len(line.get_ydata()) == rows["group"].nunique()
+        if len(line.get_ydata()) == rows["augmentation"].nunique()
         for y in line.get_ydata()
     }
     assert {round(float(mean), 6) for mean in means} <= drawn
+
+
+def test_the_figure_draws_the_intervals_of_the_tables():
+    from equirgz.metrics.interval import student_interval
+
+    interval = runpy.run_path(str(EXAMPLES / "ablation_figure.py"))["interval"]
+    expected = student_interval([4.0, 5.0, 6.5])
+    assert interval([4.0, 5.0, 6.5]) == (expected.low, expected.high)
+    assert interval([0.0, 2.0])[0] == 0.0 and interval([99.0, 100.0])[1] == 100.0

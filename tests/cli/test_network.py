@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -130,3 +131,25 @@ def test_models_say_in_their_row_what_cannot_be_built(run):
 def test_models_of_no_group_fail(run):
     code, out, err = run("models", "--group", "Z9")
     assert code == 2 and out == "" and "got 'Z9'; did you mean C9 or D9?" in err
+
+
+def test_help_has_a_short_form_everywhere_and_an_unknown_backbone_is_an_error(run):
+    for command in ((), ("models",), ("bench",), ("bench", "run"), ("data", "check"), ("search",)):
+        code, out, _ = run(*command, "-h")
+        assert code == 0 and "Usage" in out
+    code, out, err = run("models", "NOSUCH")
+    assert code == 1 and out == "" and "got 'NOSUCH'" in err and "steerable_lenet" in err and err.count("\n") == 1
+
+
+def test_an_encoder_that_was_never_trained_is_told(run, tmp_path):
+    import equirgz
+    from equirgz.grid.embedding import warn_untrained
+
+    encoder = equirgz.create_backbone("steerable_lenet", group="C4", image_size=17, width=0.2)
+    fresh = equirgz.save_encoder(encoder, tmp_path / "fresh")
+    assert "may not be trained" in warn_untrained(fresh), "it has no batch normalisation that would tell"
+    assert warn_untrained(equirgz.save_encoder(encoder, tmp_path / "said", trained=True)) == ""
+    assert "was never trained" in warn_untrained(equirgz.save_encoder(encoder, tmp_path / "not", trained=False))
+    np.savez(tmp_path / "images.npz", images=np.random.default_rng(0).random((5, 17, 17), np.float32))
+    code, _, err = run("embed", fresh, tmp_path / "images.npz", "-o", tmp_path / "f.csv")
+    assert code == 0 and "warning: " in err and "may not be trained" in err

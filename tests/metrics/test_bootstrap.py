@@ -2,12 +2,16 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import stats
 
 from equirgz.errors import InputError
 from equirgz.metrics.calibration.ece import expected_calibration_error
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.compare.bootstrap import bootstrap_interval, compute_metric_intervals
+from equirgz.metrics.compare.over_runs import compute_run_metrics
+from equirgz.metrics.interval import wilson_interval
 
 
 def binary(p_N):
@@ -25,7 +29,37 @@ def test_equals_scipy(method):
 
 def test_arrays_are_redrawn_together():
     x_N = np.arange(30.0)
-    assert bootstrap_interval(lambda a, b: float(np.abs(a - b).max()), x_N, x_N, n_draws=20).high == 0
+    found = bootstrap_interval(lambda a, b: float(np.abs(a - b).max()), x_N, x_N, n_draws=20)
+    assert found.value == found.bias == 0
+    assert np.isnan(found.low) and np.isnan(found.high), "no spread and no range: no interval"
+
+
+@given(n=st.integers(1, 200), share=st.sampled_from([0.0, 1.0]), n_runs=st.integers(1, 3))
+@settings(max_examples=15, deadline=None)
+def test_no_interval_is_of_zero_width_and_rates_end_at_0_and_100(n, share, n_runs):
+    """All right or all wrong, with one run or with several of the same sources, the sources tell Wilson's interval."""
+    target_N, right = np.arange(n) % 2, binary(np.arange(n) % 2)
+    p_NK = right if share == 0 else right[:, ::-1]
+    low, high = (100 * end for end in wilson_interval(share * n, n))
+    single = {row["metric"]: row for row in compute_metric_intervals(p_NK, target_N, n_draws=10)}
+    pooled = {row["metric"]: row for row in compute_run_metrics(np.stack([p_NK] * n_runs), target_N, n_draws=10)}
+    for rows in (single, pooled):
+        assert (rows["error/rate"]["low"], rows["error/rate"]["high"]) == pytest.approx((low, high))
+        for name, row in rows.items():
+            assert row["low"] is None or row["low"] < row["high"], name
+            if row["low"] is not None and row["unit"] == "%":
+                assert 0 <= row["low"] <= row["value"] <= row["high"] <= 100
+
+
+def test_none_wrong_of_104_is_0_to_3_6_per_cent():
+    target_N = np.arange(104) % 2
+    (row,) = compute_metric_intervals(binary(target_N), target_N, ["error/rate"])
+    assert (row["value"], row["low"], round(row["high"], 1)) == (0, 0, 3.6)
+
+
+def test_a_mirrored_interval_that_leaves_its_range_reaches_from_its_end_to_the_value():
+    found = bootstrap_interval(lambda x: 0.1 + 0.05 * (20 - len(set(x))), np.arange(20), method="basic", lowest=0.0)
+    assert (found.value, found.low, found.high) == (0.1, 0.0, 0.1)
 
 
 def test_clusters_are_drawn_whole():

@@ -19,9 +19,10 @@ def test_student_equals_scipy():
     assert found.n == 6
 
 
-def test_one_run_has_no_interval():
-    found = student_interval([3.0])
-    assert found.mean == 3 and math.isnan(found.half_width) and found.n == 1
+@pytest.mark.parametrize("values", [[3.0], [0.1, 0.1, 0.1], [0.0, 0.0]])
+def test_runs_that_tell_no_spread_have_no_interval(values):
+    found = student_interval(values)
+    assert found.mean == values[0] and math.isnan(found.half_width) and found.n == len(values)
 
 
 @pytest.mark.parametrize("right, n", [(0, 1), (1, 1), (0, 50), (7, 20), (104, 104)])

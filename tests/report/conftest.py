@@ -12,6 +12,7 @@ from fake_results import N_DRAWS, make_results  # noqa: E402
 
 @pytest.fixture(autouse=True)
 def few_draws(monkeypatch):
+    """Interval tables redraw the sources a few times only."""
     monkeypatch.setattr("equirgz.report.tables.intervals.N_DRAWS", N_DRAWS)
 
 

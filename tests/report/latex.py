@@ -11,7 +11,10 @@ from pathlib import Path
 
 from tests.debian import unpack_packages
 
-PACKAGES = ("texlive-base", "texlive-latex-base", "texlive-binaries", "libkpathsea6", "libpng16-16")
+PACKAGES = (
+    "texlive-base", "texlive-latex-base", "texlive-latex-recommended", "texlive-binaries", "libkpathsea6",
+    "libpng16-16",
+)  # fmt: skip
 LIBRARIES = Path("usr/lib") / f"{platform.machine()}-linux-gnu"
 RUN = {
     "stdout": subprocess.PIPE,

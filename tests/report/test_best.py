@@ -28,14 +28,14 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     expected = stats.ttest_rel([close["D4", s] for s in range(5)], [close["C1", s] for s in range(5)]).pvalue
     assert float(cells["C1", "50", "none"]["p_against_best_holm"]) == pytest.approx(expected)
     assert cells["D4", "50", "none"]["is_marked"] == "1"
-    assert "*10.2 ±" in format_table(folder) and "D4: C1" in format_table(folder)
+    assert "*10.2 ±" in format_table(folder) and "D4 (from C1)" in format_table(folder)
     noise = [3.0, -4.0, 1.0, 5.0, -2.0]
     set_values(
         folder, {("C1", s): 10 + spread[s] for s in range(5)} | {("D4", s): 9 + noise[s] for s in range(5)}
     )
     cells = cells_of(folder)
     assert cells["D4", "50", "none"]["is_best"] == "1" and cells["D4", "50", "none"]["is_marked"] == "0"
-    assert "D4: none" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))
+    assert "D4 (not told apart)" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))
 
 
 def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
@@ -47,9 +47,9 @@ def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
     cells = cells_of(folder)
     told = [float(c["p_against_best_holm"]) for c in cells.values() if c["p_against_best_holm"]]
     assert told == [pytest.approx(p)]
-    assert "paired tests over seeds and test sources" in format_table(folder)
+    assert "paired tests over seeds and test sources tell" in format_table(folder)
     (folder / "predictions.csv.gz").unlink()
-    assert "paired tests over seeds distinguish" in format_table(folder)
+    assert "paired tests over seeds tell" in format_table(folder)
 
 
 def test_differences_without_spread_mark_nothing(tmp_path):

@@ -1,38 +1,60 @@
-"""What is committed is what the code makes of it: README blocks, and the tables of every results folder.
+"""What is committed is what the code makes of the rows: README blocks and kept tables; and it weighs little.
 
-results/evaluation and results/speed are made by commands of their own and hold no grid.json.
+results/evaluation, results/overhead and results/speed are made by commands of their own and hold no grid.json.
 """
 
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
 from equirgz.records import read_json
-from equirgz.report import write_tables
 from equirgz.report.readme import fill_readme
+from equirgz.report.rows.load import find_rows, open_results
+from equirgz.report.slim import linked_files
+from equirgz.report.tables.write import make_table_files
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = sorted(path.parent for path in (ROOT / "results").glob("*/grid.json") if (path.parent / "rows.csv").exists())
+RESULTS = ROOT / "results"
+READMES = [ROOT / "README.md", RESULTS / "README.md"]
+FOLDERS = sorted(path.parent for path in RESULTS.glob("*/grid.json") if find_rows(path.parent).exists())
+SOURCES = {"grid.json", "rows.csv.gz", "predictions.csv.gz", "timings.csv", "provenance.csv", "splits.csv"}
 
 
-@pytest.mark.parametrize("name", ["README.md", "results/README.md"])
-def test_generated_blocks_are_up_to_date(name):
-    assert fill_readme(ROOT / name, check=True) is False
+@pytest.fixture
+def few_draws():
+    """Kept interval tables are compared whole, with all their draws (conftest.py draws fewer elsewhere)."""
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
+def test_generated_blocks_are_up_to_date(path):
+    assert fill_readme(path, check=True) is False
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
-def test_tables_are_those_of_the_rows(folder, tmp_path):
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("tables", "figures", "cells", "*.html"))
-    made = {path.relative_to(copy): path.read_bytes() for path in write_tables(copy)}
-    kept = {path.relative_to(folder): path.read_bytes() for path in (folder / "tables").rglob("*.*")}
-    assert set(kept) == set(made) and {path.suffix for path in made} == {".csv", ".md", ".tex"}
-    # Interval tables are drawn fewer times here (see conftest.py), so that only their names are compared.
-    changed = [str(path) for path in made if not path.name.startswith("intervals") and made[path] != kept[path]]
-    assert not changed, f"run `equirgz bench tables results/{folder.name}`"
+def test_kept_tables_are_those_of_the_rows(folder):
+    kept = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("tables/**/*.*")}
+    made = make_table_files(open_results(folder), kept)
+    assert "tables/error_rate_test_network.md" in kept or folder.name.startswith("shift")
+    changed = [name for name in kept if made.get(name) != kept[name]]
+    assert not changed, f"run `equirgz bench tables results/{folder.name}`, then `equirgz bench slim`"
+
+
+def test_committed_results_are_sources_and_what_a_readme_shows():
+    linked = linked_files(READMES)
+    for folder in FOLDERS:
+        files = {path for path in folder.rglob("*") if path.is_file() and "cells" not in path.parts}
+        extra = {str(p.relative_to(ROOT)) for p in files if p.name not in SOURCES and p.resolve() not in linked}
+        assert not extra, "run `equirgz bench slim`"
+        assert len(files) <= 22, folder
+    missing = {str(path) for path in linked if path.is_relative_to(RESULTS) and not path.exists()}
+    assert not missing
+
+
+def test_committed_results_weigh_little():
+    sizes = [path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()]
+    assert len(sizes) <= 600 and sum(sizes) <= 25e6
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)

@@ -16,7 +16,7 @@ from equirgz.report.figures.reliability import plot_reliability
 from equirgz.report.figures.rotation import plot_equivariance, plot_rotation
 from equirgz.report.figures.sample_panel import read_samples
 from equirgz.report.figures.scaling import plot_scaling
-from equirgz.report.figures.style import add_legend, figure_style, make_panels
+from equirgz.report.figures.style import add_legend, figure_style, group_look, make_panels
 from equirgz.report.figures.write_figures import make_figures
 from equirgz.report.rows.load import open_results
 from equirgz.report.rows.summary import group_order, make_looks, make_parts, split_part
@@ -192,18 +192,35 @@ def test_other_axes_get_their_own_figure_and_crowds_are_split(tmp_path):
     assert "error_vs_width" in names and "error_vs_labels_width_2" in names
 
 
-def test_unbalanced_series_have_a_colour_and_a_marker_each(tmp_path):
+def test_a_group_has_one_colour_and_one_marker_whatever_else_is_drawn(tmp_path):
+    rows = load_results(make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL))
+    axes = make_parts(rows)[0].axes
+    for chosen in (rows, rows[rows["width"] == "2"], rows[(rows["group"] == "C1") | (rows["width"] == "2")]):
+        for values, look in make_looks(chosen, axes).items():
+            assert (look.color, look.marker) == group_look(dict(zip(axes.names, values, strict=True))["group"])
+    names = [f"{family}{n}" for family in "CD" for n in (1, 2, 3, 4, 6, 8, 12, 16, 32)]
+    assert len({group_look(name) for name in names}) == len(names)
+
+
+def test_groups_are_in_natural_order(tmp_path):
+    groups = ("D4", "C16", "C4", "C1")
+    rows = load_results(make_results(tmp_path / "r", **{**SMALL, "groups": groups}))
+    looks = make_looks(rows, make_parts(rows)[0].axes).values()
+    assert [look.name for look in looks] == ["C1", "C4", "C16", "D4"]
+
+
+def test_unbalanced_series_are_told_apart(tmp_path):
     rows = load_results(make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL))
     rows = rows[(rows["group"] == "C1") | (rows["width"] == "2")]
     looks = make_looks(rows, make_parts(rows)[0].axes).values()
-    assert len({look.color for look in looks}) == len({look.marker for look in looks}) == len(looks) == 3
+    assert len({(look.marker, look.fillstyle) for look in looks}) == len(looks) == 3
 
 
 def test_looks_tell_series_apart_without_colour(tmp_path):
     rows = load_results(make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL))
     part = make_parts(rows)[0]
     looks = list(make_looks(rows, part.axes).values())
-    assert len({(look.color, look.marker, str(look.linestyle)) for look in looks}) == 4
+    assert len({(look.marker, look.fillstyle, str(look.linestyle)) for look in looks}) == 4
     assert [look.name for look in looks] == ["C1 width=0.5", "C1 width=2", "D4 width=0.5", "D4 width=2"]
 
 

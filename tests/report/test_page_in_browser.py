@@ -28,7 +28,7 @@ def test_the_best_of_each_column_is_told_below_the_table_and_in_no_row(folder):
     tables, _, rest = text.partition('id="comparisons"')
     assert "<tfoot>" not in tables and rest
     first = re.search(r'</table></div>\s*<p class="caption best">(.*?)</p>', tables, re.DOTALL)[1]
-    assert re.search(r"<b>50 labels, none</b> – D4 method=.+: ", first)
+    assert re.search(r"<b>50 labels, none</b> – D4 method=.+ \(", first)
     assert "Above: the best mean of each column" in text and "Last row" not in tables
 
 

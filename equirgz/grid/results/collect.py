@@ -7,7 +7,6 @@ grid that was killed and resumed gives the same bytes as one that was not.
 from __future__ import annotations
 
 import csv
-import gzip
 import io
 import logging
 from collections.abc import Iterable
@@ -22,7 +21,7 @@ from equirgz.grid.results.environments import list_environments
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.grid.results.split_manifests import COLUMNS as SPLIT_COLUMNS
 from equirgz.grid.results.split_manifests import write_splits
-from equirgz.records import ROW_COLUMNS, write_bytes_atomic, write_json_atomic
+from equirgz.records import ROW_COLUMNS, gzip_bytes, write_bytes_atomic, write_json_atomic
 
 logger = logging.getLogger("equirgz")
 PREDICTION_COLUMNS = (
@@ -72,7 +71,8 @@ def collect(out: Path) -> Path:
     rows.sort(key=lambda row: tuple(_sortable(row.get(key)) for key in order))
     path = folder.path / "rows.csv"
     write_bytes_atomic(path, _csv((*ROW_COLUMNS, *extra), rows))
-    write_bytes_atomic(folder.path / "predictions.csv.gz", _gzip(_prediction_csv(predictions, extra)))
+    (folder.path / "rows.csv.gz").unlink(missing_ok=True)  # the same rows, as `equirgz bench slim` packed them
+    write_bytes_atomic(folder.path / "predictions.csv.gz", gzip_bytes(_prediction_csv(predictions, extra)))
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
@@ -147,13 +147,6 @@ def _format(value: Any, digits: int | None) -> Any:
     if isinstance(value, float):
         return f"{value:.{digits}g}" if digits else repr(value)
     return "" if value is None else value
-
-
-def _gzip(content: bytes) -> bytes:
-    stream = io.BytesIO()
-    with gzip.GzipFile(filename="", mode="wb", fileobj=stream, mtime=0, compresslevel=9) as file:
-        file.write(content)
-    return stream.getvalue()
 
 
 def _sortable(value: Any) -> tuple[int, Any]:

@@ -47,7 +47,7 @@ def publish(out: Path, *, again: bool = False) -> Published:
 
 
 def _fingerprint(out: Path) -> str:
-    names = ("rows.csv", "predictions.csv.gz", ResultsFolder(out).grid.name)
+    names = ("rows.csv", "rows.csv.gz", "predictions.csv.gz", ResultsFolder(out).grid.name)
     return "".join(
         f"{name} {hashlib.sha256((out / name).read_bytes()).hexdigest()}\n" for name in names if (out / name).exists()
     )

@@ -11,7 +11,7 @@ from equirgz.metrics.calibration.binning import Scheme, make_bins
 from equirgz.metrics.check import check_predictions
 
 
-@metric("calibration/brier", unit="1", direction="lower")
+@metric("calibration/brier", unit="1", direction="lower", lowest=0, highest=2)
 def brier_score(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return mean_i sum_k (p_ik - [target_i = k])^2, in [0, 2]: Brier's own form, all classes summed.
 

@@ -29,7 +29,7 @@ def _weighted_gaps(confidence_N: np.ndarray, correct_N: np.ndarray, bin_N: np.nd
     return np.abs(np.bincount(bin_N, weights=correct_N - confidence_N)) / len(confidence_N)
 
 
-@metric("calibration/ece", unit="1", direction="lower")
+@metric("calibration/ece", unit="1", direction="lower", lowest=0, highest=1)
 def expected_calibration_error(
     probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS, scheme: Scheme = "width"
 ) -> float:
@@ -45,7 +45,7 @@ def expected_calibration_error(
     return float(_weighted_gaps(confidence_N, correct_N, make_bins(confidence_N, n_bins, scheme)).sum())
 
 
-@metric("calibration/ece_adaptive", unit="1", direction="lower")
+@metric("calibration/ece_adaptive", unit="1", direction="lower", lowest=0, highest=1)
 def adaptive_calibration_error(
     probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS
 ) -> float:
@@ -53,7 +53,7 @@ def adaptive_calibration_error(
     return expected_calibration_error(probability_NK, target_N, n_bins, "mass")
 
 
-@metric("calibration/mce", unit="1", direction="lower")
+@metric("calibration/mce", unit="1", direction="lower", lowest=0, highest=1)
 def maximum_calibration_error(
     probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS, scheme: Scheme = "width"
 ) -> float:
@@ -65,7 +65,7 @@ def maximum_calibration_error(
     return float(gap_M.max())
 
 
-@metric("calibration/ece_classwise", unit="1", direction="lower")
+@metric("calibration/ece_classwise", unit="1", direction="lower", lowest=0, highest=1)
 def classwise_calibration_error(
     probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS, scheme: Scheme = "width"
 ) -> float:
@@ -124,7 +124,7 @@ def perfect_ece(
     return PerfectECE(float(ece_D.mean()), float(low), float(high))
 
 
-@metric("calibration/ece_perfect", unit="1", direction="none")
+@metric("calibration/ece_perfect", unit="1", direction="none", lowest=0, highest=1)
 def expected_ece_of_perfect_model(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return the mean of `perfect_ece` (equal width, 15 bins); the labels are not used."""
     return perfect_ece(probability_NK).mean

@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from equirgz.errors import InputError, explain
-from equirgz.metrics.base import METRICS
+from equirgz.metrics.base import METRICS, find_range
 from equirgz.metrics.calibration.brier import decompose_brier
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 from equirgz.metrics.compare.bootstrap import NO_INTERVAL, BootstrapInterval, bootstrap_interval, is_inflated
+from equirgz.records import finite_or_none
 
 BRIER_BINS = 10
+BRIER_PARTS_RANGE = (0.0, 2.0)  # of each, as of the score
 PARTS = {"reliability": "lower", "resolution": "higher", "uncertainty": "none"}
 
 
@@ -38,6 +40,7 @@ def interval_over_sources(
     *,
     n_draws: int = 300,
     inflated: bool = False,
+    bounds: tuple[float, float] | None = None,
     seed: int = 0,
 ) -> BootstrapInterval:
     """Return the mean over runs of ``function(probability_NK, target_N)`` with its 95 % interval over sources.
@@ -45,7 +48,8 @@ def interval_over_sources(
     Args: inflated: redrawing raises this number (calibration errors, Brier reliability and resolution); its
     interval is then mirrored ("basic" bootstrap), which takes that bias out. Near its least value it does not
     do so wholly: the interval of the ECE of a perfectly calibrated network may lie above 0, so compare it with
-    :func:`equirgz.metrics.calibration.ece.perfect_ece`.
+    :func:`equirgz.metrics.calibration.ece.perfect_ece`. bounds: the number's range, at which the interval ends (None:
+    that of the registered metric); where all redrawn sources agree it is Wilson's over that range.
     NaN: refused. Raises: InputError for unusable input, UndefinedMetricError where most draws give no number.
     """
     p_RNK, target_N = check_runs(probability_RNK, target_N)
@@ -54,7 +58,10 @@ def interval_over_sources(
         return float(np.mean([function(p_NRK[:, r], y_N) for r in range(p_NRK.shape[1])]))
 
     method = "basic" if inflated else "percentile"
-    return bootstrap_interval(mean, p_RNK.swapaxes(0, 1), target_N, n_draws=n_draws, method=method, seed=seed)
+    lowest, highest = find_range(function) if bounds is None else bounds
+    return bootstrap_interval(
+        mean, p_RNK.swapaxes(0, 1), target_N, n_draws=n_draws, method=method, lowest=lowest, highest=highest, seed=seed
+    )
 
 
 def compute_run_metrics(
@@ -91,21 +98,14 @@ def compute_run_metrics(
                 row["value"] = value
                 if direction != "none" and name not in NO_INTERVAL:
                     found = interval_over_sources(
-                        function, p_RNK, target_N, n_draws=n_draws, inflated=is_inflated(name), seed=seed
-                    )
-                    low, high = _bounds(name)
-                    row |= {"low": min(max(low, found.low), high), "high": min(max(low, found.high), high)}
+                        function, p_RNK, target_N, n_draws=n_draws, inflated=is_inflated(name),
+                        bounds=BRIER_PARTS_RANGE if name.startswith("calibration/brier_") else None, seed=seed,
+                    )  # fmt: skip
+                    row |= {"low": finite_or_none(found.low), "high": finite_or_none(found.high)}
         except UndefinedMetricError:
             row["low"] = row["high"] = None
         rows.append(row)
     return rows
-
-
-def _bounds(name: str) -> tuple[float, float]:
-    """Return the range of a number that mirroring could leave."""
-    if not is_inflated(name):
-        return -math.inf, math.inf
-    return 0.0, math.inf if name.startswith("calibration/brier_") else 1.0
 
 
 def _part(part: str) -> Callable[[np.ndarray, np.ndarray], float]:

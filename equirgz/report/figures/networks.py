@@ -79,14 +79,15 @@ def _pooled(probability_RNK: np.ndarray, target_N: np.ndarray, class_index: int)
     return reliability_table(flat, target, N_BINS, class_index=class_index, source_id_N=source_RN)
 
 
-def plot_risk_coverage(answers: Answers) -> Figure:
+def plot_risk_coverage(answers: Answers, looks: Mapping[str, Mapping[str, Any]] | None = None) -> Figure:
     """Return the error of the surest sources against their share, a panel per test set, a line per network.
 
+    Args: looks: keywords of each network's line; None: a colour, marker and dashes each.
     A network that a test set lacks has no line there. Curves are means over runs, from five sources on; the right
     end is the error of all sources. NaN: refused.
     """
     names = list(dict.fromkeys(name for probability, _ in answers.values() for name in probability))
-    looks = network_looks(names)
+    looks = looks or network_looks(names)
     figure, (line,) = make_panels(1, len(answers), sharey=True, panel_height_in=2.0)
     top = 0.0
     for panel, (test, (probability, target_N)) in zip(line, answers.items(), strict=True):

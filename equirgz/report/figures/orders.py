@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from equirgz.report.figures.curves import MAX_FACETS, YLABELS, facet_title
-from equirgz.report.figures.style import GREY, MARKERS, add_legend, make_panels, palette, set_log_ticks
+from equirgz.report.figures.style import GREY, MARKERS, add_legend, make_panels, set_log_ticks, shades
 from equirgz.report.rows.axes import Axes, show_series, sort_values
 from equirgz.report.rows.summary import (
     Part,
@@ -70,7 +70,7 @@ def _draw_orders(
     orders = sorted({group_order(g) for g in part.of(metric)["group"]} - {0})
     step = min(STEP, SPREAD * np.diff(np.log(orders)).min() / len(series))
     for k, (values, n_labels) in enumerate(series):
-        colour, marker = palette(len(series))[k], MARKERS[(k + k // len(MARKERS)) % len(MARKERS)]
+        colour, marker = shades(len(series))[k], MARKERS[(k + k // len(MARKERS)) % len(MARKERS)]
         for f, (family, dashes) in enumerate(FAMILIES.items()):
             means = _over_orders(measured, family, n_labels, dict(zip(rest, values, strict=True)))
             if means.empty:

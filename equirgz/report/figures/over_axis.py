@@ -117,4 +117,4 @@ def _series(
 
 
 def _style(look: Look) -> dict[str, object]:
-    return {"color": look.color, "marker": look.marker, "label": look.name, "elinewidth": 0.8}
+    return {**look.point, "label": look.name, "elinewidth": 0.8}

@@ -87,8 +87,7 @@ def _draw(panel: Panel, found: pd.DataFrame, look: Look, class_names: tuple[str,
         panel.bar((line["bin"] + 0.5) / N_BINS, line["share"], width=0.9 / N_BINS, color="0.85", zorder=1)
         below, above = (max(0.0, line["observed"] - line["low"]), max(0.0, line["high"] - line["observed"]))
         style = {
-            "color": look.color,
-            "marker": look.marker,
+            **look.point,
             "markersize": 3.5,
             "elinewidth": 0.9,
             "zorder": 3,

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equirgz.report.figures.curves import MAX_FACETS
-from equirgz.report.figures.style import add_legend, make_panels, palette
+from equirgz.report.figures.style import add_legend, make_panels, shades
 from equirgz.report.rows.axes import sort_values
 from equirgz.report.rows.summary import (
     Part,
@@ -63,9 +63,8 @@ def plot_rotation(part: Part) -> Figure | None:
                 panel.plot(
                     angle,
                     mean,
-                    color=look.color,
+                    **look.point,
                     linestyle=look.linestyle,
-                    marker=look.marker,
                     markersize=3,
                     markevery=(k % every, every),
                     label=look.name,
@@ -112,7 +111,7 @@ def plot_equivariance(part: Part) -> Figure | None:
         return mean, mean - np.exp(logs.min()), np.exp(logs.max()) - mean
 
     if len(angles) <= FEW_ANGLES:
-        for k, (angle, colour) in enumerate(zip(angles, palette(len(angles)), strict=True)):
+        for k, (angle, colour) in enumerate(zip(angles, shades(len(angles)), strict=True)):
             points = [
                 (x, *spread(of[of["angle_deg"] == angle]))
                 for x, of in enumerate(by_series.values())
@@ -143,8 +142,7 @@ def plot_equivariance(part: Part) -> Figure | None:
             means = [(angle, spread(of)[0]) for angle, of in by_series[values].groupby("angle_deg")]
             panel.plot(
                 *zip(*means, strict=True),
-                color=look.color,
-                marker=look.marker,
+                **look.point,
                 linestyle=look.linestyle,
                 markersize=3,
                 label=look.name,

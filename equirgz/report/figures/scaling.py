@@ -191,7 +191,7 @@ def plot_scaling(part: Part, abscissa: Abscissa = LABELS) -> Figure | None:
                 & (rows["augmentation"] == augmentation)
             ]
             shift = 1.025 ** (k - (len(here) - 1) / 2)
-            style = {"color": look.color, "marker": look.marker, "linestyle": "none", "markersize": 2.5}
+            style = {**look.point, "linestyle": "none", "markersize": 2.5}
             upper.plot(runs["size"] * shift, runs["value"], alpha=0.6, **style)
             words = f"{look.name}: b = {fit.exponent:.2f}" if len(facets) == 1 else look.name
             upper.plot(sizes, fit.predict(sizes), color=look.color, linestyle=look.linestyle, label=words)

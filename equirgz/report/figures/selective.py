@@ -36,4 +36,5 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
         first = next(iter(found.values()))
         alike = {name: cell.probability_RSK for name, cell in found.items() if same_sources(cell, first)}
         answers[f"{labels_text(n_labels)}, {augmentation}"] = alike, first.target_S
-    return plot_risk_coverage(answers) if answers else None
+    lines = {look.name: {**look.point, "linestyle": look.linestyle} for look in looks.values()}
+    return plot_risk_coverage(answers, lines) if answers else None

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 import yaml
+from PIL import Image
 
 from equirgz.records import write_bytes_atomic
+from equirgz.report.figures.style import COLUMN_IN, PAGE_IN
 from equirgz.report.page.runs import Cells
 from equirgz.report.page.table_words import make_chart, view_sheet, view_table
 from equirgz.report.rows.load import Results, open_results
@@ -90,7 +93,20 @@ def _figures(folder: Path) -> list[dict[str, str]]:
     return [
         {
             "name": stem.replace("_", " "),
+            "wide": _is_wide(path),
             "source": f"data:{kinds[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}",
         }
         for stem, path in sorted(paths.items())
     ]
+
+
+def _is_wide(path: Path) -> bool:
+    """True for figures as wide as a page: their words are too small where they shrink to a narrow screen."""
+    if path.suffix == ".svg":
+        found = re.search(rb'width="([\d.]+)pt"', path.read_bytes()[:2000])
+        return found is not None and float(found[1]) > 72 * (COLUMN_IN + PAGE_IN) / 2
+    try:
+        with Image.open(path) as picture:
+            return picture.width > 220 * (COLUMN_IN + PAGE_IN) / 2
+    except OSError:
+        return False

@@ -7,6 +7,10 @@ import re
 from collections import defaultdict
 from typing import Any
 
+import matplotlib as mpl
+
+from equirgz.metrics.base import METRICS, find_range
+from equirgz.report.figures.style import group_look
 from equirgz.report.page.runs import Cells
 from equirgz.report.rows.axes import ANGLE, show_labels
 from equirgz.report.tables.cells import Table
@@ -77,17 +81,43 @@ def make_chart(table: Table) -> dict[str, Any] | None:
             place = n_labels if by_labels else row_name(table, i)
             name = f"{row_name(table, i)}, {augmentation}" if by_labels else _column_title(table, j)
             half = _finite(cell.half_width)
-            series[name].append({"x": place, "y": cell.mean, "half": half, "n": cell.n_seeds})
+            low, high = _ends(table, cell.mean, half)
+            colour, marker = group_look(str(table.labels.iloc[i]["group"]))
+            point = {"x": place, "y": cell.mean, "half": half, "low": low, "high": high, "n": cell.n_seeds}
+            series[name].append(point | {"colour": mpl.colors.to_hex(colour), "marker": marker})
     if not series:
         return None
-    key = table.key
+    key, fills = table.key, _count_within_groups(series)
     return {
         "title": f"{title(table)} – {key.data}, {key.split}, {key.readout}",
         "unit": "" if table.unit == "1" else table.unit,
-        "x": "labelled sources" if by_labels else "",
+        "x": "labelled training sources" if by_labels else "",
+        "y": title(table) + ("" if table.unit == "1" else f" ({table.unit})"),
         "categories": None if by_labels else [row_name(table, i) for i in range(len(table.labels))],
-        "series": [{"name": name, "points": points} for name, points in series.items()],
+        "series": [
+            {"name": name, "points": points, "fill": fills[name] if by_labels else k}
+            for k, (name, points) in enumerate(series.items())
+        ],
     }
+
+
+def _count_within_groups(series: dict[str, list[dict[str, Any]]]) -> dict[str, int]:
+    """Return which of the series of its group (its colour and marker) each one is."""
+    seen: dict[tuple, int] = defaultdict(int)
+    places = {}
+    for name, points in series.items():
+        look = (points[0]["colour"], points[0]["marker"])
+        places[name] = seen[look]
+        seen[look] += 1
+    return places
+
+
+def _ends(table: Table, mean: float, half: float | None) -> tuple[float, float]:
+    """Return the ends of an interval inside the metric's range: those of a rate lie from 0 to 100 %."""
+    known = table.key.metric in METRICS.names()
+    lowest, highest = find_range(METRICS.get(table.key.metric).function) if known else (-math.inf, math.inf)
+    lowest, highest = (0.0, 100.0) if table.unit == "%" else (lowest, highest)
+    return max(mean - (half or 0.0), lowest), min(mean + (half or 0.0), highest)
 
 
 def _column_title(table: Table, j: int) -> str:

@@ -38,16 +38,16 @@ REQUIRED = (
 
 
 def load_results(path: Path | str) -> pd.DataFrame:
-    """Return the rows of a results folder (or of one rows.csv) as a table, one measured number a line.
+    """Return the rows of a results folder (or of one rows.csv or rows.csv.gz) as a table, one measured number a line.
 
     Columns: `equirgz.records.ROW_COLUMNS` and the axes of the grid. value, n, angle_deg, n_labels,
     seed and split_seed are numbers (NaN where empty: a value that is not defined, all labels); all
     other columns are text, empty text where there is none. Rows are sorted, whatever their order on disk.
 
-    Raises: ResultsError where there are no rows, or the file is damaged or of another kind.
+    Raises: ResultsError where there are no rows, or two files of them, or the file is damaged or of another kind.
     """
     path = as_path(path)
-    file = path / "rows.csv" if path.is_dir() else path
+    file = find_rows(path) if path.is_dir() else path
     frame = _read_csv(file, "run `equirgz bench run` or `equirgz bench tables` on the folder first")
     missing = [column for column in REQUIRED if column not in frame.columns]
     if missing:
@@ -66,6 +66,19 @@ def load_results(path: Path | str) -> pd.DataFrame:
     extra = sorted(set(frame.columns) - set(ROW_COLUMNS))
     order = ["run_key", "readout", "split", "metric", "angle_deg", *extra]
     return frame[[*ROW_COLUMNS, *extra]].sort_values(order, kind="stable", ignore_index=True)
+
+
+def find_rows(folder: Path) -> Path:
+    """Return the path of a results folder's rows: rows.csv.gz where it is there, else rows.csv, there or not.
+
+    Raises: ResultsError where both are there: nothing tells which of them is the newer run.
+    """
+    plain, packed = folder / "rows.csv", folder / "rows.csv.gz"
+    if plain.exists() and packed.exists():
+        raise ResultsError(
+            explain(str(folder), expected="rows.csv or rows.csv.gz", got="both", mend="remove the one that is older")
+        )
+    return packed if packed.exists() else plain
 
 
 def _read_csv(file: Path, mend: str) -> pd.DataFrame:
@@ -98,6 +111,9 @@ class Results:
     rows: pd.DataFrame
     plan: dict[str, Any] = field(default_factory=dict)
     folds: Folds | None = None
+
+    def __repr__(self) -> str:
+        return f"Results({str(self.folder)!r}, {self.rows['run_key'].nunique()} runs, {len(self.rows)} rows)"
 
     @property
     def name(self) -> str:

@@ -10,10 +10,9 @@ import pandas as pd
 from matplotlib.axes import Axes as Panel
 
 from equirgz.metrics.interval import student_interval
-from equirgz.report.figures.style import DASHES, MARKERS, palette
+from equirgz.report.figures.style import DASHES, FILLS, MARKERS, group_look, palette
 from equirgz.report.rows.axes import Axes, find_axes, natural_key, show_series, show_value, sort_values
 
-MANY_RESTS = 4  # backbones, methods, ... that markers and dashes still tell apart beside colours by group
 ALL_LABELS = -1.0  # stands for "all labels" where a number is needed to sort
 
 
@@ -98,39 +97,46 @@ def group_order(group: str) -> int:
 
 @dataclass(frozen=True)
 class Look:
-    """Colour, marker and dashes of a series."""
+    """Colour, marker, how far the marker is filled, and dashes of a series."""
 
     name: str
     color: tuple
     marker: str
     linestyle: object
+    fillstyle: str = "full"
+
+    @property
+    def point(self) -> dict[str, object]:
+        """Keywords of a marker for matplotlib."""
+        look = {"color": self.color, "marker": self.marker, "fillstyle": self.fillstyle}
+        return look if self.fillstyle in ("full", "none") else look | {"markerfacecoloralt": "white"}
 
 
 def make_looks(rows: pd.DataFrame, axes: Axes) -> dict[tuple, Look]:
-    """Return how each combination of the naming columns is drawn: colour by group, marker and dashes by the rest.
+    """Return how each combination of the naming columns is drawn: colour and marker by group, the rest by its filling.
 
-    Where not every group comes with every rest, or the rests are many, each series has a colour and a marker of its
-    own instead. Where only the group varies, or only the rest, markers follow too, so that no series is told by
-    colour alone.
+    A group has one colour and one marker in every figure (:func:`equirgz.report.style.group_look`); what else names
+    a series (backbone, method, ...) shows in dashes and in how far its markers are filled. Where only one group is
+    there, colours, markers and dashes tell the rest.
     """
     series = axes.sort(rows)
     varying = [c for c in axes.names if series[c].nunique(dropna=False) > 1] or ["group"]
-    groups = sort_values(series["group"])
+    several = series["group"].nunique() > 1
     rest_columns = [c for c in axes.names if c != "group"]
     rests = sorted(
         {tuple(r) for r in series[rest_columns].to_numpy().tolist()},
         key=lambda r: [natural_key(v) for v in r],
     )
-    alone = len(rests) > MANY_RESTS or len(series) < len(groups) * len(rests)
-    by_group = len(groups) > 1 and not alone
-    colours = palette(max(len(groups), len(rests), len(series)))
     looks = {}
-    for k, values in enumerate(series.itertuples(index=False, name=None)):
+    for values in series.itertuples(index=False, name=None):
         label = dict(zip(axes.names, values, strict=True))
-        g, r = groups.index(label["group"]), rests.index(tuple(label[c] for c in rest_columns))
-        c, m = (k, k) if alone else (g if by_group else r, g if len(rests) == 1 else r)
-        dashes = DASHES[r % len(DASHES)]
-        looks[values] = Look(show_series(label, varying), colours[c], MARKERS[m % len(MARKERS)], dashes)
+        r = rests.index(tuple(label[c] for c in rest_columns))
+        if several or len(rests) == 1:
+            colour, marker = group_look(label["group"])
+            fill = FILLS[r % len(FILLS)]
+        else:
+            colour, marker, fill = palette(len(rests))[r], MARKERS[r % len(MARKERS)], "full"
+        looks[values] = Look(show_series(label, varying), colour, marker, DASHES[r % len(DASHES)], fill)
     return looks
 
 

@@ -49,26 +49,37 @@ def make_tables(results: Results) -> Iterator[Table]:
 
 
 def find_table(
-    results: Results, metric: str = "error/rate", split: str = "test", readout: str | None = None
+    results: Results,
+    metric: str = "error/rate",
+    split: str = "test",
+    readout: str | None = None,
+    data: str | None = None,
 ) -> Table:
-    """Return one table; without ``readout`` that of the network where there is one, else the first.
+    """Return one table; without ``readout`` that of the network where there is one, without ``data`` of the first.
 
     Raises: ResultsError where there is none, with what there is.
     """
     tables = [t for t in make_tables(results) if t.key.metric == metric and t.key.split == split]
     tables.sort(key=lambda t: (t.key.readout != "network", t.key.data))
-    chosen = [t for t in tables if readout in (None, t.key.readout)]
+    chosen = [t for t in tables if readout in (None, t.key.readout) and data in (None, t.key.data)]
     if not chosen:
         known = sorted(set(results.rows["metric"]))
         raise ResultsError(
             explain(
                 f"{results.folder}",
-                expected=f"rows of {metric} on {split} ({readout or 'any readout'})",
+                expected=f"rows of {metric} on {split} ({readout or 'any readout'}{f', {data}' if data else ''})",
                 got="none",
-                mend=suggest(metric, known),
+                mend=suggest(metric, known) if metric not in known else show_choices(results.rows, metric),
             )
         )
     return chosen[0]
+
+
+def show_choices(rows: pd.DataFrame, metric: str) -> str:
+    """Return where there are rows of a metric: its splits, read-outs and data sets."""
+    rows = rows[rows["metric"] == metric]
+    told = {"split": rows["split"], "readout": rows["readout"], "data": rows["data"]}
+    return "there are " + "; ".join(f"{name} {', '.join(sorted(set(values)))}" for name, values in told.items())
 
 
 def plan_runs(results: Results, rows: pd.DataFrame, data: str, axes: Axes) -> pd.DataFrame:

@@ -6,13 +6,14 @@ All follow from predictions.csv.gz. Legend: R runs (seeds), S sources, K classes
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from equirgz.errors import InputError, check_choice, explain
 from equirgz.metrics.calibration.brier import brier_score, decompose_brier
-from equirgz.metrics.compare.over_runs import BRIER_BINS
+from equirgz.metrics.compare.over_runs import BRIER_BINS, BRIER_PARTS_RANGE
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
 from equirgz.report.rows.load import Results
 from equirgz.report.rows.summary import Part
@@ -35,23 +36,26 @@ def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str,
     )
 
 
+def find_extras(results: Results, part: Part) -> dict[str, Callable[[], tuple[list[list[str]], Sheet] | None]]:
+    """Return by name of each extra asked for what makes (lines of the csv, the printed table); None if it cannot."""
+
+    def make(name: str) -> tuple[list[list[str]], Sheet] | None:
+        return make_mcnemar(results, part) if name == "mcnemar" else make_intervals(results, part, FAMILIES[name])
+
+    return {name: partial(make, name) for name in check_extras(results.options, results.name)}
+
+
 def make_extras(results: Results, part: Part) -> dict[str, tuple[list[list[str]], Sheet] | None]:
     """Return (lines of the csv, the printed table) by name of each extra asked for; None without predictions."""
-    wanted = check_extras(results.options, results.name)
-    return {
-        name: make_mcnemar(results, part)
-        if name == "mcnemar"
-        else make_intervals(results, part, FAMILIES[name])
-        for name in wanted
-    }
+    return {name: make() for name, make in find_extras(results, part).items()}
 
 
-def _selective(metric: str) -> Callable[[np.ndarray, np.ndarray], float]:
+def _selective(metric: str, title: str, highest: float) -> Number:
     def compute(probability_SK: np.ndarray, target_S: np.ndarray) -> float:
         rows = compute_selective_metrics(probability_SK, target_S)
         return next(row["value"] for row in rows if row["metric"] == metric)
 
-    return compute
+    return Number(metric, title, compute, lowest=0.0, highest=highest)
 
 
 def _brier(part: str) -> Callable[[np.ndarray, np.ndarray], float]:
@@ -70,11 +74,9 @@ FAMILIES = {
             "ranks all its wrong answers last",
         ),
         (
-            Number("selective/aurc", "AURC", _selective("selective/aurc")),
-            Number("selective/excess_aurc", "excess AURC", _selective("selective/excess_aurc")),
-            Number(
-                "selective/error_at_80", "error of the surest 80 % (%)", _selective("selective/error_at_80")
-            ),
+            _selective("selective/aurc", "AURC", 1.0),
+            _selective("selective/excess_aurc", "excess AURC", 1.0),
+            _selective("selective/error_at_80", "error of the surest 80 % (%)", 100.0),
         ),
     ),
     "brier_parts": Family(
@@ -89,9 +91,9 @@ FAMILIES = {
             "that out",
         ),
         (
-            Number("calibration/brier", "Brier", brier_score),
-            Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, 0.0),
-            Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, 0.0),
+            Number("calibration/brier", "Brier", brier_score, False, 0.0, 2.0),
+            Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, *BRIER_PARTS_RANGE),
+            Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, *BRIER_PARTS_RANGE),
             Number("calibration/brier_uncertainty", "uncertainty", _brier("uncertainty"), None),
         ),
     ),

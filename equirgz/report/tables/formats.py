@@ -1,4 +1,4 @@
-"""A table as csv (tidy, every number), Markdown, LaTeX (no package needed) and plain text."""
+"""A table as csv (tidy, every number), Markdown, LaTeX (booktabs) and plain text."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import re
 from equirgz.report.rows.axes import show_labels, show_value
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
-from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, title
+from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, short_caption, title
 
-BEST_ROW = "best: distinct from"
+BEST_ROW = "best (told apart from)"
 CSV_COLUMNS = (
     "n_labels",
     "augmentation",
@@ -81,7 +81,9 @@ def make_sheet(table: Table) -> Sheet:
         footer = [[BEST_ROW, *[""] * (len(names) - 1), *best, *[""] * len(rest)]]
     unit = f" ({table.unit})" if table.unit != "1" else ""
     label = re.sub(r"\W+", "-", f"{table.key.metric}-{table.key.split}-{table.key.readout}")
-    return Sheet(title(table) + unit, len(names), header, upper, lines, caption(table), bold, footer, label)
+    return Sheet(
+        title(table) + unit, len(names), header, upper, lines, caption(table), bold, footer, label, short_caption(table)
+    )
 
 
 def to_markdown(table: Table) -> str:
@@ -90,7 +92,7 @@ def to_markdown(table: Table) -> str:
 
 
 def to_latex(table: Table) -> str:
-    """Return a table* environment that compiles with no package; headers in two lines, 50 labels over none."""
+    """Return a booktabs table to paste; headers in two lines, 50 labels over none."""
     return sheet_to_latex(make_sheet(table))
 
 

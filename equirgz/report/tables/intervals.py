@@ -29,7 +29,7 @@ class Number:
     """A column of an interval table: ``function(probability_SK, target_S)`` of one seed.
 
     mirrored: redrawing inflates it, and its interval is mirrored about the value; None: no interval.
-    lowest: end of its range, at which a mirrored interval is cut.
+    lowest, highest: ends of its range, at which its interval ends.
     """
 
     metric: str
@@ -37,6 +37,7 @@ class Number:
     function: Callable[[np.ndarray, np.ndarray], float]
     mirrored: bool | None = False
     lowest: float = -math.inf
+    highest: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -49,8 +50,9 @@ class Family:
     numbers: tuple[Number, ...]
 
 
-def _registered(metric: str, title: str, mirrored: bool | None = False, lowest: float = -math.inf) -> Number:
-    return Number(metric, title, METRICS.get(metric).function, mirrored, lowest)
+def _registered(metric: str, title: str, mirrored: bool | None = False) -> Number:
+    entry = METRICS.get(metric)
+    return Number(metric, title, entry.function, mirrored, entry.lowest, entry.highest)
 
 
 MAIN = Family(
@@ -61,7 +63,7 @@ MAIN = Family(
         _registered("error/rate", "error (%)"),
         _registered("nll/mean", "NLL (nat)"),
         _registered("calibration/brier", "Brier"),
-        _registered("calibration/ece", "ECE", mirrored=True, lowest=0.0),
+        _registered("calibration/ece", "ECE", mirrored=True),
         _registered("calibration/ece_debiased", "ECE debiased", mirrored=None),
     ),
 )
@@ -116,7 +118,8 @@ def make_intervals(
         f"Data {part.data}, split {part.split} ({show_sources(n_sources, show_folds(part.rows))}), read-out "
         f"{part.readout}, "
         f"{labels_text(n_labels)}",
-        f"Mean over seeds; the intervals redraw the sources {N_DRAWS} times and say nothing of other seeds",
+        f"Mean over seeds; the intervals redraw the sources {N_DRAWS} times (Wilson's where all draws agree) and say "
+        "nothing of other seeds",
         show_rule(part.rows["selection_rule"]),
     ]
     sheet = Sheet(family.title, len(part.axes.names) + 1, header, [""] * len(header), lines, caption,
@@ -137,10 +140,10 @@ def _interval(cell: Cell, number: Number) -> tuple[float, float, float]:
     if number.mirrored is None:
         return value, math.nan, math.nan
     found = bootstrap_interval(
-        mean_over_seeds, *arrays, n_draws=N_DRAWS, method="basic" if number.mirrored else "percentile"
-    )
-    low = max(number.lowest, found.low)
-    return found.value, low, max(low, found.high)
+        mean_over_seeds, *arrays, n_draws=N_DRAWS, method="basic" if number.mirrored else "percentile",
+        lowest=number.lowest, highest=number.highest,
+    )  # fmt: skip
+    return found.value, found.low, found.high
 
 
 def _words(value: float, low: float, high: float) -> str:

@@ -1,4 +1,4 @@
-"""A printed table, whatever it is about, as Markdown, LaTeX (no package needed) and plain text."""
+"""A printed table, whatever it is about, as Markdown, LaTeX (booktabs) and plain text."""
 
 from __future__ import annotations
 
@@ -10,6 +10,10 @@ _LATEX = {
     "–": "--", "−": "$-$", "<": "$<$", ">": "$>$",
 }  # fmt: skip
 LONG_WORDS = 40  # characters of a cell from which on its LaTeX column breaks lines
+WIDE = 80  # letters of a table from which on it may be wider than a page
+_SHRINK = (
+    r"\ifdim\wd0>\textwidth\ifdefined\resizebox\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi\else\usebox0\fi"
+)
 
 
 @dataclass(frozen=True)
@@ -18,6 +22,7 @@ class Sheet:
 
     header: a title per column; upper: a second title above it, "" for none (equal neighbours are one).
     bold: places (line, column). footer: last lines, set apart. caption: sentences without full stops.
+    short: the caption above a printed LaTeX table; none: the first of ``caption``.
     """
 
     title: str
@@ -29,6 +34,7 @@ class Sheet:
     bold: set[tuple[int, int]] = field(default_factory=set)
     footer: list[list[str]] = field(default_factory=list)
     label: str = ""
+    short: str = ""
 
     @property
     def full_header(self) -> list[str]:
@@ -54,9 +60,10 @@ def _md_line(words: list[str]) -> str:
 
 
 def sheet_to_latex(sheet: Sheet) -> str:
-    """Return a table* environment that compiles with no package; with graphicx a wide table shrinks to the page.
+    """Return a table* environment to paste, in the style of booktabs: a short caption above, the notes below.
 
-    Naming columns that say the same on every line and the footer move to the caption.
+    Naming columns that say the same on every line and the footer move to the notes. A table that may be wider than
+    the page shrinks to it where graphicx is loaded.
     """
     same = _constant_columns(sheet)
     shown = [j for j in range(len(sheet.header)) if j not in same]
@@ -69,34 +76,50 @@ def sheet_to_latex(sheet: Sheet) -> str:
         if max((len(line[j]) for line in sheet.lines), default=0) > LONG_WORDS:
             columns[k] = r"p{40mm}"
     upper = [sheet.upper[j] for j in shown]
+    body = [
+        rf"\begin{{tabular}}{{{''.join(columns)}}}",
+        r"\toprule",
+        *(_spans(upper) if any(upper) else []),
+        " & ".join(escape_latex(sheet.header[j]) for j in shown) + r" \\",
+        r"\midrule",
+        *(" & ".join(line[j] for j in shown) + r" \\" for line in lines),
+        r"\bottomrule",
+        r"\end{tabular}",
+    ]
+    if _width(sheet, shown) > WIDE:
+        body = [rf"\sbox0{{{body[0]}", *body[1:-1], body[-1] + "}", _SHRINK]
     return "\n".join([
+        r"% in the preamble: \usepackage{booktabs}",
         r"\begin{table*}",
         r"\centering",
-        rf"\caption{{{escape_latex('. '.join(_latex_caption(sheet, same)))}.}}",
+        rf"\caption{{{escape_latex(sheet.short or sheet.caption[0])}.}}",
         rf"\label{{tab:{sheet.label}}}",
-        rf"\sbox0{{\begin{{tabular}}{{{''.join(columns)}}}",
-        r"\hline",
-        *([" & ".join(_spans(upper)) + r" \\"] if any(upper) else []),
-        " & ".join(escape_latex(sheet.header[j]) for j in shown) + r" \\",
-        r"\hline",
-        *(" & ".join(line[j] for j in shown) + r" \\" for line in lines),
-        r"\hline",
-        r"\end{tabular}}",
-        r"\ifdim\wd0>\textwidth\ifdefined\resizebox\resizebox{\textwidth}{!}{\usebox0}\else\usebox0\fi\else\usebox0\fi",
+        *body,
+        r"\par\smallskip",
+        rf"\begin{{minipage}}{{\textwidth}}\footnotesize {escape_latex('. '.join(_latex_notes(sheet, same)))}.",
+        r"\end{minipage}",
         r"\end{table*}",
         "",
     ])  # fmt: skip
 
 
-def _latex_caption(sheet: Sheet, same: list[int]) -> list[str]:
-    """Return the caption with what the table itself does not show."""
+def _width(sheet: Sheet, shown: list[int]) -> int:
+    """Return about how many letters wide the table is; columns are two letters apart."""
+    lines = [sheet.header, *sheet.lines]
+    return sum(min(LONG_WORDS, max(len(line[j]) for line in lines)) + 2 for j in shown)
+
+
+def _latex_notes(sheet: Sheet, same: list[int]) -> list[str]:
+    """Return the sentences below the table: the caption's, and what the table itself does not show."""
     said = ", ".join(f"{sheet.header[j]} {sheet.lines[0][j]}" for j in same)
     notes = []
     for line in sheet.footer:
         words = zip(sheet.full_header[1:], line[1:], strict=True)
-        notes.append(f"Row '{line[0]}': " + "; ".join(f"{name}: {word}" for name, word in words if word))
-    caption = [sentence.replace("Last row:", "Here, not as a row:") for sentence in sheet.caption]
-    return [*caption, *notes, *([f"On every line: {said}"] if said else [])]
+        told = "; ".join(f"{name}: {word}" for name, word in words if word)
+        notes.append(f"{line[0][:1].upper()}{line[0][1:]}: {told}")
+    sentences = sheet.caption if sheet.short else sheet.caption[1:]
+    sentences = [sentence.replace("Last row:", "Best:") for sentence in sentences]
+    return [*sentences, *([f"On every line: {said}"] if said else []), *notes]
 
 
 def _constant_columns(sheet: Sheet) -> list[int]:
@@ -106,15 +129,16 @@ def _constant_columns(sheet: Sheet) -> list[int]:
 
 
 def _spans(upper: list[str]) -> list[str]:
-    """Return the upper header with equal neighbours as one cell over their columns."""
-    cells, j = [], 0
+    """Return the upper header, equal neighbours as one cell over their columns, and a rule below each such cell."""
+    cells, rules, j = [], [], 0
     while j < len(upper):
         width = 1
         while upper[j] and j + width < len(upper) and upper[j + width] == upper[j]:
             width += 1
         cells.append(rf"\multicolumn{{{width}}}{{c}}{{{escape_latex(upper[j])}}}" if upper[j] else "")
+        rules += [rf"\cmidrule(lr){{{j + 1}-{j + width}}}"] if upper[j] else []
         j += width
-    return cells
+    return [" & ".join(cells) + r" \\", "".join(rules)]
 
 
 def escape_latex(words: str) -> str:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 
+from equirgz.errors import ResultsError, explain
 from equirgz.report.figures.scaling import find_abscissa, make_scaling_table
 from equirgz.report.rows.load import Results
 from equirgz.report.rows.summary import Part, make_parts
 from equirgz.report.tables.comparison import make_comparison
-from equirgz.report.tables.extras import make_extras
+from equirgz.report.tables.extras import find_extras
 from equirgz.report.tables.intervals import make_intervals
 from equirgz.report.tables.sheet import Sheet
+
+STATISTICS = ("comparison", "intervals", "scaling")
 
 
 @dataclass(frozen=True)
@@ -24,19 +28,50 @@ class Statistic:
     sheet: Sheet
 
 
-def make_statistics(results: Results, without: Container[str] = ()) -> Iterator[Statistic]:
+def make_statistics(
+    results: Results, *, without: Container[str] = (), only: Container[str] | None = None
+) -> Iterator[Statistic]:
     """Yield the comparison, interval and scaling tables and the extras of every test split and read-out.
 
-    Kinds named in ``without`` are not computed (intervals take the longest).
+    Args: without: kinds that are not computed (intervals take the longest). only: names of those to compute, None
+    for all.
     """
     for part in make_parts(results.rows):
         makers = {
-            "comparison": lambda part=part: make_comparison(results, part),
-            "intervals": lambda part=part: make_intervals(results, part),
-            "scaling": lambda part=part: make_scaling_table(part, find_abscissa(results)),
+            "comparison": partial(make_comparison, results, part),
+            "intervals": partial(make_intervals, results, part),
+            "scaling": partial(_scale, results, part),
         }
-        made = {kind: make() for kind, make in makers.items() if kind not in without}
-        for kind, found in (made | make_extras(results, part)).items():
+        makers |= find_extras(results, part)
+        for kind, make in makers.items():
+            name = _name(kind, part)
+            asked = kind not in without and (only is None or name in only)
+            found = make() if asked else None
             if found is not None:
-                name = f"{kind}_{part.split}_{part.readout}{'_' + part.data if part.several else ''}"
                 yield Statistic(name, part, *found)
+
+
+def _scale(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
+    return make_scaling_table(part, find_abscissa(results))
+
+
+def find_statistic(
+    results: Results, kind: str, split: str = "test", readout: str | None = None, data: str | None = None
+) -> Statistic:
+    """Return one such table; without ``readout`` that of the network, without ``data`` of the first data set.
+
+    Raises: ResultsError where there is none.
+    """
+    parts = [p for p in make_parts(results.rows) if p.split == split and data in (None, p.data)]
+    parts = [p for p in parts if p.readout == (readout or "network")]
+    names = [_name(kind, part) for part in parts]
+    for name in names:
+        for found in make_statistics(results, only=(name,)):
+            return found
+    where = f"{kind} on {split} ({readout or 'network'}{f', {data}' if data else ''})"
+    mend = "it needs predictions.csv.gz and several runs, and an extra has to be asked for in the grid's report section"
+    raise ResultsError(explain(f"{results.folder}", expected=where, got="none", mend=mend))
+
+
+def _name(kind: str, part: Part) -> str:
+    return f"{kind}_{part.split}_{part.readout}{'_' + part.data if part.several else ''}"

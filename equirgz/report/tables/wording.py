@@ -25,6 +25,7 @@ TITLES = {
     "rotation/confidence": "Confidence under rotation",
 }
 MISSING, UNDEFINED = "–", "n/d"
+NOT_APART = "not told apart"
 
 
 @dataclass(frozen=True)
@@ -88,15 +89,13 @@ def row_name(table: Table, i: int) -> str:
 
 
 def best_text(table: Table, j: int) -> str:
-    """Return which row has the best mean of column ``j`` and from which others it is distinguishable."""
+    """Return which row has the best mean of column ``j`` and which others a test tells from it: "D4 (from C1)"."""
     best = table.best.get(j)
     if best is None:
         return MISSING
-    if not best.beats:
-        return f"{row_name(table, best.row)}: none"
-    if len(best.beats) == best.n_others > 1:
-        return f"{row_name(table, best.row)}: all"
-    return f"{row_name(table, best.row)}: {', '.join(row_name(table, i) for i in best.beats)}"
+    others = "from all others" if len(best.beats) == best.n_others > 1 else ""
+    others = others or f"from {', '.join(row_name(table, i) for i in best.beats)}"
+    return f"{row_name(table, best.row)} ({others if best.beats else NOT_APART})"
 
 
 def cost_text(value: float) -> str:
@@ -107,6 +106,17 @@ def cost_text(value: float) -> str:
         if abs(value) >= limit * 0.9995:
             return f"{value / limit:.3g}{suffix}"
     return f"{value:.3g}"
+
+
+def short_caption(table: Table) -> str:
+    """Return one sentence for above a printed table: what, on how many sources, over how many seeds."""
+    key, facts = table.key, table.facts
+    unit = "" if table.unit in ("1", "") else f" ({table.unit})"
+    split = key.split.replace("_", " ")
+    seeds = _common_seeds(table)
+    over = "one seed" if seeds == "1" else f"mean and 95 % interval over {seeds} seeds"
+    sources = show_sources(facts["n"], facts["folds"])
+    return f"{title(table)}{unit} on the {split} split of {key.data} ({sources}), {over}"
 
 
 def caption(table: Table, *, best: str = "Last row") -> list[str]:
@@ -135,11 +145,11 @@ def caption(table: Table, *, best: str = "Last row") -> list[str]:
         )
     if table.best:
         sentences.append(
-            f"{best}: the best mean of each column, and the rows from which paired tests {facts['rivals']} "
-            f"distinguish it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
+            f"{best}: the best mean of each column, and in brackets the rows that paired tests {facts['rivals']} "
+            f"tell from it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
-    if any(c.half_width == 0 and c.mean for c in table.cells.values()):
-        sentences.append("± 0: all seeds have the same value")
+    if any(c.n_seeds > 1 and math.isnan(c.half_width) and c.mean for c in table.cells.values()):
+        sentences.append("Without ±: all seeds have the same value")
     statuses = {cell.status for cell in table.cells.values()}
     notes = [
         (MISSING, "missing", "not run"),

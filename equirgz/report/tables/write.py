@@ -6,19 +6,20 @@ import csv
 import io
 import math
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pandas as pd
 
-from equirgz.errors import ResultsError
+from equirgz.errors import ResultsError, check_choice
 from equirgz.records import write_bytes_atomic
 from equirgz.report.rows.load import Results, open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.extras import EXTRAS
 from equirgz.report.tables.formats import to_csv, to_latex, to_markdown, to_text
-from equirgz.report.tables.sheet import sheet_to_latex, sheet_to_markdown
-from equirgz.report.tables.statistics import make_statistics
+from equirgz.report.tables.sheet import sheet_to_latex, sheet_to_markdown, sheet_to_text
+from equirgz.report.tables.statistics import STATISTICS, Statistic, find_statistic, make_statistics
 
 HEADLINES = (
     "error/rate",
@@ -37,19 +38,13 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
     tables/<metric>_<split>_<readout>: the `HEADLINES` on test splits (all others in tables/more/);
     comparison_...: differences tested over seeds and sources; intervals_...: intervals over sources;
     scaling_...: power laws, from four label counts on; risk_coverage_..., brier_parts_... and mcnemar_... where the
-    report section of the grid asks for them (`extras`). The bytes are a function of rows.csv, predictions.csv.gz,
+    report section of the grid asks for them (`extras`). The bytes are a function of the rows, predictions.csv.gz,
     timings.csv and grid.json alone. Tables of an earlier call that these no longer give are removed.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
     nothing is written then.
     """
     results = open_results(folder)
-    tables = list(make_tables(results))
-    many = len({table.key.data for table in tables}) > 1
-    contents: dict[str, bytes] = {}
-    for table in tables:
-        for suffix, to_format in FORMATS.items():
-            contents[f"{folder_of(table)}/{table_name(table, many)}.{suffix}"] = to_format(table).encode()
-    contents |= _statistics(results)
+    contents = make_table_files(results)
     if not contents:
         raise ResultsError(f"{results.folder}: expected rows of a test or validation split, got none")
     for name, content in contents.items():
@@ -58,16 +53,29 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
     return sorted(results.folder / name for name in contents)
 
 
-def _statistics(results: Results) -> dict[str, bytes]:
-    """Return the tables of :func:`make_statistics` as {name: content}."""
-    contents = {}
-    for found in make_statistics(results):
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(found.lines)
-        contents[f"tables/{found.name}.csv"] = text.getvalue().encode()
-        contents[f"tables/{found.name}.md"] = sheet_to_markdown(found.sheet).encode()
-        contents[f"tables/{found.name}.tex"] = sheet_to_latex(found.sheet).encode()
-    return contents
+def make_table_files(results: Results, wanted: Collection[str] | None = None) -> dict[str, bytes]:
+    """Return the files of :func:`write_tables` as {"tables/error_rate_test_network.csv": content}, writing nothing.
+
+    Args: wanted: names to make alone (which is faster); None for all there are.
+    """
+    tables = list(make_tables(results))
+    many = len({table.key.data for table in tables}) > 1
+    contents: dict[str, bytes] = {}
+    for table in tables:
+        for suffix, to_format in FORMATS.items():
+            name = f"{folder_of(table)}/{table_name(table, many)}.{suffix}"
+            if wanted is None or name in wanted:
+                contents[name] = to_format(table).encode()
+    stems = None if wanted is None else {Path(name).stem for name in wanted}
+    for found in make_statistics(results, only=stems):
+        contents |= {f"tables/{found.name}.{suffix}": text.encode() for suffix, text in _formats(found).items()}
+    return {name: content for name, content in contents.items() if wanted is None or name in wanted}
+
+
+def _formats(found: Statistic) -> dict[str, str]:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(found.lines)
+    return {"csv": text.getvalue(), "md": sheet_to_markdown(found.sheet), "tex": sheet_to_latex(found.sheet)}
 
 
 def _remove_old(folder: Path, names: set[str]) -> None:
@@ -99,11 +107,17 @@ def format_table(
     metric: str = "error/rate",
     split: str = "test",
     readout: str | None = None,
+    *,
+    data: str | None = None,
+    style: str = "text",
 ) -> str:
-    """Return one table of a results folder (or of rows from `load_results`) for the terminal.
+    """Return one table of a results folder (or of rows from `load_results`) as text.
 
-    Raises: ResultsError where there is no such table, or its rows mix versions or data.
+    Args: metric: such as "error/rate", or comparison, intervals, scaling or an extra of the grid. readout: None is
+    the network where there is one. data: None is the first data set. style: text (for a terminal), md, tex or csv.
+    Raises: ResultsError where there is no such table, or its rows mix versions or data; InputError for another style.
     """
+    check_choice("style of a table", style, ("text", *FORMATS))
     if isinstance(folder, pd.DataFrame) and "fold" in folder and (folder["fold"] != "").any():
         raise ResultsError("rows of folds: expected their results folder, got a table; give the path of the folder")
     results = (
@@ -111,4 +125,7 @@ def format_table(
         if isinstance(folder, pd.DataFrame)
         else open_results(folder)
     )
-    return to_text(find_table(results, metric, split, readout))
+    if metric in (*STATISTICS, *EXTRAS):
+        found = find_statistic(results, metric, split, readout, data)
+        return {**_formats(found), "text": sheet_to_text(found.sheet)}[style]
+    return {**FORMATS, "text": to_text}[style](find_table(results, metric, split, readout, data))
