@@ -115,9 +115,9 @@ class Look:
 def make_looks(rows: pd.DataFrame, axes: Axes) -> dict[tuple, Look]:
     """Return how each combination of the naming columns is drawn: colour and marker by group, the rest by its filling.
 
-    A group has one colour and one marker in every figure (:func:`equirgz.report.style.group_look`); what else names
-    a series (backbone, method, ...) shows in dashes and in how far its markers are filled. Where only one group is
-    there, colours, markers and dashes tell the rest.
+    A group has one colour and one marker in every figure (:func:`equirgz.report.figures.style.group_look`); what
+    else names a series (backbone, method, ...) shows in dashes and in how far its markers are filled. Where only
+    one group is there, colours, markers and dashes tell the rest.
     """
     series = axes.sort(rows)
     varying = [c for c in axes.names if series[c].nunique(dropna=False) > 1] or ["group"]
