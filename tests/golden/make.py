@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from unittest import mock
 
-from equirgz.grid.engine.engines import task
+from equirgz.grid.engine import task
 from equirgz.grid.engine.options import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.results import folder
