@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.evaluation.runs import Answers
-from equirgz.data.physical_size import physical_size_kpc
+from equirgz.data.sky.physical_size import physical_size_kpc
 from equirgz.evaluate.overlap import overlap_rows
 from equirgz.evaluate.probe import knn, linear_probe
 from equirgz.evaluate.representation import correlate_with_size

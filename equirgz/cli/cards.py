@@ -11,7 +11,7 @@ from equirgz.cli.options import DataDir, Overrides, path_option
 
 if TYPE_CHECKING:
     from equirgz.data import Data
-    from equirgz.data.sets import SetInfo
+    from equirgz.data.sets.facts import SetInfo
 
 MIRABEST_VERSIONS = {"mirabest_f": "F", "mirabest_v1": "v1"}
 
@@ -34,7 +34,7 @@ def card(
     --set params.KEY=VALUE gives an option of the dataset, where one is named. Exit 1 where a set in the
     data root is damaged; the cards of the others are written.
     """
-    from equirgz.data.cards import write_card
+    from equirgz.data.check.cards import write_card
     from equirgz.errors import EquirgzError
 
     failed = False
@@ -61,7 +61,7 @@ def _choose(
     """Return (name, dataset or None for a published set, options) per card; every name is checked first."""
     from equirgz.config import parse_setting
     from equirgz.data import DATASETS, data_root
-    from equirgz.data.sets import SETS
+    from equirgz.data.sets.facts import SETS
     from equirgz.errors import InputError, check_choice
 
     if not names:
@@ -96,11 +96,11 @@ def _load(
 ) -> tuple[Data, SetInfo | None]:
     """Return the images as published and what is known of the archive that they come from, which is verified."""
     from equirgz.data import DATASETS, Data, data_root
-    from equirgz.data.fetch import verify
-    from equirgz.data.mirabest import load_mirabest
-    from equirgz.data.mirabest_raw import load_mirabest_raw
     from equirgz.data.root import find_file
-    from equirgz.data.sets import SETS
+    from equirgz.data.sets.facts import SETS
+    from equirgz.data.sets.fetch import verify
+    from equirgz.data.sets.mirabest import load_mirabest
+    from equirgz.data.sets.mirabest_raw import load_mirabest_raw
 
     root = data_root(data_dir)
     if dataset is not None:

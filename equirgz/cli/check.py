@@ -57,7 +57,7 @@ def check(
 
 
 def _check_root(data_dir: Path | None, overrides: list[str] | None) -> bool:
-    from equirgz.data.check import check_data
+    from equirgz.data.check.data_root import check_data
     from equirgz.errors import InputError
 
     if overrides:
@@ -74,8 +74,8 @@ def _show(report: Any) -> bool:
 def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) -> bool:
     from equirgz.config import parse_setting
     from equirgz.data import DATASETS
-    from equirgz.data.check import is_own_path, load_published
-    from equirgz.data.check_own import check_own
+    from equirgz.data.check.data_root import is_own_path, load_published
+    from equirgz.data.check.own_images import check_own
     from equirgz.errors import InputError
 
     if is_own_path(name):
@@ -101,8 +101,8 @@ def _check_one(name: str, data_dir: Path | None, overrides: list[str] | None) ->
 def _check_yaml(path: Path, data_dir: Path | None, overrides: list[str] | None) -> bool:
     """Check every own folder that the ``data`` sections of a grid or a run name, then load each section."""
     from equirgz.config import load_yaml
-    from equirgz.data.check_own import check_own
-    from equirgz.data.generic import find_own
+    from equirgz.data.check.own_images import check_own
+    from equirgz.data.sets.own_images import find_own
     from equirgz.errors import EquirgzError
     from equirgz.grid.plan.grid import make_grid
 
@@ -152,7 +152,7 @@ def _check_two(
     device: str,
 ) -> None:
     from equirgz.config import parse_setting
-    from equirgz.data.check import check_pair, share_params
+    from equirgz.data.check.data_root import check_pair, share_params
 
     params = share_params(names, dict(map(parse_setting, overrides or ())))
     if encoder is None:
@@ -174,7 +174,7 @@ def _check_embedded(
 ) -> list[Any]:
     """Return the overlaps of every part of A with every part of B, by the features of an encoder too."""
     from equirgz.backbones.storage import find_encoder
-    from equirgz.data.check import load_side
+    from equirgz.data.check.data_root import load_side
     from equirgz.data.overlap.compare import check_overlap
     from equirgz.errors import InputError
     from equirgz.grid.embedding import embed_parts

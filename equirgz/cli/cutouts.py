@@ -41,7 +41,7 @@ def cutouts(
     import numpy as np
 
     from equirgz.config import parse_setting
-    from equirgz.data.catalogue import (
+    from equirgz.data.catalogues.catalogue import (
         ID_NAMES,
         CatalogueOptions,
         find_column,
@@ -49,7 +49,7 @@ def cutouts(
         get_positions,
         read_catalogue,
     )
-    from equirgz.data.remote import fetch_cutouts, position_name
+    from equirgz.data.sky.remote import fetch_cutouts, position_name
     from equirgz.registry import call_checked
 
     told = dict(parse_setting(text) for text in settings or ())

@@ -23,7 +23,7 @@ data.command()(cutouts)
 @data.command("list")
 def list_(data_dir: DataDir = None) -> None:
     """List the published sets, whether their archives lie in the data root, and the registered datasets."""
-    from equirgz.data.check import list_data
+    from equirgz.data.check.data_root import list_data
 
     for line in list_data(data_dir):
         typer.echo(line)
@@ -38,6 +38,6 @@ def fetch(
     ] = None,
 ) -> None:
     """Download a published archive into the data root, or take it from --file; verified either way."""
-    from equirgz.data.fetch import copy_set, fetch_set
+    from equirgz.data.sets.fetch import copy_set, fetch_set
 
     typer.echo(str(copy_set(name, file, data_dir) if file else fetch_set(name, data_dir)))

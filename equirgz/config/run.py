@@ -21,7 +21,7 @@ class DataConfig(Section):
     """Which sources are used and how their pixels reach the network.
 
     ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
-    to a class balance (arXiv 2204.08816; see :func:`equirgz.data.share.thin_to_share`). Their labels serve this
+    to a class balance (arXiv 2204.08816; see :func:`equirgz.data.splits.class_share.thin_to_share`). Their labels serve this
     selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
     validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. ``allow_unchecked`` takes
     sources whose overlap with the test set cannot be found. Unset, the three are no part of a run's identity.
@@ -70,9 +70,9 @@ class SplitConfig(Section):
     """Which training sources carry labels; depends on ``split_seed`` alone.
 
     With ``fold`` and ``n_folds`` training and test sources are pooled, and the run is tested on one of
-    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.folds.make_folds`. With ``hold_out``
+    ``n_folds`` parts and trained on the others: see :func:`equirgz.data.splits.folds.make_folds`. With ``hold_out``
     it is tested on training sources and the test set is not used, as a search for a recipe must: see
-    :func:`equirgz.data.folds.hold_out`. Unset, the three are no part of a run's identity.
+    :func:`equirgz.data.splits.folds.hold_out`. Unset, the three are no part of a run's identity.
     """
 
     n_labels: int | None = Field(None, ge=1, description="labelled training sources; None: all")

@@ -7,11 +7,11 @@
 """
 
 from equirgz.data.datasets import DATASETS, list_datasets
-from equirgz.data.folds import split_data
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.load import load_data
 from equirgz.data.root import data_root
-from equirgz.data.splits import Split, make_split
+from equirgz.data.splits.folds import split_data
+from equirgz.data.splits.labelled import Split, make_split
 
 __all__ = [
     "DATASETS",

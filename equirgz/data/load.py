@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from equirgz.config import DataConfig
-from equirgz.data.batch_sets import load_first_images
-from equirgz.data.classes import match_classes
+from equirgz.data.catalogues.classes import match_classes
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.overlap.groups import keep_apart, renumber
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.preprocess import Preprocessing
-from equirgz.data.share import thin_to_share
+from equirgz.data.sets.batch_sets import load_first_images
+from equirgz.data.splits.class_share import thin_to_share
 from equirgz.errors import DataError, InputError, explain
 from equirgz.paths import as_path
 

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from equirgz.data.formats.units import JY_PER_BEAM
-from equirgz.data.sigma import clipped_std
+from equirgz.data.noise_level import clipped_std
 from equirgz.errors import DataError, InputError, check_choice, explain
 from equirgz.records import content_hash
 

@@ -69,7 +69,7 @@ def correlate_with_size(
     features, with the 95 % bootstrap interval over sources (``low``, ``high``).
     ``representation/size_spearman``: rank correlation of out-of-fold prediction and size.
     ``name`` takes the place of ``size`` in these, to tell angular from physical size
-    (:func:`equirgz.data.physical_size.physical_size_kpc`).
+    (:func:`equirgz.data.sky.physical_size.physical_size_kpc`).
     Sources whose size is not a positive number are left out; ``n`` counts the others.
 
     Raises InputError with fewer than two sources per fold, or when all sizes are equal.

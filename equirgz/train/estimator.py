@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
-from equirgz.data.labels import check_labels
+from equirgz.data.catalogues.labels import check_labels
 from equirgz.errors import InputError, explain
 from equirgz.evaluate.input import as_input
 from equirgz.evaluate.predict import embed, predict
@@ -276,7 +276,7 @@ def finetune(
     encoder : a backbone (pre-trained or not), or where a saved one lies.
     images : (N, H, W) or (N, C, H, W), preprocessed as the encoder's were; resampled, with a warning, where their
         side is not the encoder's.
-    labels : one per image, any values; missing ones are refused (:mod:`equirgz.data.labels`), as are the words
+    labels : one per image, any values; missing ones are refused (:mod:`equirgz.data.catalogues.labels`), as are the words
         ``missing`` for them.
     layer_decay : learning-rate factor from each block to the one below; the recipe of arXiv 2305.16127
         has 0.75, AdamW with weight decay 0.05 and label smoothing 0.1.

@@ -7,8 +7,8 @@ import pytest
 from astropy.io import fits
 from PIL import Image
 
-from equirgz.data.check import share_params
-from equirgz.data.check_own import check_own
+from equirgz.data.check.data_root import share_params
+from equirgz.data.check.own_images import check_own
 from equirgz.errors import InputError
 from tests.cli.test_data import call, refused
 from tests.data.formats.test_fits import make_header, make_pixels

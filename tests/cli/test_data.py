@@ -17,11 +17,11 @@ from equirgz import create_backbone, save_encoder
 from equirgz.cli import app
 from equirgz.cli.cutouts import file_name
 from equirgz.data import DATASETS, Data
-from equirgz.data.check import load_published
+from equirgz.data.check.data_root import load_published
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.remote import make_client, position_name
-from equirgz.data.sets import SETS
-from equirgz.data.synthetic import Survey, simulate
+from equirgz.data.sets.facts import SETS
+from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.sky.remote import make_client, position_name
 from tests.data.test_fetch_remote import Server, server  # noqa: F401
 
 
@@ -149,7 +149,7 @@ def skyview(server, monkeypatch):  # noqa: F811
         warnings.simplefilter("ignore")
         client = make_client(f"{server}/form")
     client.TIMEOUT = 5
-    monkeypatch.setattr("equirgz.data.remote.make_client", lambda: client)
+    monkeypatch.setattr("equirgz.data.sky.remote.make_client", lambda: client)
 
 
 def test_cutouts_of_a_catalogue_are_fetched_resumed_and_failures_listed(skyview, tmp_path):

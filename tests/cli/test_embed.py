@@ -14,7 +14,7 @@ from PIL import Image
 
 from equirgz import cli, create_backbone, load_encoder, save_encoder
 from equirgz.config import DataConfig
-from equirgz.data.folder import load_folder
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.preprocess import Preprocessing
 from equirgz.evaluate.table import EmbeddingTable
 from equirgz.grid.embedding import embed_input, preprocessing_facts

@@ -8,8 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from equirgz.data.archive import iterate_members, load_pickle
-from equirgz.data.batches import join_batches, read_batches
+from equirgz.data.formats.archive import iterate_members, load_pickle
+from equirgz.data.formats.pickled_batches import join_batches, read_batches
 from equirgz.data.root import compute_md5
 from equirgz.errors import DataError
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from equirgz.data import load_data
-from equirgz.data.catalogue import CatalogueOptions, get_positions, read_catalogue
-from equirgz.data.folder import load_folder
-from equirgz.data.labels import tidy_text
+from equirgz.data.catalogues.catalogue import CatalogueOptions, get_positions, read_catalogue
+from equirgz.data.catalogues.labels import tidy_text
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.notes import note
 from equirgz.errors import DataError, EquirgzError, InputError
 

@@ -2,7 +2,7 @@ import shutil
 
 import pytest
 
-from equirgz.data.check import check_data, list_data
+from equirgz.data.check.data_root import check_data, list_data
 from equirgz.errors import DataError
 
 

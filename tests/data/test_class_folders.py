@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from equirgz.data import load_data
-from equirgz.data.folder import load_folder
 from equirgz.data.formats.folders import label_by_folder, walk_files
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.notes import note
 
 

@@ -5,8 +5,8 @@ from astropy.io import fits
 from PIL import Image
 
 from equirgz.data import load_data
-from equirgz.data.folder import load_folder
 from equirgz.data.formats.files import FolderOptions
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.notes import note, watch_loading
 from equirgz.data.preprocess import fit_size
 from equirgz.errors import DataError, InputError
@@ -149,7 +149,7 @@ def test_cache_is_keyed_by_content_and_survives_damage(folder, tmp_path, monkeyp
     first = load_folder(folder, options=OPTIONS)
     entries = list((tmp_path / "cache").glob("*.npz"))
     assert len(entries) == 1 and not list((tmp_path / "cache").glob(".*"))
-    from equirgz.data import folder as module
+    from equirgz.data.formats import image_folder as module
 
     monkeypatch.setattr(module, "read_files", lambda *a: pytest.fail("read again"))
     assert load_folder(folder, options=OPTIONS).checksum == first.checksum
@@ -244,7 +244,7 @@ def test_real_fits_folder(data_root):
     images = load_folder(data_root / "fits")
     assert len(images) == 23 and images.image_NHW.shape == (23, 150, 150)
     assert images.table["n_nan"].gt(0).sum() == 2 and images.pixel_scale_arcsec == pytest.approx(1.8)
-    from equirgz.data.mirabest import load_mirabest
+    from equirgz.data.sets.mirabest import load_mirabest
 
     published = {}
     for part in load_mirabest(data_root):

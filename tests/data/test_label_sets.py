@@ -3,8 +3,9 @@ import json
 import numpy as np
 import pytest
 
-from equirgz.data import DATASETS, label_sets, make_split
-from equirgz.data.label_sets import (
+from equirgz.data import DATASETS, make_split
+from equirgz.data.splits import label_sets
+from equirgz.data.splits.label_sets import (
     LABEL_COUNTS,
     SPLIT_SEEDS,
     load_label_set,

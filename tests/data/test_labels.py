@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import equirgz
-from equirgz.data.labels import check_labels, encode_labels
+from equirgz.data.catalogues.labels import check_labels, encode_labels
 from equirgz.errors import DataError, InputError
 
 MISSING = [None, np.nan, pd.NA, pd.NaT, "", "  ", np.ma.masked]
@@ -115,7 +115,7 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_categories=("Cs", "Cc")), m
 @example(["NA", "1"])
 @example(["nan", "2.0"])
 def test_equal_labels_are_those_equal_after_tidying_or_a_line_says_why_not(values):
-    from equirgz.data.labels import tidy_text
+    from equirgz.data.catalogues.labels import tidy_text
 
     try:
         label_N, names = encode_labels(values)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from equirgz.data.folder import load_folder
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.errors import DataError
 
 

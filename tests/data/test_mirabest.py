@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from equirgz.data import load_data, make_split
-from equirgz.data.mirabest import load_mirabest, parse_name, select
+from equirgz.data.sets.mirabest import load_mirabest, parse_name, select
 from equirgz.errors import DataError, InputError
 
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.mirabest import load_mirabest
-from equirgz.data.mirabest_raw import SparseMaps, load_mirabest_raw
 from equirgz.data.recipes import RECIPES
+from equirgz.data.sets.mirabest import load_mirabest
+from equirgz.data.sets.mirabest_raw import SparseMaps, load_mirabest_raw
 from equirgz.errors import InputError
 
 

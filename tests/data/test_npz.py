@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.generic import load_images
-from equirgz.data.npz import load_npz, load_pool
+from equirgz.data.formats.npz import load_npz, load_pool
 from equirgz.data.overlap.leaks import refuse_leaks
+from equirgz.data.sets.own_images import load_images
 from equirgz.errors import DataError, InputError
 
 

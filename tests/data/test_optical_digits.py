@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from equirgz.data import load_data, optical
-from equirgz.data.digits import load_mnist_m, read_idx
+from equirgz.data import load_data
 from equirgz.data.imageset import ImageSet
-from equirgz.data.sets import SETS
+from equirgz.data.sets import optical
+from equirgz.data.sets.digits import load_mnist_m, read_idx
+from equirgz.data.sets.facts import SETS
 from equirgz.errors import DataError, InputError
 from tests.data.test_containers import encode
 

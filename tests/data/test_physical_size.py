@@ -5,8 +5,8 @@ import pytest
 from astropy.constants import c
 from astropy.cosmology import FlatLambdaCDM
 
-from equirgz.data.mirabest import load_mirabest
-from equirgz.data.physical_size import physical_size_kpc
+from equirgz.data.sets.mirabest import load_mirabest
+from equirgz.data.sky.physical_size import physical_size_kpc
 from equirgz.errors import InputError
 
 

@@ -4,7 +4,7 @@ from astropy.coordinates import SkyCoord
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from equirgz.data.position import match_positions, parse_position
+from equirgz.data.sky.position import match_positions, parse_position
 
 
 def test_all_pairs_agree_with_astropy_also_at_the_pole_and_at_zero_hours():

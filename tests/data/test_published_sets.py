@@ -7,10 +7,10 @@ import pytest
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data import list_datasets, load_data, split_data
-from equirgz.data.batch_sets import MINGO_CLASSES, load_batch_set
-from equirgz.data.radio_galaxy_dataset import keep_classes, load_radio_galaxy_dataset
-from equirgz.data.sets import SETS, get_set
-from equirgz.data.synthetic import Survey, simulate
+from equirgz.data.sets.batch_sets import MINGO_CLASSES, load_batch_set
+from equirgz.data.sets.facts import SETS, get_set
+from equirgz.data.sets.radio_galaxy_dataset import keep_classes, load_radio_galaxy_dataset
+from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 from tests.data.writers import write_batches
 
@@ -125,7 +125,7 @@ def test_mingo_keeps_resolved_sources_as_two_classes(tmp_path, monkeypatch):
     write_batches(path, {"data_batch_1": 20, "test_batch": 10}, labels=lambda n: [k % 10 for k in range(n)])
     with pytest.raises(DataError, match="md5"):
         load_data("mingo_lotss", tmp_path)
-    from equirgz.data import batch_sets
+    from equirgz.data.sets import batch_sets
 
     monkeypatch.setitem(batch_sets.SETS, "mingo_lotss", type(info)(**{**vars(info), "md5": None}))
     data = load_data("mingo_lotss", tmp_path, image_size=5)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.mirabest import load_mirabest
 from equirgz.data.recipes import RECIPES, Recipe, first_recipe, get_recipe
+from equirgz.data.sets.mirabest import load_mirabest
 from equirgz.errors import DataError, InputError
 
 

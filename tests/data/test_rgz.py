@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from equirgz.data import load_data, rgz
-from equirgz.data.rgz import load_rgz
-from equirgz.data.sets import SETS
+from equirgz.data import load_data
+from equirgz.data.sets import rgz
+from equirgz.data.sets.facts import SETS
+from equirgz.data.sets.rgz import load_rgz
 from equirgz.errors import DataError, InputError
 from tests.data.writers import write_batches
 

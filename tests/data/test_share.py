@@ -5,7 +5,7 @@ import pytest
 
 from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
-from equirgz.data.share import thin_to_share
+from equirgz.data.splits.class_share import thin_to_share
 from equirgz.errors import InputError
 
 FR = ("FRI", "FRII")

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.batch_sets import frdeep_object
 from equirgz.data.datasets import DATASETS
-from equirgz.data.digits import digits
 from equirgz.data.imageset import ImageSet
-from equirgz.data.shift_tasks import add_noise, cut_and_enlarge
+from equirgz.data.sets.batch_sets import frdeep_object
+from equirgz.data.sets.digits import digits
+from equirgz.data.sets.shift_tasks import add_noise, cut_and_enlarge
 from equirgz.errors import DataError, InputError
 
 

@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 
-from equirgz.data.splits import load_manifest, make_manifest, make_split, stratified_order, write_manifest
+from equirgz.data.splits.labelled import (
+    load_manifest,
+    make_manifest,
+    make_split,
+    stratified_order,
+    write_manifest,
+)
 from equirgz.errors import DataError, InputError
 
 LABELS = np.repeat([0, 1, 2], [348, 381, 20])

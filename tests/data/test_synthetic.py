@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.morphology import CLASS_NAMES, draw_sources
-from equirgz.data.observe import Beam, beam_transform, deposit, observe
-from equirgz.data.sigma import clipped_std
-from equirgz.data.synthetic import Survey, draw_labels, simulate, simulate_raw
+from equirgz.data.noise_level import clipped_std
+from equirgz.data.simulate.morphology import CLASS_NAMES, draw_sources
+from equirgz.data.simulate.observe import Beam, beam_transform, deposit, observe
+from equirgz.data.simulate.synthetic import Survey, draw_labels, simulate, simulate_raw
 from equirgz.errors import InputError
 
 FWHM = np.sqrt(8 * np.log(2))
@@ -121,7 +121,7 @@ def test_orientations_are_uniform():
 
 
 def test_images_look_like_those_of_the_archive(data_root):
-    from equirgz.data.mirabest import load_mirabest, select
+    from equirgz.data.sets.mirabest import load_mirabest, select
 
     real = select(load_mirabest(data_root)[0], "confident")
     fake = simulate(128, ("FRI", "FRII"), Survey(), 0)
@@ -148,7 +148,7 @@ def test_same_seed_same_images_and_first_images_do_not_depend_on_the_number():
 
 def test_simulator_version_is_raised_when_its_images_change():
     # if this fails on purpose: raise SIMULATOR_VERSION and write the new numbers here
-    from equirgz.data.synthetic import SIMULATOR_VERSION
+    from equirgz.data.simulate.synthetic import SIMULATOR_VERSION
 
     images = simulate(64, CLASS_NAMES, Survey(), 0).image_NHW.astype(float)
     measured = [images.mean(), images.std(), images[:32].mean(), np.abs(np.diff(images, axis=2)).mean()]

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.votes import (
+from equirgz.data.simulate.synthetic_votes import (
     QUESTIONS,
     add_votes,
     answer_probabilities,

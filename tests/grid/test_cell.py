@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import torch
 
-from equirgz.data.splits import load_manifest
+from equirgz.data.splits.labelled import load_manifest
 from equirgz.errors import EquirgzError, InputError, ResultsError
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.plan.preflight import check_grid

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from equirgz.data.hidden import find_hidden_labels
 from equirgz.data.imageset import ImageSet
+from equirgz.data.splits.hidden_labels import find_hidden_labels
 from equirgz.errors import InputError
 from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.run.blocks import Block

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.faults import refuse_blank
+from equirgz.data.catalogues.match_names import FITS_ENDINGS, drop_ending
+from equirgz.data.check.faults import refuse_blank
 from equirgz.data.formats.fits import FitsImage, FitsOptions
 from equirgz.data.formats.hdus import COMPANIONS, split_words
 from equirgz.data.formats.levels import level_images
 from equirgz.data.formats.pictures import decode_image
-from equirgz.data.match_names import FITS_ENDINGS, drop_ending
-from equirgz.data.mosaic import resample_image
 from equirgz.data.preprocess import fit_size
 from equirgz.data.recipes import Recipe, get_recipe
+from equirgz.data.sky.mosaic import resample_image
 from equirgz.errors import DataError, EquirgzError, InputError, explain
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.labels import tidy_text
+from equirgz.data.catalogues.labels import tidy_text
 from equirgz.data.notes import note
 
 #: words for the parts of a set; values are the parts

@@ -14,7 +14,7 @@ from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.leaks import find_near_images
 from equirgz.data.overlap.likeness import match_images
 from equirgz.data.overlap.pairs import Pairs
-from equirgz.data.position import match_positions
+from equirgz.data.sky.position import match_positions
 from equirgz.errors import InputError, explain
 
 _BLOCK = 256

@@ -20,7 +20,7 @@ from equirgz.data.overlap.exact import match_copies, match_pixels
 from equirgz.data.overlap.grouping import Grouping
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC
 from equirgz.data.overlap.near import find_near
-from equirgz.data.position import match_positions
+from equirgz.data.sky.position import match_positions
 from equirgz.errors import InputError, explain
 
 #: columns of ``table``, equal for images of one group: by all criteria, by pixels, by likeness, by place

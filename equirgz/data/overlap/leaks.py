@@ -16,7 +16,7 @@ from equirgz.data.notes import note
 from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.likeness import SAME_IMAGE, match_images
 from equirgz.data.overlap.near import CERTAIN, find_near
-from equirgz.data.position import match_positions
+from equirgz.data.sky.position import match_positions
 from equirgz.errors import DataError, InputError
 
 LEAK_RADIUS_ARCSEC = 270.0

@@ -1,7 +1,7 @@
 """Engines: this process (``inline``), or worker processes under Parsl, here (``local``) or in SLURM jobs.
 
 Paths may hold any character: what Parsl writes unquoted into shell commands is a plain path (see
-:class:`equirgz.grid.scratch.Scratch`) or quoted here.
+:class:`equirgz.grid.engine.scratch.Scratch`) or quoted here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.engine.options import EngineConfig
-from equirgz.grid.scratch import Scratch
+from equirgz.grid.engine.scratch import Scratch
 
 REFUSALS = 3  # SLURM jobs in a row that fail before any worker came: then the cluster refuses
 

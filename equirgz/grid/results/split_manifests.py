@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from equirgz.data.splits import write_manifest
+from equirgz.data.splits.labelled import write_manifest
 
 COLUMNS = ("run_key", "split", "dataset", "split_seed", "n_labels", "n_val")
 
@@ -14,7 +14,7 @@ COLUMNS = ("run_key", "split", "dataset", "split_seed", "n_labels", "n_val")
 def write_splits(folder: Path, cells: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Write ``splits/HASH.json``, once for each split of the finished runs; return the lines of ``splits.csv``.
 
-    A manifest holds the source ids (see :func:`equirgz.data.splits.make_manifest`), so that a split can be checked
+    A manifest holds the source ids (see :func:`equirgz.data.splits.labelled.make_manifest`), so that a split can be checked
     and used elsewhere. Runs that recorded none are left out.
     """
     lines = []

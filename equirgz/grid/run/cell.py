@@ -17,9 +17,9 @@ import torch
 from equirgz.backbones import Backbone, create_backbone
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import Data, Split, load_data, split_data
-from equirgz.data.hidden import find_hidden_labels
-from equirgz.data.splits import make_manifest
-from equirgz.data.votes import get_votes
+from equirgz.data.simulate.synthetic_votes import get_votes
+from equirgz.data.splits.hidden_labels import find_hidden_labels
+from equirgz.data.splits.labelled import make_manifest
 from equirgz.errors import InputError
 from equirgz.grid.run.blocks import meter_rows, score
 from equirgz.grid.run.measure import (

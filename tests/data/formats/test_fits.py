@@ -8,9 +8,9 @@ from astropy.io import fits
 from astropy.stats import sigma_clipped_stats
 from astropy.wcs import WCS
 
-from equirgz.data.faults import find_faults
+from equirgz.data.check.faults import find_faults
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.sigma import clipped_std
+from equirgz.data.noise_level import clipped_std
 from equirgz.errors import DataError, InputError
 
 

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from equirgz.data.folder import load_folder
 from equirgz.data.formats.files import FolderOptions
+from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.formats.levels import check_pixels, find_white, level_images
 from equirgz.data.formats.pictures import decode_image
-from equirgz.data.generic import load_images
 from equirgz.data.notes import note
+from equirgz.data.sets.own_images import load_images
 from equirgz.errors import DataError, InputError
 
 SIDE = 6

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from equirgz.data.check import check_pair, find_set_faults
+from equirgz.data.check.data_root import check_pair, find_set_faults
 from equirgz.data.imageset import ImageSet
 from equirgz.data.overlap.compare import check_overlap, match_embeddings
 from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.overlap.likeness import match_images, polar_maps
-from equirgz.data.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 
 

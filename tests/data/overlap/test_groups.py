@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data import Data, load_data, split_data
 from equirgz.data.imageset import ImageSet
-from equirgz.data.optical import split_off_test
 from equirgz.data.overlap.describe import count_groups, describe_groups, list_same
 from equirgz.data.overlap.exact import match_copies
 from equirgz.data.overlap.grouping import Grouping
@@ -22,7 +21,8 @@ from equirgz.data.overlap.groups import (
     own_sources,
 )
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, refuse_leaks
-from equirgz.data.position import match_positions
+from equirgz.data.sets.optical import split_off_test
+from equirgz.data.sky.position import match_positions
 from equirgz.errors import InputError
 
 

@@ -16,7 +16,7 @@ from equirgz.data.notes import note
 from equirgz.data.overlap.describe import count_groups
 from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
-from equirgz.data.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 
 

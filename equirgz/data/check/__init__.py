@@ -1,0 +1,1 @@
+"""What images hold and what is wrong with them: the data root, any folder, cards."""

@@ -1,0 +1,1 @@
+"""Positions, sizes and cutouts on the sky."""
