@@ -48,9 +48,7 @@ def make_short_grid(n_runs: int, steps: int) -> Grid:
     )
 
 
-def measure(
-    grid: Grid, out: Path, jobs: int, clock: Callable[[], float] = time.perf_counter
-) -> dict[str, float]:
+def measure(grid: Grid, out: Path, jobs: int, clock: Callable[[], float] = time.perf_counter) -> dict[str, float]:
     """Run ``grid`` into the empty folder ``out``; return seconds, their shares and counts (see :func:`account`)."""
     start = clock()
     engine = make_engine_config("local", jobs=jobs)
@@ -58,14 +56,10 @@ def measure(
     collect(out)
     wall = clock() - start
     if not summary.complete:
-        raise SystemExit(
-            f"{summary.failed} of {summary.planned} runs failed; see `equirgz bench status {out}`"
-        )
+        raise SystemExit(f"{summary.failed} of {summary.planned} runs failed; see `equirgz bench status {out}`")
     timings = pd.read_csv(out / "timings.csv")
     spent = timings.groupby("metric")["value"].sum()
-    return account(
-        wall, jobs, summary.planned, {name: float(spent[metric]) for metric, name in PARTS.items()}
-    )
+    return account(wall, jobs, summary.planned, {name: float(spent[metric]) for metric, name in PARTS.items()})
 
 
 def account(wall: float, jobs: int, n_runs: int, spent: dict[str, float]) -> dict[str, float]:
@@ -104,9 +98,7 @@ def write_table(numbers: dict[str, float], steps: int, out: Path) -> str:
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure, write and print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=200)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--steps", type=int, default=800)

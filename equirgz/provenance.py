@@ -23,8 +23,21 @@ import equirgz
 
 PACKAGES = ("torch", "numpy", "scipy", "scikit-learn", "pandas", "lightning-fabric", "geomloss", "parsl", "pydantic")
 SCIENCE = (  # parts of the package that decide numbers, relative to its folder
-    "config", "records.py", "seeding.py", "tasks", "geometry", "nn", "data", "augment", "backbones", "objectives",
-    "train", "evaluate", "metrics", "grid/run",
+    "config",
+    "records.py",
+    "images.py",
+    "seeding.py",
+    "tasks",
+    "geometry",
+    "nn",
+    "data",
+    "augment",
+    "backbones",
+    "objectives",
+    "train",
+    "evaluate",
+    "metrics",
+    "grid/run",
 )
 
 

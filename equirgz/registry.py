@@ -93,9 +93,7 @@ class Registry(Generic[Entry]):
         try:
             found = point.load()
         except Exception as error:
-            self._broken[point.name] = (
-                f"{self.kind} {point.name!r} of the package {package} cannot be loaded: {error}"
-            )
+            self._broken[point.name] = f"{self.kind} {point.name!r} of the package {package} cannot be loaded: {error}"
             logging.getLogger("equirgz").warning(self._broken[point.name])
             return
         if self._entries.setdefault(point.name, found) is not found:

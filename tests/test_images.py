@@ -37,8 +37,14 @@ def lay_out(array, layout):
         array = array.copy()
         array.setflags(write=False)
         return array
-    return {"list": list, "tuple": tuple, "series": lambda a: pd.Series(list(a)), "nested": lambda a: a.tolist(),
-            "objects": lambda a: a.astype(object), "unmasked": np.ma.masked_array}[layout](array)
+    return {
+        "list": list,
+        "tuple": tuple,
+        "series": lambda a: pd.Series(list(a)),
+        "nested": lambda a: a.tolist(),
+        "objects": lambda a: a.astype(object),
+        "unmasked": np.ma.masked_array,
+    }[layout](array)
 
 
 LAYOUTS = ("fortran", "strided", "backwards", "read-only", "list", "tuple", "series", "nested", "objects", "unmasked")
@@ -147,8 +153,11 @@ def test_what_has_no_meaning_is_refused_in_one_line(name):
 
 def test_a_known_network_explains_more():
     for shape, mend in (
-        ((3, 8, 8), "one colour image is images"), ((8, 8, 3), "np.moveaxis"), ((5, 8, 8, 3), "np.moveaxis"),
-        ((5, 8, 8), "give 3 channels, .*in_channels=1"), ((5, 1, 8, 8), "give 3 channels"),
+        ((3, 8, 8), "one colour image is images"),
+        ((8, 8, 3), "np.moveaxis"),
+        ((5, 8, 8, 3), "np.moveaxis"),
+        ((5, 8, 8), "give 3 channels, .*in_channels=1"),
+        ((5, 1, 8, 8), "give 3 channels"),
     ):
         with pytest.raises(ImageError, match=mend):
             check_shape(shape, channels=3)

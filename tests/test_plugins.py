@@ -30,17 +30,14 @@ def environment(monkeypatch):
 
 
 def equirgz(*words: str, env: dict[str, str], **options) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "equirgz", *words], env=env, capture_output=True, text=True, **options
-    )
+    return subprocess.run([sys.executable, "-m", "equirgz", *words], env=env, capture_output=True, text=True, **options)
 
 
 def test_the_command_line_lists_them_and_their_options(environment):
     assert "example_mean" in equirgz("models", env=environment, check=True).stdout
     found = equirgz("bench", "keys", "example_mean", env=environment, check=True).stdout
     assert (
-        "backbone.params.channels  (of example_mean)\n    a whole number, default 4\n    of the convolution.\n"
-        in found
+        "backbone.params.channels  (of example_mean)\n    a whole number, default 4\n    of the convolution.\n" in found
     )
 
 
@@ -54,9 +51,8 @@ equirgz.create_backbone("broken_network")
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
     assert "'supervised' of the package equirgz-example is left out: the name is taken" in done.stderr
-    assert (
-        "InputError: backbone 'broken_network' of the package equirgz-example cannot be loaded: No module named"
-        in (done.stderr)
+    assert "InputError: backbone 'broken_network' of the package equirgz-example cannot be loaded: No module named" in (
+        done.stderr
     )
 
 

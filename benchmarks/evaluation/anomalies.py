@@ -119,9 +119,7 @@ def plot_anomalies(curves: Rows) -> Figure:
                 found_Rk = np.array([[row["found"] for row in of_order if row["run"] == run]
                                      for run in dict.fromkeys(row["run"] for row in of_order)])  # fmt: skip
                 panel.plot(k, found_Rk.mean(0), **look, markersize=3, markevery=(4 * i, 13), label=order)
-                panel.fill_between(
-                    k, found_Rk.min(0), found_Rk.max(0), color=look["color"], alpha=0.12, linewidth=0
-                )
+                panel.fill_between(k, found_Rk.min(0), found_Rk.max(0), color=look["color"], alpha=0.12, linewidth=0)
         wanted = task.split(" among ")[0]
         line[0].set_ylabel(f"{wanted}\nfound (of {mine[0]['n_wanted']})")
     for panel, name in zip(panels[0], names, strict=True):

@@ -106,7 +106,7 @@ def say_shift(distances: dict[str, Rows]) -> str:
         share = 100 * frechet["noise_mean"] / frechet["value"]
         p = show_p(frechet["p_value"])
         told.append(f"{name} {show_number(frechet['value'], 2)}, of which chance alone gives {share:.0f} % (p {p})")
-    return f"Frechet distances: {'; '.join(told)}. The control is \"{CONTROL}\"."
+    return f'Frechet distances: {"; ".join(told)}. The control is "{CONTROL}".'
 
 
 def say_shares(rows: Rows) -> str:

@@ -202,8 +202,7 @@ def equivariance_sheet(rows: Rows, over_seeds: str) -> Sheet:
     for row in rows:
         lines.setdefault((row["network"], row["what"]), {})[row["angle_deg"]] = row["value"]
     cells = [
-        [*place, *(f"{at[a]:.1e}".replace("-", "−") if a in at else "–" for a in angles)]
-        for place, at in lines.items()
+        [*place, *(f"{at[a]:.1e}".replace("-", "−") if a in at else "–" for a in angles)] for place, at in lines.items()
     ]
     caption = ["Relative error of equivariance", over_seeds.split(";")[0], "|h(g x) − h(x)| / |h(x)| of features, "
                "|m(g x) − g m(x)| / |m(x)| of blocks, maps and attention maps (steerable blocks and maps at elements "

@@ -32,9 +32,7 @@ def main(results: Path, picture: Path) -> Figure:
         order=sort_values(errors["augmentation"], "augmentation"), errorbar=interval, dodge=0.3, linestyle="none",
         palette=[colour for colour, _ in looks], markers=[marker for _, marker in looks], height=2.6, aspect=1.1,
     )  # fmt: skip
-    panels.set_axis_labels("augmentation", "test error (%)").set_titles("{col_name:.0f} labels").set(
-        ylim=(0, None)
-    )
+    panels.set_axis_labels("augmentation", "test error (%)").set_titles("{col_name:.0f} labels").set(ylim=(0, None))
     panels.figure.savefig(picture)
     return panels.figure
 

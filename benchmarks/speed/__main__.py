@@ -31,9 +31,7 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def run_cell(
-    python: str, group: str, size: int, engines: list[str], options: argparse.Namespace
-) -> list[dict]:
+def run_cell(python: str, group: str, size: int, engines: list[str], options: argparse.Namespace) -> list[dict]:
     """Return the rows of one cell, measured in a process of its own."""
     batch = BATCH.get(group, 4) * (4 if size < 100 else 1)
     command = [python, "-W", "ignore", "-m", "benchmarks.speed.cell", group, str(size)]
@@ -102,9 +100,7 @@ def measure_all(options: argparse.Namespace) -> None:
     """Run every cell and write rows.csv and run.json."""
     python = sys.executable if options.no_reference else options.reference_python
     if not Path(python).exists():
-        sys.exit(
-            f"no reference environment at {python}: run 'make install-reference', or give --no-reference"
-        )
+        sys.exit(f"no reference environment at {python}: run 'make install-reference', or give --no-reference")
     rows, start = [], time.perf_counter()
     for size in map(int, options.sizes.split(",")):
         for group in options.groups.split(","):

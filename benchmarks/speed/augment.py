@@ -67,9 +67,7 @@ class PillowSet(Dataset):
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image, rng = Image.fromarray(self.grey_NHW[index]), np.random.default_rng(index)
-        first, second = (
-            torch.from_numpy(pillow_view(image, self.cut, rng, self.turn))[None] for _ in range(2)
-        )
+        first, second = (torch.from_numpy(pillow_view(image, self.cut, rng, self.turn))[None] for _ in range(2))
         return (first - MEAN) * (1 / DEVIATION), (second - MEAN) * (1 / DEVIATION)
 
 

@@ -110,9 +110,7 @@ def alternate(calls: dict[str, Callable[[], object]], device: str, seconds: floa
     """Return the seconds of each call in each round: at least 5 rounds, more until ``seconds`` are over."""
     rounds: dict[str, list[float]] = {name: [] for name in calls}
     start = time.perf_counter()
-    while len(rounds["native"]) < 5 or (
-        time.perf_counter() - start < seconds and len(rounds["native"]) < 101
-    ):
+    while len(rounds["native"]) < 5 or (time.perf_counter() - start < seconds and len(rounds["native"]) < 101):
         for name, call in calls.items():
             rounds[name].append(seconds_of(call, device))
     return {name: np.array(values) for name, values in rounds.items()}
@@ -122,9 +120,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, object]]:
     """Return the rows of the cell."""
     torch.set_num_threads(options.threads)
     device, rows = options.device, []
-    x = torch.randn(
-        options.batch, 1, options.size, options.size, generator=torch.Generator().manual_seed(1)
-    ).to(device)
+    x = torch.randn(options.batch, 1, options.size, options.size, generator=torch.Generator().manual_seed(1)).to(device)
 
     def row(engine: str, quantity: str, value: float, unit: str, **more: object) -> None:
         rows.append({"group": options.group, "image_size_px": options.size, "batch": options.batch,

@@ -108,9 +108,7 @@ def main(arguments: list[str] | None = None) -> None:
         for count in COUNTS:
             x_KBCHW = torch.rand(count, BATCH, 1, IMAGE_SIZE, IMAGE_SIZE)
             label_KB = torch.randint(0, 2, (count, BATCH))
-            steps = [
-                make(make_networks(network, count), x_KBCHW, label_KB) for make in (make_sequential, make_stacked)
-            ]
+            steps = [make(make_networks(network, count), x_KBCHW, label_KB) for make in (make_sequential, make_stacked)]
             lines.append((name, count, *measure_ratio(*steps, options.seconds)))
             print(*lines[-1], flush=True)
     write_table(lines, options.out)

@@ -105,13 +105,9 @@ def _cost_sheet(rows: pd.DataFrame, run: dict) -> Sheet:
 def _machine(rows: pd.DataFrame, run: dict) -> str:
     environment = run["environment"]
     packages = environment["packages"]
-    libraries = ", ".join(
-        f"{name} {packages[name]}" for name in ("torch", "escnn", "e2cnn") if name in packages
-    )
+    libraries = ", ".join(f"{name} {packages[name]}" for name in ("torch", "escnn", "e2cnn") if name in packages)
     device = environment["device"]
-    return (
-        f"{device['processor']}, {rows.threads.max()} threads, {libraries}, equirgz {environment['version']}"
-    )
+    return f"{device['processor']}, {rows.threads.max()} threads, {libraries}, equirgz {environment['version']}"
 
 
 def _figure(rows: pd.DataFrame, folder: Path) -> None:
@@ -125,9 +121,7 @@ def _figure(rows: pd.DataFrame, folder: Path) -> None:
                 found = [_number(rows, (size, group), engine, "train_step") for group in groups]
                 points = [(i, f) for i, f in enumerate(found) if f is not None and not pd.isna(f.ratio)]
                 if points:
-                    panel.plot(
-                        [i for i, _ in points], [f.ratio for _, f in points], "o-", color=colour, label=engine
-                    )
+                    panel.plot([i for i, _ in points], [f.ratio for _, f in points], "o-", color=colour, label=engine)
             panel.axhline(1.0, color="0.5", linewidth=0.8)
             panel.set(xticks=range(len(groups)), xticklabels=groups, title=f"{size} px", yscale="log")
             panel.set_xlabel("group")

@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.registry import Registry
 
@@ -115,12 +115,10 @@ class Augmentation:
         check_images("augmentation " + repr(self.name), x_BCHW)
         if not isinstance(generator, torch.Generator):
             raise InputError(
-                explain(
-                    f"augmentation {self.name!r}",
-                    expected="a torch.Generator",
-                    got=type(generator).__name__,
-                    mend="pass torch.Generator().manual_seed(seed)",
-                )
+                f"augmentation {self.name!r}",
+                expected="a torch.Generator",
+                got=type(generator).__name__,
+                mend="pass torch.Generator().manual_seed(seed)",
             )
         y_BCHW = self.make_view(x_BCHW, generator)
         if not self.mask:
@@ -136,12 +134,6 @@ def check_images(what: str, x_BCHW: Tensor) -> None:
     """Raise InputError unless ``x_BCHW`` is a float tensor (B, C, H, H)."""
     shape = tuple(x_BCHW.shape)
     if not x_BCHW.is_floating_point():
-        raise InputError(
-            explain(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first")
-        )
+        raise InputError(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first")
     if len(shape) != 4 or shape[-1] != shape[-2]:
-        raise InputError(
-            explain(
-                what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first"
-            )
-        )
+        raise InputError(what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first")

@@ -143,6 +143,4 @@ def byol_radio(
         make_jitter(brightness, contrast, jitter_probability),
         make_blur(tuple(blur_sigma_px), blur_probability),
     )
-    return Augmentation(
-        "byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px, size_px=size_px
-    )
+    return Augmentation("byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px, size_px=size_px)

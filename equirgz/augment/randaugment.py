@@ -14,7 +14,7 @@ from torch import Tensor
 from equirgz.augment.base import Augmentation, Pose
 from equirgz.augment.operations import OPERATIONS
 from equirgz.augment.pose import check_range, draw_chance, draw_uniform, make_pose_drawer
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 
 GEOMETRIC = ("shear_columns", "shear_rows", "shift_columns", "shift_rows")
 POOL = ("identity", *OPERATIONS, *GEOMETRIC)
@@ -42,12 +42,11 @@ class RandAugment(Augmentation):
         mask_margin_px: float,
     ) -> None:
         if not isinstance(n_operations, int) or n_operations < 0:
-            raise InputError(explain("n_operations", expected="an integer >= 0", got=repr(n_operations)))
+            raise InputError("n_operations", expected="an integer >= 0", got=repr(n_operations))
         self.magnitude = check_range("magnitude", magnitude, 0.0, 1.0)
         self.n_operations = n_operations
         self.pool = tuple(check_choice("RandAugment operation", operation, POOL) for operation in pool)
-        if not self.pool:
-            raise InputError(explain("pool", expected="at least one operation", got="none"))
+        require(self.pool, "pool", expected="at least one operation", got="none")
         draw = make_pose_drawer(max_angle_deg=max_angle_deg, flip_probability=flip_probability)
         super().__init__(name, draw, mask=mask, mask_margin_px=mask_margin_px)
 

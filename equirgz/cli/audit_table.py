@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.records import write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ FIGURES = (".png", ".svg", ".pdf")
 def check_suffix(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
     """Raise InputError unless ``path`` is None or ends in one of ``suffixes``."""
     if path is not None and path.suffix not in suffixes:
-        raise InputError(explain(option, expected=f"a name that ends in {' or '.join(suffixes)}", got=repr(path.name)))
+        raise InputError(option, expected=f"a name that ends in {' or '.join(suffixes)}", got=repr(path.name))
 
 
 def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> None:
@@ -65,8 +65,16 @@ def _markdown(report: AuditReport, full: bool) -> str:
     if full:
         header = ["state", "precision", "what", "kind", "angle (degrees)", "after a flip", "error", ""]
         body = [
-            [r.state, r.precision, r.what, KINDS[r.kind], f"{r.angle_deg:g}", "yes" if r.reflect else "no",
-             f"{r.relative_l2:.1e}", "" if r.passed else "BROKEN"]
+            [
+                r.state,
+                r.precision,
+                r.what,
+                KINDS[r.kind],
+                f"{r.angle_deg:g}",
+                "yes" if r.reflect else "no",
+                f"{r.relative_l2:.1e}",
+                "" if r.passed else "BROKEN",
+            ]
             for r in report.rows
         ]
     else:

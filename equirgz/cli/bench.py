@@ -17,7 +17,7 @@ from equirgz.cli.options import (
     path_argument,
     path_option,
 )
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 if TYPE_CHECKING:
     from equirgz.grid.engine.options import EngineConfig
@@ -60,25 +60,40 @@ def run(
     from equirgz.grid.runner import run_grid
 
     if jobs is not None and jobs < 1:
-        raise InputError(explain("--jobs", expected="1 or more", got=jobs, mend="leave it out for one per core"))
+        raise InputError("--jobs", expected="1 or more", got=jobs, mend="leave it out for one per core")
     planned = load_grid(grid, overrides or (), profile)
     if dry_run:
         _show_plan(planned, data_dir, jobs or count_cores())
         return
     from_file = "jobs" in planned.engine or (engine or "").endswith((".yaml", ".yml"))
     options = make_engine_config(
-        engine, planned.engine, jobs=jobs or (None if from_file else count_cores()), gpus=gpus,
+        engine,
+        planned.engine,
+        jobs=jobs or (None if from_file else count_cores()),
+        gpus=gpus,
         device=None if device == "auto" else device,
-        cells_per_gpu=cells_per_gpu, time_limit_s=time_limit, memory_limit_gb=memory_limit, nodes=nodes,
-        partition=partition, account=account, walltime=walltime, address=address,
+        cells_per_gpu=cells_per_gpu,
+        time_limit_s=time_limit,
+        memory_limit_gb=memory_limit,
+        nodes=nodes,
+        partition=partition,
+        account=account,
+        walltime=walltime,
+        address=address,
     )
     options = options.model_copy(update={"device": _find_device(options)})
     out = Path("runs") / planned.name if out is None else out
     typer.echo(f"{planned.name}: {len(planned.points)} runs in {planned.n_cells} cells -> {out}")
     with ProgressView(out) as view:
         summary = run_grid(
-            planned, out, data_dir, engine=options, retry_failed=retry_failed, fail_fast=fail_fast,
-            check=lambda: check_grid(planned, data_dir, view.say), report=view,
+            planned,
+            out,
+            data_dir,
+            engine=options,
+            retry_failed=retry_failed,
+            fail_fast=fail_fast,
+            check=lambda: check_grid(planned, data_dir, view.say),
+            report=view,
         )
     for note in summary.notes:
         typer.echo(note, err=True)

@@ -17,14 +17,10 @@ MIRABEST_VERSIONS = {"mirabest_f": "F", "mirabest_v1": "v1"}
 
 
 def card(
-    output: Annotated[
-        Path, path_option("-o", "--output", help="Folder for the cards and their contact sheets.")
-    ],
+    output: Annotated[Path, path_option("-o", "--output", help="Folder for the cards and their contact sheets.")],
     names: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Published sets or datasets of `equirgz data list`; none: every set in the data root."
-        ),
+        typer.Argument(help="Published sets or datasets of `equirgz data list`; none: every set in the data root."),
     ] = None,
     data_dir: DataDir = None,
     overrides: Overrides = None,
@@ -72,9 +68,7 @@ def _choose(
                 version = MIRABEST_VERSIONS.get(info.name, info.name if info.name.startswith("rgz_") else "")
                 found.setdefault((info.datasets[0], version), info.name)
         if not found:
-            raise InputError(
-                f"data card: expected archives in {root}, got none; name a dataset, or give --data-dir"
-            )
+            raise InputError(f"data card: expected archives in {root}, got none; name a dataset, or give --data-dir")
         names = list(found.values())
     known = {*SETS, *DATASETS.names()}
     for name in names:
@@ -83,17 +77,13 @@ def _choose(
     for key, value in map(parse_setting, overrides):
         section, _, option = key.partition(".")
         if section != "params" or not option or len(names) != 1 or names[0] not in DATASETS.names():
-            raise InputError(
-                f"--set: expected params.KEY=VALUE and one registered dataset, got {key!r} for {names}"
-            )
+            raise InputError(f"--set: expected params.KEY=VALUE and one registered dataset, got {key!r} for {names}")
         params[option] = value
     archives = [name in SETS and bool(SETS[name].filename) and not params for name in names]
     return [(name, None if archive else name, params) for name, archive in zip(names, archives, strict=True)]
 
 
-def _load(
-    name: str, dataset: str | None, params: dict[str, Any], data_dir: Path | None
-) -> tuple[Data, SetInfo | None]:
+def _load(name: str, dataset: str | None, params: dict[str, Any], data_dir: Path | None) -> tuple[Data, SetInfo | None]:
     """Return the images as published and what is known of the archive that they come from, which is verified."""
     from equirgz.data import DATASETS, Data, data_root
     from equirgz.data.root import find_file

@@ -12,9 +12,7 @@ from equirgz.cli.check import check
 from equirgz.cli.cutouts import cutouts
 from equirgz.cli.options import DataDir, path_option
 
-data = typer.Typer(
-    help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True
-)
+data = typer.Typer(help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True)
 data.command()(card)
 data.command()(check)
 data.command()(cutouts)
@@ -33,9 +31,7 @@ def list_(data_dir: DataDir = None) -> None:
 def fetch(
     name: Annotated[str, typer.Argument(help="A published set of `equirgz data list`.")],
     data_dir: DataDir = None,
-    file: Annotated[
-        Path | None, path_option("--file", help="An archive downloaded by hand, to be put there.")
-    ] = None,
+    file: Annotated[Path | None, path_option("--file", help="An archive downloaded by hand, to be put there.")] = None,
 ) -> None:
     """Download a published archive into the data root, or take it from --file; verified either way."""
     from equirgz.data.sets.fetch import copy_set, fetch_set

@@ -36,9 +36,7 @@ def search(
         write_bytes_atomic(output, found.to_csv(index=False).encode())
 
 
-def _embed(
-    encoder: Path, images: Path, data_dir: Path | None, device: str, options: list[str] | None = None
-) -> Any:
+def _embed(encoder: Path, images: Path, data_dir: Path | None, device: str, options: list[str] | None = None) -> Any:
     import tempfile
 
     from equirgz.backbones.storage import find_encoder

@@ -21,7 +21,7 @@ class DataConfig(Section):
     """Which sources are used and how their pixels reach the network.
 
     ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
-    to a class balance (arXiv 2204.08816; see :func:`equirgz.data.splits.class_share.thin_to_share`). Their labels serve this
+    to a class balance (arXiv 2204.08816; see :mod:`equirgz.data.splits.class_share`). Their labels serve this
     selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
     validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. ``allow_unchecked`` takes
     sources whose overlap with the test set cannot be found. Unset, the three are no part of a run's identity.
@@ -53,9 +53,7 @@ class DataConfig(Section):
         if self.crop is not None and self.crop_arcsec is not None:
             raise ValueError("expected crop or crop_arcsec, got both; leave one out (crop: null)")
         if self.unlabelled_with_train and self.unlabelled is None:
-            raise ValueError(
-                "expected unlabelled with unlabelled_with_train; without it the training sources are all"
-            )
+            raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
         return self
 
     @model_serializer(mode="wrap")

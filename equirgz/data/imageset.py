@@ -91,14 +91,10 @@ class ImageSet:
             ("positions", position),
         ):
             if values is not None and len(values) != n:
-                raise DataError(
-                    explain(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values))
-                )
+                raise DataError(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values))
         if n and (label_N.min() < -1 or label_N.max() >= len(self.class_names)):
             worst = int(label_N.max() if label_N.max() >= len(self.class_names) else label_N.min())
-            raise DataError(
-                explain(f"{self.name}: labels", expected=f"-1 to {len(self.class_names) - 1}", got=worst)
-            )
+            raise DataError(f"{self.name}: labels", expected=f"-1 to {len(self.class_names) - 1}", got=worst)
         for key, value in (
             ("image_NHW", image_NHW),
             ("label_N", label_N),
@@ -175,14 +171,14 @@ class ImageSet:
         for what in same:
             if getattr(self, what) != getattr(other, what):
                 got = f"{getattr(self, what)} and {getattr(other, what)}"
-                raise DataError(explain(f"{self.name} with {other.name}", expected=f"the same {what}", got=got))
+                raise DataError(f"{self.name} with {other.name}", expected=f"the same {what}", got=got)
         twice = np.intersect1d(self.source_id_N, other.source_id_N)
         if len(twice) and self.own_ids and other.own_ids:
             parts = [images.name.rpartition("/")[2] for images in (self, other)]
             parts = parts if parts[0] != parts[1] else ["first", "second"]
             return self._with_prefix(parts[0]).joined(other._with_prefix(parts[1]), name)
         if len(twice):
-            raise DataError(explain(f"{self.name} with {other.name}", expected="no source in both", got=twice[0]))
+            raise DataError(f"{self.name} with {other.name}", expected="no source in both", got=twice[0])
         positions = (self.position_deg_N2, other.position_deg_N2)
         return replace(
             self,

@@ -18,7 +18,7 @@ from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_le
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.sets.batch_sets import load_first_images
 from equirgz.data.splits.class_share import thin_to_share
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 
@@ -92,7 +92,7 @@ def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: f
         if params.get("crop_arcsec", crop_arcsec) != crop_arcsec:
             got, mend = f"params.crop_arcsec {params['crop_arcsec']}", "set data.crop_arcsec in its place"
             what = f"dataset {name!r}"
-            raise InputError(explain(what, expected="crop_arcsec of the section data", got=got, mend=mend))
+            raise InputError(what, expected="crop_arcsec of the section data", got=got, mend=mend)
         params = {**params, "crop_arcsec": crop_arcsec}
     return DATASETS.create(name, root, **params)
 
@@ -109,7 +109,7 @@ def _check_channels(data: Data, others: dict[str, Data], extra: ImageSet | None)
             expected = f"images of {train.n_channels} channel(s) as those of {train.name}"
             mend = "give both sets the same `colour` (true or false) in their options, or take sets that are alike"
             got = f"{images.n_channels} in {images.name}"
-            raise InputError(explain(what, expected=expected, got=got, mend=mend))
+            raise InputError(what, expected=expected, got=got, mend=mend)
 
 
 def divide_by_rms(data: Data) -> Data:

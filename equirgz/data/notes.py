@@ -87,9 +87,7 @@ def list_bad(
     note(f"{source}: {did} {len(bad)} {what}, e.g. {name}: {reason}; {where}")
 
 
-def list_missing(
-    missing: dict[int, str], ids: np.ndarray, source: Path | str, path: Path | str | None = None
-) -> None:
+def list_missing(missing: dict[int, str], ids: np.ndarray, source: Path | str, path: Path | str | None = None) -> None:
     """List the rows of a catalogue that gave no image, by id; where an id stands twice, with its row."""
     bad = {}
     for row, reason in missing.items():

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 from equirgz.records import content_hash
 
 CHUNK = 256  # images at a time
@@ -57,7 +57,7 @@ def resample(image_NHW: np.ndarray, size_out: int) -> np.ndarray:
     height, width = image_NHW.shape[-2:]
     if height != width:
         got = f"{height} x {width}"
-        raise InputError(explain("resample", expected="square images", got=got, mend="crop them first"))
+        raise InputError("resample", expected="square images", got=got, mend="crop them first")
     if height == size_out:
         return image_NHW.astype(np.float32, copy=True)
     matrix = resampling_matrix(height, size_out)
@@ -80,7 +80,7 @@ def crop_centre(image_NHW: np.ndarray, size: int) -> np.ndarray:
     """
     height, width = image_NHW.shape[-2:]
     if size > min(height, width):
-        raise InputError(explain("crop", expected=f"at most the image's {min(height, width)} px", got=size))
+        raise InputError("crop", expected=f"at most the image's {min(height, width)} px", got=size)
     top, left = (height - size) // 2, (width - size) // 2
     return image_NHW[..., top : top + size, left : left + size]
 
@@ -142,9 +142,8 @@ class Preprocessing:
         for name in ("crop_arcsec", "softening"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
-                raise InputError(explain(name, expected="a positive number", got=value))
-        if self.image_size < 1:
-            raise InputError(explain("image_size", expected="at least 1", got=self.image_size))
+                raise InputError(name, expected="a positive number", got=value)
+        require(self.image_size >= 1, "image_size", expected="at least 1", got=self.image_size)
 
     @property
     def hash(self) -> str:
@@ -178,7 +177,7 @@ class Preprocessing:
         scale = images.pixel_scale_arcsec
         if not math.isfinite(scale):
             got, mend = f"none in {images.name}", "give pixel_scale_arcsec, or crop in pixels"
-            raise InputError(explain("crop_arcsec", expected="a known pixel scale", got=got, mend=mend))
+            raise InputError("crop_arcsec", expected="a known pixel scale", got=got, mend=mend)
         return max(1, round(self.crop_arcsec / scale))
 
     def _apply(self, image: np.ndarray, crop: int | None) -> np.ndarray:

@@ -16,7 +16,7 @@ import numpy as np
 
 from equirgz.data.formats.units import JY_PER_BEAM
 from equirgz.data.noise_level import clipped_std
-from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.errors import DataError, InputError, check_choice
 from equirgz.records import content_hash
 
 
@@ -50,11 +50,9 @@ class Recipe:
         check_choice("recipe scale", self.scale, ("minmax", "peak", "none"))
         check_choice("recipe noise_from", self.noise_from, ("map", "cut"))
         if self.size is not None and self.size < 1:
-            raise InputError(explain("recipe size", expected="at least 1 pixel", got=self.size))
+            raise InputError("recipe size", expected="at least 1 pixel", got=self.size)
         if self.quantize and self.scale == "none":
-            raise InputError(
-                "recipe: expected a scale of minmax or peak with quantize, got none; set quantize false"
-            )
+            raise InputError("recipe: expected a scale of minmax or peak with quantize, got none; set quantize false")
         if self.subtract and self.n_sigma is None:
             raise InputError("recipe: expected n_sigma where subtract is set, got none; set n_sigma")
 
@@ -68,7 +66,7 @@ class Recipe:
         if self.needs_jy_per_beam and unit != JY_PER_BEAM:
             got = repr(unit) if unit else "a header without BUNIT"
             mend = "say the unit with unit, e.g. mJy/beam (kelvin, Jy/pixel and Jy/sr need the beam in the header)"
-            raise DataError(explain(source, expected="Jy/beam for a recipe with a fixed rms", got=got, mend=mend))
+            raise DataError(source, expected="Jy/beam for a recipe with a fixed rms", got=got, mend=mend)
 
     @property
     def hash(self) -> str:
@@ -86,9 +84,7 @@ class Recipe:
         height = raw_NHW.shape[-1]
         size = height if self.size is None else self.size
         if raw_NHW.ndim != 3 or raw_NHW.shape[1] != height or size > height:
-            raise DataError(
-                explain("recipe", expected=f"square maps of at least {size} px", got=raw_NHW.shape)
-            )
+            raise DataError("recipe", expected=f"square maps of at least {size} px", got=raw_NHW.shape)
         first = height // 2 - size // 2
         window = (slice(first, first + size),) * 2
         axis = np.arange(size) - size // 2

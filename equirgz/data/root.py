@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 from equirgz.paths import as_path
 
 ENVIRONMENT_VARIABLE = "EQUIRGZ_DATA"
@@ -61,7 +61,7 @@ def check_sha256(path: Path, sha256: str) -> None:
         raise DataError(f"cannot read {path}: {error.strerror or error}; check its permissions") from error
     if found != sha256:
         mend = "the file is damaged or another version; delete it and fetch it again"
-        raise DataError(explain(f"{path}: sha256", expected=sha256, got=found, mend=mend))
+        raise DataError(f"{path}: sha256", expected=sha256, got=found, mend=mend)
 
 
 def check_md5(path: Path, md5: str) -> None:
@@ -69,10 +69,8 @@ def check_md5(path: Path, md5: str) -> None:
     found = compute_md5(path)
     if found != md5:
         raise DataError(
-            explain(
-                f"{path}: md5",
-                expected=md5,
-                got=found,
-                mend="the file is damaged or another version; delete it and fetch it again",
-            )
+            f"{path}: md5",
+            expected=md5,
+            got=found,
+            mend="the file is damaged or another version; delete it and fetch it again",
         )

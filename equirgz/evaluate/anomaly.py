@@ -12,7 +12,7 @@ import warnings
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 from equirgz.evaluate.similarity import search
 
 METHODS = ("isolation_forest", "neighbour_distance")
@@ -71,10 +71,10 @@ class AnomalySearch:
         """Record ratings (any scale, higher is more interesting); rating a source again replaces."""
         index, rating = np.atleast_1d(index), np.atleast_1d(np.asarray(rating, float))
         if len(index) != len(rating) or not np.isfinite(rating).all():
-            raise InputError(explain("anomaly ratings", expected="one finite number per source", got=rating))
+            raise InputError("anomaly ratings", expected="one finite number per source", got=rating)
         for i, value in zip(index, rating, strict=True):
             if not 0 <= i < len(self.prior_N):
-                raise InputError(explain("anomaly source", expected=f"0 to {len(self.prior_N) - 1}", got=i))
+                raise InputError("anomaly source", expected=f"0 to {len(self.prior_N) - 1}", got=i)
             self.ratings[int(i)] = float(value)
 
     def predict(self) -> tuple[np.ndarray, np.ndarray]:
@@ -125,9 +125,8 @@ class AnomalySearch:
 def _check_features(feature_NF: np.ndarray) -> np.ndarray:
     feature_NF = np.asarray(feature_NF, np.float64)
     if feature_NF.ndim != 2 or len(feature_NF) < 2:
-        raise InputError(explain("anomaly", expected="features (N, F) of at least 2 sources", got=feature_NF.shape))
-    if not np.isfinite(feature_NF).all():
-        raise InputError(explain("anomaly", expected="finite features", got="NaN or infinity"))
+        raise InputError("anomaly", expected="features (N, F) of at least 2 sources", got=feature_NF.shape)
+    require(np.isfinite(feature_NF).all(), "anomaly", expected="finite features", got="NaN or infinity")
     return feature_NF
 
 

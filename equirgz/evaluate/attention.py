@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.evaluate.equivariance import relative_l2
 from equirgz.evaluate.predict import evaluating
 from equirgz.geometry.action import disk_mask, turn_lattice, warp
@@ -33,7 +33,7 @@ def compute_attention(backbone: nn.Module, x_BCHW: Tensor) -> list[Tensor]:
     if not maps:
         mend = "use attention_lenet, steerable_attention or steerable_transformer"
         got = type(backbone).__name__
-        raise InputError(explain("attention", expected="a network with attention maps", got=got, mend=mend))
+        raise InputError("attention", expected="a network with attention maps", got=got, mend=mend)
     return maps
 
 
@@ -75,8 +75,7 @@ def plot_attention(
 
     networks = backbone if isinstance(backbone, dict) else {type(backbone).__name__: backbone}
     image_CHW = torch.as_tensor(image_CHW, dtype=torch.float32)
-    if image_CHW.ndim != 3:
-        raise InputError(explain("plot_attention", expected="one image (C, H, W)", got=tuple(image_CHW.shape)))
+    require(image_CHW.ndim == 3, "plot_attention", expected="one image (C, H, W)", got=tuple(image_CHW.shape))
     disk_HW = disk_mask(image_CHW.shape[-1])
     in_disk_HW = disk_HW.numpy() > 0
     x_ACHW = torch.cat([_turn(image_CHW[None], float(a)) for a in angles_deg]) * disk_HW

@@ -25,7 +25,7 @@ from tqdm import tqdm
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.reference import native_twin
 from equirgz.backbones.wrapped import copy_network
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.evaluate.audit_report import LIMITS, STATES, AuditReport, AuditRow, describe_unmeasured
 from equirgz.evaluate.equivariance import make_smooth_images, measure_turned, network_group, relative_l2
 from equirgz.geometry.action import disk_mask, warp
@@ -128,7 +128,7 @@ def audit(
 
 def _check_choices(what: str, chosen: Sequence[str], valid: Iterable[str]) -> None:
     if not chosen:
-        raise InputError(explain(f"audit {what}", expected=f"at least one of {', '.join(valid)}", got="none"))
+        raise InputError(f"audit {what}", expected=f"at least one of {', '.join(valid)}", got="none")
     for name in chosen:
         check_choice(f"audit {what}", name, valid)
 
@@ -146,7 +146,7 @@ def _resolve(
     if params:
         raise InputError(f"audit: keywords {', '.join(params)} are for a backbone given by name; drop them")
     if image_size is None and not hasattr(backbone, "image_size"):
-        raise InputError(explain("audit", expected="image_size", got="a module without one", mend="pass image_size="))
+        raise InputError("audit", expected="image_size", got="a module without one", mend="pass image_size=")
     return backbone, type(backbone).__name__
 
 

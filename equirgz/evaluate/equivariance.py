@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.base import Backbone
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.evaluate.predict import evaluating
 from equirgz.geometry.action import apply_element_to_maps, disk_mask, warp
 from equirgz.geometry.group import Group, get_group
@@ -98,7 +98,7 @@ def equivariance_error(
     Raises InputError when the images are not (B, C, H, H).
     """
     if x_BCHW.ndim != 4 or x_BCHW.shape[-1] != x_BCHW.shape[-2]:
-        raise InputError(explain("equivariance_error", expected="(B, C, H, H)", got=tuple(x_BCHW.shape)))
+        raise InputError("equivariance_error", expected="(B, C, H, H)", got=tuple(x_BCHW.shape))
     disk_HW = disk_mask(x_BCHW.shape[-1], like=x_BCHW)
     turned = (
         (float(a), bool(f), warp(x_BCHW, float(a), bool(f), mode="bicubic") * disk_HW)

@@ -12,9 +12,7 @@ from equirgz.errors import ImagesChangedWarning
 from equirgz.images import as_images, check_shape, refuse_bad
 
 
-def as_input(
-    images: Any, module: nn.Module | None = None, what: str = "images", *, flat: bool = False
-) -> Tensor:
+def as_input(images: Any, module: nn.Module | None = None, what: str = "images", *, flat: bool = False) -> Tensor:
     """Return x_NCHW, floats, for ``module``: a backbone, or what holds one as ``backbone``.
 
     :func:`equirgz.images.as_images` says what is taken and what integers mean. Tensors of floats stay on their

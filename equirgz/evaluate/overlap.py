@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.evaluate.input import as_input
 from equirgz.evaluate.rotation import measure_turned, rotation_rows
 from equirgz.geometry.action import disk_mask, warp
@@ -73,7 +73,7 @@ def source_rows(
     """
     probability_ASNK = _check_samples(probability_ASNK, len(probability_ASNK))
     if len(source_id_N) != len(target_N):
-        raise InputError(explain("source_rows", expected=f"{len(target_N)} names of sources", got=len(source_id_N)))
+        raise InputError("source_rows", expected=f"{len(target_N)} names of sources", got=len(source_id_N))
     numbers = measure_turned(probability_ASNK.mean(1), target_N, len(probability_ASNK))
     numbers["overlap"] = np.stack([overlap(probability_SNK) for probability_SNK in probability_ASNK])
     spread = {
@@ -94,7 +94,7 @@ def _check_samples(probability_ASNK: np.ndarray, n_angles: int) -> np.ndarray:
     probability_ASNK = np.asarray(probability_ASNK, float)
     if probability_ASNK.ndim != 4 or probability_ASNK.shape[0] != n_angles:
         expected = f"probabilities ({n_angles}, S, N, K)"
-        raise InputError(explain("turned samples", expected=expected, got=probability_ASNK.shape))
+        raise InputError("turned samples", expected=expected, got=probability_ASNK.shape)
     return probability_ASNK
 
 
@@ -130,7 +130,12 @@ def plot_source_rotation(
             for k, class_name in enumerate(class_names):
                 angle_AS = np.repeat(np.asarray(angles_deg, float)[:, None], n_samples, 1)
                 panel.plot(
-                    angle_AS.ravel(), probability_ASK[:, :, k].ravel(), ".", color=colours[k], ms=1.5, alpha=0.25,
+                    angle_AS.ravel(),
+                    probability_ASK[:, :, k].ravel(),
+                    ".",
+                    color=colours[k],
+                    ms=1.5,
+                    alpha=0.25,
                     rasterized=True,
                 )
                 panel.plot(angles_deg, probability_ASK[:, :, k].mean(1), color=colours[k], label=class_name)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, NumericalError, explain
+from equirgz.errors import InputError, NumericalError
 from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import warp
 
@@ -71,7 +71,7 @@ def predict_samples(
     """
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("views", views)):
         if value < 1:
-            raise InputError(explain(f"predict: {name}", expected="at least 1", got=value))
+            raise InputError(f"predict: {name}", expected="at least 1", got=value)
     logits = _logits_function(module, n_samples, seed)
     with evaluating(module):
         batches = [

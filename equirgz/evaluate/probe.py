@@ -9,7 +9,7 @@ import warnings
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 
 def linear_probe(
@@ -36,9 +36,7 @@ def linear_probe(
     h_train_NF, y_train_N, h_test_MF = _check("linear_probe", h_train_NF, y_train_N, h_test_MF)
     present = np.unique(y_train_N)
     if len(present) < 2:
-        raise InputError(
-            explain("linear_probe: training labels", expected="at least 2 classes", got=f"only class {present[0]}")
-        )
+        raise InputError("linear_probe: training labels", expected="at least 2 classes", got=f"only class {present[0]}")
     scaler = StandardScaler().fit(h_train_NF)
     model = LogisticRegression(C=inverse_penalty, max_iter=max_iterations)
     with warnings.catch_warnings():
@@ -68,7 +66,7 @@ def knn(
     """
     h_train_NF, y_train_N, h_test_MF = _check("knn", h_train_NF, y_train_N, h_test_MF)
     if k < 1 or not temperature > 0:
-        raise InputError(explain("knn", expected="k >= 1 and temperature > 0", got=f"k={k}, temperature={temperature}"))
+        raise InputError("knn", expected="k >= 1 and temperature > 0", got=f"k={k}, temperature={temperature}")
     k = min(k, len(h_train_NF))
     similarity_MN = normalise(h_test_MF) @ normalise(h_train_NF).T
     near_Mk = np.argsort(-similarity_MN, axis=1, kind="stable")[:, :k]
@@ -89,7 +87,7 @@ def normalise(h_NF: np.ndarray) -> np.ndarray:
 def _n_classes(n_classes: int | None, y_N: np.ndarray) -> int:
     found = int(y_N.max()) + 1
     if n_classes is not None and n_classes < found:
-        raise InputError(explain("n_classes", expected=f"at least {found}", got=n_classes))
+        raise InputError("n_classes", expected=f"at least {found}", got=n_classes)
     return found if n_classes is None else n_classes
 
 
@@ -97,12 +95,10 @@ def _check(what: str, h_NF: np.ndarray, y_N: np.ndarray, h_MF: np.ndarray) -> tu
     h_NF, y_N, h_MF = np.asarray(h_NF, np.float64), np.asarray(y_N), np.asarray(h_MF, np.float64)
     if h_NF.ndim != 2 or h_MF.ndim != 2 or h_NF.shape[1] != h_MF.shape[1] or y_N.shape != (len(h_NF),):
         got = f"{h_NF.shape}, {y_N.shape}, {h_MF.shape}"
-        raise InputError(explain(what, expected="features (N, F), labels (N,), features (M, F)", got=got))
+        raise InputError(what, expected="features (N, F), labels (N,), features (M, F)", got=got)
     if len(y_N) == 0 or not np.issubdtype(y_N.dtype, np.integer) or y_N.min() < 0:
-        raise InputError(
-            explain(f"{what}: labels", expected="integers >= 0", got=y_N[:5], mend="leave unlabelled sources out")
-        )
+        raise InputError(f"{what}: labels", expected="integers >= 0", got=y_N[:5], mend="leave unlabelled sources out")
     for name, h in (("training", h_NF), ("test", h_MF)):
         if not np.isfinite(h).all():
-            raise InputError(explain(f"{what}: {name} features", expected="finite numbers", got="NaN or infinity"))
+            raise InputError(f"{what}: {name} features", expected="finite numbers", got="NaN or infinity")
     return h_NF, y_N, h_MF

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 
 
 def map_features(feature_NF: np.ndarray, method: str = "pca", *, seed: int = 0) -> np.ndarray:
@@ -84,12 +84,12 @@ def correlate_with_size(
     feature_NF = np.asarray(feature_NF, float)
     if feature_NF.ndim != 2 or size_N.shape != (len(feature_NF),):
         got = f"{feature_NF.shape} and {size_N.shape}"
-        raise InputError(explain("correlate_with_size", expected="features (N, F) and sizes (N,)", got=got))
+        raise InputError("correlate_with_size", expected="features (N, F) and sizes (N,)", got=got)
     known_N = np.isfinite(size_N) & (size_N > 0) & np.isfinite(feature_NF).all(1)
     n = int(known_N.sum())
     if n < 2 * n_folds or np.ptp(size_N[known_N]) == 0:
         got = f"{n} sources with a size" if n < 2 * n_folds else "one size for all"
-        raise InputError(explain("correlate_with_size", expected=f"at least {2 * n_folds} sizes that differ", got=got))
+        raise InputError("correlate_with_size", expected=f"at least {2 * n_folds} sizes that differ", got=got)
     y_n = np.log(size_N[known_N])
     model = make_pipeline(StandardScaler(), RidgeCV(np.logspace(-2, 4, 13)))
     folds = KFold(n_folds, shuffle=True, random_state=seed)
@@ -128,8 +128,7 @@ def plot_map(
     from equirgz.report.figures.style import COLUMN_IN, MARKERS, PAGE_IN, figure_style, make_figure, palette
 
     wanted = [label_N is not None, size_N is not None]
-    if not any(wanted):
-        raise InputError(explain("plot_map", expected="label_N or size_N", got="neither"))
+    require(any(wanted), "plot_map", expected="label_N or size_N", got="neither")
     x_N, y_N = np.asarray(position_N2).T
     with figure_style():
         figure = make_figure(PAGE_IN if all(wanted) else COLUMN_IN, 3.1)
@@ -162,8 +161,7 @@ def _standardised(feature_NF: np.ndarray, what: str, least: int) -> np.ndarray:
     feature_NF = np.asarray(feature_NF, np.float64)
     if feature_NF.ndim != 2 or len(feature_NF) < least or feature_NF.shape[1] < 2:
         expected = f"features (N, F) with N >= {least}, F >= 2"
-        raise InputError(explain(what, expected=expected, got=feature_NF.shape))
-    if not np.isfinite(feature_NF).all():
-        raise InputError(explain(what, expected="finite features", got="NaN or infinity"))
+        raise InputError(what, expected=expected, got=feature_NF.shape)
+    require(np.isfinite(feature_NF).all(), what, expected="finite features", got="NaN or infinity")
     deviation_F = feature_NF.std(0)
     return (feature_NF - feature_NF.mean(0)) / np.where(deviation_F > 0, deviation_F, 1.0)

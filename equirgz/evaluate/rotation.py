@@ -8,15 +8,14 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import disk_mask, warp
 
 
 def make_angles(n_angles: int) -> list[float]:
     """Return ``n_angles`` angles that divide the full turn, from 0, in degrees."""
-    if n_angles < 1:
-        raise InputError(explain("rotation angles", expected="at least 1", got=n_angles))
+    require(n_angles >= 1, "rotation angles", expected="at least 1", got=n_angles)
     return [360.0 * a / n_angles for a in range(n_angles)]
 
 
@@ -82,7 +81,7 @@ def measure_turned(probability_ANK: np.ndarray, target_N: np.ndarray, n_angles: 
     probability_ANK, target_N = np.asarray(probability_ANK, np.float64), np.asarray(target_N)
     if probability_ANK.ndim != 3 or probability_ANK.shape[:2] != (n_angles, len(target_N)):
         expected = f"probabilities ({n_angles}, {len(target_N)}, K)"
-        raise InputError(explain("rotation", expected=expected, got=probability_ANK.shape))
+        raise InputError("rotation", expected=expected, got=probability_ANK.shape)
     class_AN = probability_ANK.argmax(-1)
     return {
         "error": class_AN != target_N,

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.evaluate.probe import normalise
 from equirgz.evaluate.table import EmbeddingTable
 from equirgz.metrics.ranking import precision_at_k
@@ -33,12 +33,12 @@ def search(
     query_QF, gallery_NF = np.asarray(query_QF), np.asarray(gallery_NF)
     if query_QF.ndim != 2 or gallery_NF.ndim != 2 or query_QF.shape[1] != gallery_NF.shape[1]:
         got = f"{query_QF.shape} and {gallery_NF.shape}"
-        raise InputError(explain("search", expected="queries (Q, F) and gallery (N, F)", got=got))
+        raise InputError("search", expected="queries (Q, F) and gallery (N, F)", got=got)
     if not (np.isfinite(query_QF).all() and np.isfinite(gallery_NF).all()):
-        raise InputError(explain("search", expected="finite features", got="NaN or infinity"))
+        raise InputError("search", expected="finite features", got="NaN or infinity")
     available = len(gallery_NF) - (leave_out_Q is not None)
     if k < 1 or available < 1:
-        raise InputError(explain("search", expected="k >= 1 and a gallery", got=f"k={k}, {available} sources to find"))
+        raise InputError("search", expected="k >= 1 and a gallery", got=f"k={k}, {available} sources to find")
     k = min(k, available)
     unit_QF, unit_FN = normalise(query_QF), normalise(gallery_NF).T
     index_Qk, similarity_Qk = np.empty((len(unit_QF), k), int), np.empty((len(unit_QF), k))
@@ -59,9 +59,7 @@ def find_similar(table: EmbeddingTable, source_id: str, k: int = 8) -> pd.DataFr
     The source itself is left out. Raises InputError for an unknown source, naming near ones.
     """
     query = table.index_of(source_id)
-    index_1k, similarity_1k = search(
-        table.feature_NF[[query]], table.feature_NF, k, leave_out_Q=np.array([query])
-    )
+    index_1k, similarity_1k = search(table.feature_NF[[query]], table.feature_NF, k, leave_out_Q=np.array([query]))
     found = pd.DataFrame(
         {
             "rank": np.arange(1, len(index_1k[0]) + 1),
@@ -99,7 +97,7 @@ def retrieval_rows(
     gallery_MF, gallery_label_M = np.asarray(gallery_MF)[known_M], gallery_label_M[known_M]
     size = len(gallery_label_M) - own
     if len(label_N) == 0 or max(ks) > size or min(ks) < 1:
-        raise InputError(explain("retrieval_rows: k", expected=f"from 1 to {size} labelled sources", got=tuple(ks)))
+        raise InputError("retrieval_rows: k", expected=f"from 1 to {size} labelled sources", got=tuple(ks))
     index_Nk, _ = search(query_NF, gallery_MF, max(ks), leave_out_Q=np.arange(len(label_N)) if own else None)
     hit_Nk = gallery_label_M[index_Nk] == label_N[:, None]
     same_N = (gallery_label_M[None, :] == label_N[:, None]).sum(1) - own
@@ -132,7 +130,7 @@ def plot_query_panel(
     n_queries, k = np.shape(similarity_Qk)
     if query_image_QHW.shape[0] != n_queries or neighbour_image_QkHW.shape[:2] != (n_queries, k):
         got = f"{query_image_QHW.shape} and {neighbour_image_QkHW.shape}"
-        raise InputError(explain("query panel", expected=f"{n_queries} queries with {k} neighbours", got=got))
+        raise InputError("query panel", expected=f"{n_queries} queries with {k} neighbours", got=got)
     with figure_style():
         side = PAGE_IN / (k + 1)
         figure = make_figure(PAGE_IN, (side + 0.22) * n_queries)

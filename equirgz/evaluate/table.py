@@ -15,7 +15,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
@@ -43,24 +43,24 @@ class EmbeddingTable:
     def __post_init__(self) -> None:
         feature_NF = np.asarray(self.feature_NF, np.float32)
         if feature_NF.ndim != 2:
-            raise InputError(explain("embedding table", expected="features (N, F)", got=feature_NF.shape))
+            raise InputError("embedding table", expected="features (N, F)", got=feature_NF.shape)
         n = len(feature_NF)
         source_id_N = np.asarray(self.source_id_N, str)
         label_N = np.full(n, -1) if self.label_N is None else np.asarray(self.label_N, np.int64)
         extras = self.extras.reset_index(drop=True) if len(self.extras.columns) else pd.DataFrame(index=range(n))
         for what, length in (("source ids", len(source_id_N)), ("labels", len(label_N)), ("extras", len(extras))):
             if length != n:
-                raise InputError(explain(f"embedding table: {what}", expected=f"{n}, one per source", got=length))
+                raise InputError(f"embedding table: {what}", expected=f"{n}, one per source", got=length)
         if len(np.unique(source_id_N)) != n:
             twice = pd.Series(source_id_N)[pd.Series(source_id_N).duplicated()].iloc[0]
-            raise InputError(explain("embedding table: source ids", expected="each once", got=f"{twice!r} twice"))
+            raise InputError("embedding table: source ids", expected="each once", got=f"{twice!r} twice")
         reserved = sorted(RESERVED & set(map(str, extras.columns)))
         if reserved:
             raise InputError(f"embedding table: expected extras of other names than {reserved[0]!r}; rename the column")
         bad_N = ~np.isfinite(feature_NF).all(1)
         if bad_N.any():
             got = f"NaN or infinity in {bad_N.sum()}, first {source_id_N[bad_N][0]!r}"
-            raise InputError(explain("embedding table", expected="finite features", got=got))
+            raise InputError("embedding table", expected="finite features", got=got)
         for name, value in (
             ("feature_NF", feature_NF), ("source_id_N", source_id_N), ("label_N", label_N), ("extras", extras)
         ):  # fmt: skip
@@ -96,7 +96,7 @@ class EmbeddingTable:
             text = pd.concat([head, self.extras, features], axis=1).to_csv(index=False, float_format="%.9g")
             write_bytes_atomic(path, text.encode())
         else:
-            raise InputError(explain("embedding table", expected="a path ending in .npz or .csv", got=path.name))
+            raise InputError("embedding table", expected="a path ending in .npz or .csv", got=path.name)
         return path
 
     @classmethod

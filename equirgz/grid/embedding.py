@@ -14,7 +14,7 @@ import pandas as pd
 
 from equirgz.config import DataConfig
 from equirgz.data import ImageSet, load_data
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 from equirgz.paths import as_path
 
 CONTAINERS = (".npz", ".h5", ".hdf5", ".parquet")
@@ -26,6 +26,7 @@ class Embedding:
 
     table: Any
     bad_files: dict[str, str]
+
 
 STEPS = ("crop", "crop_arcsec", "stretch", "softening", "mask")  # of preprocessing, as data.* names them
 
@@ -98,7 +99,7 @@ def embed_parts(
         first = next(iter(parts.values())).image_NHW
         rms = float(np.sqrt(np.mean(np.square(first, dtype=np.float64))))
     if not rms > 0:
-        raise DataError(explain(images, expected="images with signal", got=f"root mean square {rms}"))
+        raise DataError(images, expected="images with signal", got=f"root mean square {rms}")
     features = {name: embed(backbone, part.x_NCHW / np.float32(rms)) for name, part in parts.items()}
     return parts, features, bad_files
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.config import RunConfig
-from equirgz.errors import InputError, ResultsError, explain
+from equirgz.errors import InputError, ResultsError
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_json_atomic
 
@@ -36,8 +36,9 @@ def train_one(
 
     out = as_path(out)
     _claim(out, config)
-    run = prepare_run(config, data_dir, out / "work", device=device, progress=True, processes=processes,
-                      accumulate=accumulate)
+    run = prepare_run(
+        config, data_dir, out / "work", device=device, progress=True, processes=processes, accumulate=accumulate
+    )
     result = finish_run(run, grid="train")
     if result is None:
         return []
@@ -45,8 +46,13 @@ def train_one(
     save_encoder(run.backbone.cpu(), out / "encoder", preprocessing=preprocessing, trained=config.train.steps > 0)
     write_json_atomic(
         out / "run.json",
-        {"run_key": config.run_key(), "config": config.model_dump(mode="json"), "status": "done",
-         "provenance": collect_provenance(device), **result},
+        {
+            "run_key": config.run_key(),
+            "config": config.model_dump(mode="json"),
+            "status": "done",
+            "provenance": collect_provenance(device),
+            **result,
+        },
     )
     shown = ("error/rate", "nll/mean", "calibration/ece", "calibration/ece_perfect", "equivariance/relative_l2")
     lines = [_format(row) for row in result["rows"] if row["metric"] in shown]
@@ -58,7 +64,7 @@ def _claim(out: Path, config: RunConfig) -> None:
     file, fields = out / "config.json", config.model_dump(mode="json")
     if file.exists() and read_json(file) != fields:
         expected, mend = f"a new folder, or one of run {config.run_key()}", "choose another --out, or delete it"
-        raise ResultsError(explain(str(out), expected=expected, got="one of another configuration", mend=mend))
+        raise ResultsError(str(out), expected=expected, got="one of another configuration", mend=mend)
     write_json_atomic(file, fields)
 
 

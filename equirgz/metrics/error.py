@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.errors import explain
 from equirgz.metrics.base import metric
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
@@ -30,12 +29,10 @@ def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> flo
     missing = np.flatnonzero(np.bincount(target_N, minlength=p_NK.shape[1]) == 0)
     if len(missing):
         raise UndefinedMetricError(
-            explain(
-                "class-balanced error",
-                expected=f"a source of each of {p_NK.shape[1]} classes",
-                got=f"none of class {missing[0]}",
-                mend="use the error rate",
-            )
+            "class-balanced error",
+            expected=f"a source of each of {p_NK.shape[1]} classes",
+            got=f"none of class {missing[0]}",
+            mend="use the error rate",
         )
     wrong_N = p_NK.argmax(axis=1) != target_N
     return float(100 * np.mean([wrong_N[target_N == k].mean() for k in np.unique(target_N)]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.metrics.check import check_finite
 
 
@@ -51,8 +51,7 @@ def student_interval(value_R: np.ndarray, level: float = 0.95) -> MeanInterval:
 
 def check_level(level: float) -> float:
     """Return ``level`` when it lies inside (0, 1), else raise InputError."""
-    if not 0 < level < 1:
-        raise InputError(explain("level", expected="a number inside (0, 1), e.g. 0.95", got=level))
+    require(0 < level < 1, "level", expected="a number inside (0, 1), e.g. 0.95", got=level)
     return float(level)
 
 
@@ -64,7 +63,7 @@ def wilson_interval(n_right: float, n: float, level: float = 0.95) -> tuple[floa
     """
     check_level(level)
     if not n > 0 or not 0 <= n_right <= n:
-        raise InputError(explain("counts", expected="0 <= n_right <= n, n > 0", got=f"{n_right} of {n}"))
+        raise InputError("counts", expected="0 <= n_right <= n, n > 0", got=f"{n_right} of {n}")
     z, p = stats.norm.ppf((1 + level) / 2), n_right / n
     centre = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import UndefinedMetricError, check_finite
 from equirgz.metrics.interval import check_level
 
@@ -51,9 +51,7 @@ class PowerLaw:
         return self.floor + above * np.exp(-half), self.floor + above * np.exp(half)
 
 
-def fit_power_law(
-    size_R: np.ndarray, error_R: np.ndarray, *, floor: float = 0.0, level: float = 0.95
-) -> PowerLaw:
+def fit_power_law(size_R: np.ndarray, error_R: np.ndarray, *, floor: float = 0.0, level: float = 0.95) -> PowerLaw:
     """Return the least-squares line of ln(error - floor) on ln(size), or refuse where runs do not carry it.
 
     Args: size_R: label counts (or pool sizes, parameters) of R runs, > 0. error_R: their errors, > floor.
@@ -65,29 +63,21 @@ def fit_power_law(
     size_R, error_R = check_finite("sizes", size_R, 1), check_finite("errors", error_R, 1)
     check_level(level)
     if len(size_R) != len(error_R) or (size_R <= 0).any():
-        raise InputError(
-            explain(
-                "sizes and errors", expected="equally many, sizes > 0", got=f"{len(size_R)}, {len(error_R)}"
-            )
-        )
+        raise InputError("sizes and errors", expected="equally many, sizes > 0", got=f"{len(size_R)}, {len(error_R)}")
     if (error_R <= floor).any():
         raise InputError(
-            explain(
-                "errors",
-                expected=f"all above the floor {floor:g}",
-                got=f"{error_R.min():g}",
-                mend="a run without error has no logarithm: use a larger test set",
-            )
+            "errors",
+            expected=f"all above the floor {floor:g}",
+            got=f"{error_R.min():g}",
+            mend="a run without error has no logarithm: use a larger test set",
         )
     sizes_P = np.unique(size_R)
     if len(sizes_P) < MIN_SIZES or sizes_P[-1] / sizes_P[0] < MIN_SPAN:
         raise UndefinedMetricError(
-            explain(
-                "power law",
-                expected=f"{MIN_SIZES} sizes that span a factor of {MIN_SPAN:g}",
-                got=f"{len(sizes_P)} from {sizes_P[0]:g} to {sizes_P[-1]:g}",
-                mend="run more sizes",
-            )
+            "power law",
+            expected=f"{MIN_SIZES} sizes that span a factor of {MIN_SPAN:g}",
+            got=f"{len(sizes_P)} from {sizes_P[0]:g} to {sizes_P[-1]:g}",
+            mend="run more sizes",
         )
     x_R, y_R = np.log(size_R), np.log(error_R - floor)
     n, squares = len(x_R), float(((x_R - x_R.mean()) ** 2).sum())
@@ -98,22 +88,18 @@ def fit_power_law(
     half = t * sigma / math.sqrt(squares)
     if -slope - half <= 0:
         raise UndefinedMetricError(
-            explain(
-                "power law",
-                expected="an error that falls with size",
-                got=f"exponent {-slope:.3g} +- {half:.2g}",
-                mend="run more seeds or sizes",
-            )
+            "power law",
+            expected="an error that falls with size",
+            got=f"exponent {-slope:.3g} +- {half:.2g}",
+            mend="run more seeds or sizes",
         )
     misfit_p = _lack_of_fit(x_R, y_R, residual_R)
     if misfit_p < MISFIT_LEVEL:
         raise UndefinedMetricError(
-            explain(
-                "power law",
-                expected="means on a line in logarithms",
-                got=f"lack of fit, p = {misfit_p:.2g}",
-                mend="give a floor, or fewer sizes",
-            )
+            "power law",
+            expected="means on a line in logarithms",
+            got=f"lack of fit, p = {misfit_p:.2g}",
+            mend="give a floor, or fewer sizes",
         )
     total = float(((y_R - y_R.mean()) ** 2).sum())
     coefficient = math.exp(y_R.mean() - slope * x_R.mean())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 
 
 def precision_at_k(relevant_NR: np.ndarray, k: int) -> float:
@@ -15,7 +15,7 @@ def precision_at_k(relevant_NR: np.ndarray, k: int) -> float:
     """
     relevant_NR = _check(relevant_NR)
     if not 1 <= k <= relevant_NR.shape[1]:
-        raise InputError(explain("k", expected=f"1 to {relevant_NR.shape[1]}", got=k))
+        raise InputError("k", expected=f"1 to {relevant_NR.shape[1]}", got=k)
     return float(relevant_NR[:, :k].mean())
 
 
@@ -26,8 +26,7 @@ def mean_average_precision(relevant_NR: np.ndarray) -> float:
     """
     relevant_NR = _check(relevant_NR)
     has_N = relevant_NR.any(axis=1)
-    if not has_N.any():
-        raise InputError(explain("relevant_NR", expected="a query with a relevant entry", got="none"))
+    require(has_N.any(), "relevant_NR", expected="a query with a relevant entry", got="none")
     chosen = relevant_NR[has_N].astype(np.float64)
     precision = np.cumsum(chosen, axis=1) / np.arange(1, chosen.shape[1] + 1)
     return float(((precision * chosen).sum(axis=1) / chosen.sum(axis=1)).mean())
@@ -36,9 +35,5 @@ def mean_average_precision(relevant_NR: np.ndarray) -> float:
 def _check(relevant_NR: np.ndarray) -> np.ndarray:
     relevant_NR = np.asarray(relevant_NR)
     if relevant_NR.ndim != 2 or 0 in relevant_NR.shape or not np.isin(relevant_NR, (0, 1)).all():
-        raise InputError(
-            explain(
-                "relevant_NR", expected="(N, R) true or false", got=f"{relevant_NR.dtype} {relevant_NR.shape}"
-            )
-        )
+        raise InputError("relevant_NR", expected="(N, R) true or false", got=f"{relevant_NR.dtype} {relevant_NR.shape}")
     return relevant_NR.astype(bool)

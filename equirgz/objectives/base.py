@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.objectives.frozen import rest_frozen_layers
 from equirgz.registry import Registry, call_checked
 
@@ -74,8 +74,7 @@ class Objective(nn.Module):
 
     def __init__(self, backbone: nn.Module, n_classes: int) -> None:
         super().__init__()
-        if n_classes < 2:
-            raise InputError(explain("n_classes", expected="at least 2", got=n_classes))
+        require(n_classes >= 2, "n_classes", expected="at least 2", got=n_classes)
         self.backbone = backbone
         self.n_classes = int(n_classes)
 
@@ -126,30 +125,19 @@ class Objective(nn.Module):
         """Raise InputError unless the training labels can be learnt from: classes 0..K-1, at least two."""
         if label_N.ndim != 1 or label_N.is_floating_point():
             raise InputError(
-                explain(
-                    "labels",
-                    expected="one integer class per image",
-                    got=f"{label_N.dtype} {tuple(label_N.shape)}",
-                )
+                "labels", expected="one integer class per image", got=f"{label_N.dtype} {tuple(label_N.shape)}"
             )
         found = sorted(set(label_N.tolist()))
         if found[0] < 0 or found[-1] >= self.n_classes:
             raise InputError(
-                explain(
-                    "labels",
-                    expected=f"classes 0 to {self.n_classes - 1}",
-                    got=f"classes {found}",
-                    mend="leave unlabelled sources (-1) out, or raise n_classes",
-                )
+                "labels",
+                expected=f"classes 0 to {self.n_classes - 1}",
+                got=f"classes {found}",
+                mend="leave unlabelled sources (-1) out, or raise n_classes",
             )
         if len(found) < 2:
             raise InputError(
-                explain(
-                    "labels",
-                    expected="at least two classes",
-                    got=f"class {found[0]} alone",
-                    mend="label more",
-                )
+                "labels", expected="at least two classes", got=f"class {found[0]} alone", mend="label more"
             )
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
@@ -158,17 +146,14 @@ class Objective(nn.Module):
             f"objective {type(self).__name__} has no classifier; read its features with a linear probe or fine-tune"
         )
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK of ``n_samples`` draws of the network; a deterministic one has S = 1."""
         return self.logits(x_BCHW)[None]
 
 
 def make_classifier(n_features: int, n_classes: int, dropout: float = 0.0) -> nn.Module:
     """Return dropout (if any) and a linear layer from h_BF to logits_BK."""
-    if not 0 <= dropout < 1:
-        raise InputError(explain("dropout", expected="a share in [0, 1)", got=dropout))
+    require(0 <= dropout < 1, "dropout", expected="a share in [0, 1)", got=dropout)
     linear = nn.Linear(n_features, n_classes)
     return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from equirgz.backbones.wrapped import copy_network
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 
 
 def make_target(module: nn.Module) -> nn.Module:
@@ -41,6 +41,5 @@ def _pairs(targets, sources) -> list[tuple[torch.Tensor, torch.Tensor]]:
 
 def cosine_momentum(base: float, step: int, n_steps: int) -> float:
     """Return ``1 - (1 - base) (cos(pi step / n_steps) + 1) / 2``: from ``base`` to 1 (arXiv 2006.07733)."""
-    if not 0 <= base <= 1:
-        raise InputError(explain("base_momentum", expected="a number in [0, 1]", got=base))
+    require(0 <= base <= 1, "base_momentum", expected="a number in [0, 1]", got=base)
     return 1 - (1 - base) * (math.cos(math.pi * step / n_steps) + 1) / 2

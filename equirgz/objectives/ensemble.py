@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.base import Objective
 
 
@@ -22,7 +22,7 @@ class Ensemble(nn.Module):
         super().__init__()
         if not members or len({member.n_classes for member in members}) > 1:
             found = [member.n_classes for member in members]
-            raise InputError(explain("ensemble", expected="members with the same classes", got=found))
+            raise InputError("ensemble", expected="members with the same classes", got=found)
         self.members = nn.ModuleList(members)
         self.n_classes = members[0].n_classes
         self.n_predictive_samples = len(members)
@@ -32,9 +32,7 @@ class Ensemble(nn.Module):
         log_p_SBK = torch.stack([member.logits(x_BCHW).log_softmax(-1) for member in self.members])
         return log_p_SBK.logsumexp(0) - torch.log(torch.tensor(float(len(self.members))))
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK of members 0, 1, ..., beginning anew after the last."""
         drawn = [self.members[s % len(self.members)] for s in range(n_samples)]
         return torch.stack([member.sample_logits(x_BCHW, 1, generator)[0] for member in drawn])

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.precision import full_precision
 
 
@@ -31,11 +31,7 @@ def compute_nt_xent(z1_BP: Tensor, z2_BP: Tensor, temperature: float = 0.2) -> T
     """
     if len(z1_BP) < 2 or temperature <= 0:
         raise InputError(
-            explain(
-                "NT-Xent",
-                expected="a batch of at least 2 and T > 0",
-                got=f"B = {len(z1_BP)}, T = {temperature}",
-            )
+            "NT-Xent", expected="a batch of at least 2 and T > 0", got=f"B = {len(z1_BP)}, T = {temperature}"
         )
     z_MP = F.normalize(torch.cat([z1_BP, z2_BP]), dim=-1)
     batch = len(z1_BP)
@@ -46,9 +42,7 @@ def compute_nt_xent(z1_BP: Tensor, z2_BP: Tensor, temperature: float = 0.2) -> T
 
 
 @full_precision
-def compute_vicreg_terms(
-    z1_BP: Tensor, z2_BP: Tensor, epsilon: float = 1e-4
-) -> tuple[Tensor, Tensor, Tensor]:
+def compute_vicreg_terms(z1_BP: Tensor, z2_BP: Tensor, epsilon: float = 1e-4) -> tuple[Tensor, Tensor, Tensor]:
     """Return VICReg's invariance, variance and covariance terms (arXiv 2105.04906).
 
     invariance = mean squared difference; variance = mean over both views and P of
@@ -68,9 +62,7 @@ def compute_vicreg_terms(
 
 
 @full_precision
-def compute_fixmatch_loss(
-    strong_logits_BK: Tensor, probability_BK: Tensor, threshold: float
-) -> tuple[Tensor, Tensor]:
+def compute_fixmatch_loss(strong_logits_BK: Tensor, probability_BK: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
     """Return FixMatch's unlabelled loss (nat) and mask_B of the sources that count (arXiv 2001.07685, eq. 4).
 
     ``mean_B [max p >= threshold] CE(strong logits, argmax p)``: the mean is over ALL sources. The

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, make_classifier
 
 
@@ -34,8 +34,7 @@ class Supervised(Objective):
         freeze_backbone: bool = False,
     ) -> None:
         super().__init__(backbone, n_classes)
-        if not 0 <= label_smoothing < 1:
-            raise InputError(explain("label_smoothing", expected="a share in [0, 1)", got=label_smoothing))
+        require(0 <= label_smoothing < 1, "label_smoothing", expected="a share in [0, 1)", got=label_smoothing)
         self.label_smoothing = label_smoothing
         self.freeze_backbone = freeze_backbone
         self.classifier = make_classifier(backbone.num_features, n_classes, dropout)

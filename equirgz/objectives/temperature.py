@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 
 
 class TemperatureScaled(nn.Module):
@@ -19,8 +19,7 @@ class TemperatureScaled(nn.Module):
 
     def __init__(self, objective: nn.Module, temperature: float) -> None:
         super().__init__()
-        if not temperature > 0:
-            raise InputError(explain("temperature", expected="a positive number", got=temperature))
+        require(temperature > 0, "temperature", expected="a positive number", got=temperature)
         self.objective, self.temperature = objective, temperature
         self.n_predictive_samples = objective.n_predictive_samples
 
@@ -28,8 +27,6 @@ class TemperatureScaled(nn.Module):
         """Return logits_BK / T."""
         return self.objective.logits(x_BCHW) / self.temperature
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK / T."""
         return self.objective.sample_logits(x_BCHW, n_samples, generator) / self.temperature

@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from equirgz.errors import ResultsError, check_choice, explain
+from equirgz.errors import ResultsError, check_choice
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
 from equirgz.report.rows.load import find_rows, load_results
@@ -37,22 +37,18 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
     try:
         old = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ResultsError(explain(str(path), expected="a Markdown file", got=error.strerror)) from error
+        raise ResultsError(str(path), expected="a Markdown file", got=error.strerror) from error
     new, n_blocks = _BLOCK.subn(lambda found: found[1] + _fill(path, found[2], found[3]) + found[4], old)
     if n_blocks != len(_OPENING.findall(old)):
-        raise ResultsError(
-            explain(str(path), expected="<!-- end --> after each generated block", got="an open block")
-        )
+        raise ResultsError(str(path), expected="<!-- end --> after each generated block", got="an open block")
     if new == old:
         return False
     if check:
         raise ResultsError(
-            explain(
-                f"{path}",
-                expected="blocks that equal the committed tables",
-                got="other text",
-                mend="fill them with `equirgz bench readme`",
-            )
+            f"{path}",
+            expected="blocks that equal the committed tables",
+            got="other text",
+            mend="fill them with `equirgz bench readme`",
         )
     write_bytes_atomic(path, new.encode())
     return True
@@ -66,9 +62,7 @@ def _fill(path: Path, kind: str, target: str) -> str:
 def _existing(path: Path, target: str) -> Path:
     found = path.parent / target
     if not found.exists():
-        raise ResultsError(
-            explain(str(path), expected=target, got="none", mend="write the tables and figures first")
-        )
+        raise ResultsError(str(path), expected=target, got="none", mend="write the tables and figures first")
     return found
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.records import gzip_bytes, write_bytes_atomic
 from equirgz.report.rows.load import load_results
 from equirgz.report.tables.extras import EXTRAS
@@ -34,7 +34,7 @@ def linked_files(readmes: Iterable[Path | str]) -> set[Path]:
         try:
             text = readme.read_text(encoding="utf-8")
         except OSError as error:
-            raise ResultsError(explain(str(readme), expected="a Markdown file", got=error.strerror)) from error
+            raise ResultsError(str(readme), expected="a Markdown file", got=error.strerror) from error
         found |= {(readme.parent / target).resolve() for target in _LINK.findall(text)}
         found |= {path.resolve() for path in find_table_files(readme, text)}
     return found

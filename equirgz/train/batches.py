@@ -13,7 +13,7 @@ from torch import Tensor
 
 from equirgz.augment import create_augmentation
 from equirgz.config import TrainConfig
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.images import scale_bytes
 from equirgz.objectives.base import Batch, Objective
 from equirgz.seeding import derive_seed
@@ -71,12 +71,10 @@ def batch_sizes(objective: Objective, images: TrainImages, batch_size: int, mult
         if sizes[pool] // multiple < needed:
             share = f" in each of {multiple} parts" if multiple > 1 else ""
             raise InputError(
-                explain(
-                    f"batch of {pool} images",
-                    expected=f"at least {needed} sources{share}" + (" (batch norm)" if needed > 1 else ""),
-                    got=f"batch_size {batch_size} of {len(images.pool(pool))} sources",
-                    mend="raise batch_size or give more sources",
-                )
+                f"batch of {pool} images",
+                expected=f"at least {needed} sources{share}" + (" (batch norm)" if needed > 1 else ""),
+                got=f"batch_size {batch_size} of {len(images.pool(pool))} sources",
+                mend="raise batch_size or give more sources",
             )
     return sizes
 
@@ -90,7 +88,12 @@ class BatchMaker:
     """Draws sources and makes the views of every batch, on the device of the images."""
 
     def __init__(
-        self, objective: Objective, images: TrainImages, config: TrainConfig, seed: int, multiple: int = 1,
+        self,
+        objective: Objective,
+        images: TrainImages,
+        config: TrainConfig,
+        seed: int,
+        multiple: int = 1,
         dtype: torch.dtype = torch.float32,
     ):
         self.images, self.dtype = images, dtype
@@ -108,17 +111,14 @@ class BatchMaker:
         self.augmentations = {
             role: _augmentation(view.strength, config, images.mask) for role, view in self.views.items()
         }
-        self.generators = {
-            role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views
-        }
+        self.generators = {role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views}
 
     def next(self) -> Batch:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
         drawn = {pool: self._floats(_take(self.images.pool(pool), index_B)) for pool, index_B in index.items()}
         view = {
-            role: self.augmentations[role](drawn[spec.pool], self.generators[role])
-            for role, spec in self.views.items()
+            role: self.augmentations[role](drawn[spec.pool], self.generators[role]) for role, spec in self.views.items()
         }
         return Batch(
             view=view,
@@ -145,9 +145,7 @@ class BatchMaker:
             generator.set_state(state["views"][role].cpu())
 
 
-def _augmentation(
-    strength: str, config: TrainConfig, mask: bool
-) -> Callable[[Tensor, torch.Generator], Tensor]:
+def _augmentation(strength: str, config: TrainConfig, mask: bool) -> Callable[[Tensor, torch.Generator], Tensor]:
     if strength == "train":
         return create_augmentation(config.augmentation, **{"mask": mask} | config.augmentation_params)
     return create_augmentation(strength, mask=mask)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
@@ -40,12 +40,10 @@ def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:
         raise ResultsError(f"checkpoint {path} is damaged ({reason}); delete it to train anew") from error
     if found != fingerprint:
         raise ResultsError(
-            explain(
-                f"checkpoint {path}",
-                expected=f"training {fingerprint}",
-                got=f"training {found} (another configuration, seed, network or data)",
-                mend="choose another folder, or delete it to train anew",
-            )
+            f"checkpoint {path}",
+            expected=f"training {fingerprint}",
+            got=f"training {found} (another configuration, seed, network or data)",
+            mend="choose another folder, or delete it to train anew",
         )
     return state
 

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import DataConversionWarning
 from sklearn.utils.validation import validate_data
 
-from equirgz.errors import ImageError, InputError, explain
+from equirgz.errors import ImageError, InputError
 
 
 def check_features(estimator: BaseEstimator, X: Any, *, fitted: bool) -> None:
@@ -61,14 +61,14 @@ def check_weights(sample_weight: Any, n: int) -> tuple[np.ndarray, np.ndarray | 
     try:
         weight_N = np.asarray(sample_weight, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise InputError(explain("sample_weight", expected=expected, got=" ".join(str(error).split()))) from error
+        raise InputError("sample_weight", expected=expected, got=" ".join(str(error).split())) from error
     if weight_N.ndim == 0:
         weight_N = np.full(n, weight_N)
     if weight_N.shape != (n,):
-        raise InputError(explain("sample_weight", expected=expected, got=f"the shape {weight_N.shape}"))
+        raise InputError("sample_weight", expected=expected, got=f"the shape {weight_N.shape}")
     if not np.isfinite(weight_N).all() or weight_N.min() < 0 or not weight_N.any():
         got = f"values from {weight_N.min():g} to {weight_N.max():g}" if weight_N.any() else "only zeros"
-        raise InputError(explain("sample_weight", expected=expected, got=got, mend="leave unknown sources out"))
+        raise InputError("sample_weight", expected=expected, got=got, mend="leave unknown sources out")
     kept_N = weight_N > 0
     weight_N = weight_N[kept_N]
     return kept_N, None if (weight_N == weight_N[0]).all() else weight_N

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.data.catalogues.labels import check_labels
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.evaluate.input import as_input
 from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
@@ -118,7 +118,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         self.classes_, label_N = np.unique(y_N, return_inverse=True)
         if len(self.classes_) < 2:
             got = f"one class, {self.classes_.tolist()}"
-            raise InputError(explain("labels", expected="at least two classes", got=got))
+            raise InputError("labels", expected="at least two classes", got=got)
         seed = int(check_random_state(self.random_state).randint(2**31))
         backbone = self._make_backbone(x_NCHW, seed) if encoder is None else encoder
         self.objective_ = create_objective(
@@ -276,7 +276,7 @@ def finetune(
     encoder : a backbone (pre-trained or not), or where a saved one lies.
     images : (N, H, W) or (N, C, H, W), preprocessed as the encoder's were; resampled, with a warning, where their
         side is not the encoder's.
-    labels : one per image, any values; missing ones are refused (:mod:`equirgz.data.catalogues.labels`), as are the words
+    labels : one per image, any values; missing ones are refused (:mod:`~equirgz.data.catalogues`), as are the words
         ``missing`` for them.
     layer_decay : learning-rate factor from each block to the one below; the recipe of arXiv 2305.16127
         has 0.75, AdamW with weight decay 0.05 and label smoothing 0.1.

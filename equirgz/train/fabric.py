@@ -9,7 +9,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 
 def make_fabric(precision: str = "32-true", device: str = "auto", processes: int = 1) -> Fabric:
@@ -26,13 +26,11 @@ def make_fabric(precision: str = "32-true", device: str = "auto", processes: int
     accelerator, _, index = device.partition(":")
     if processes < 1 or (processes > 1 and index):
         wanted = f"1 on {device}, which is one GPU" if index else "at least 1"
-        raise InputError(explain("processes", expected=wanted, got=processes))
+        raise InputError("processes", expected=wanted, got=processes)
     strategy = "auto" if processes == 1 else DDPStrategy(find_unused_parameters=True)
     one = [int(index or 0)] if accelerator == "cuda" else 1
     devices = one if processes == 1 else processes
     plugins = [LightningEnvironment()] if processes == 1 else None
     with warnings.catch_warnings():  # a host with SLURM is no reason to start with srun: we start the processes
         warnings.filterwarnings("ignore", "The `srun` command is available")
-        return Fabric(
-            accelerator=accelerator, devices=devices, strategy=strategy, precision=precision, plugins=plugins
-        )
+        return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision, plugins=plugins)

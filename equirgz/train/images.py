@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.evaluate.input import as_input
 from equirgz.images import as_images
 from equirgz.objectives.base import Objective
@@ -46,7 +46,7 @@ class TrainImages:
             raise InputError("training images: expected at least one set of images, got none")
         if self.y_N is not None and (self.x_NCHW is None or len(self.y_N) != len(self.x_NCHW)):
             n = 0 if self.x_NCHW is None else len(self.x_NCHW)
-            raise InputError(explain("labels", expected=f"{n} rows, one per image", got=len(self.y_N)))
+            raise InputError("labels", expected=f"{n} rows, one per image", got=len(self.y_N))
 
     def pool(self, name: str) -> Tensor:
         """Return the images of pool ``"labelled"`` or ``"unlabelled"``; each stands in for a missing other."""
@@ -83,9 +83,7 @@ def _as_images(name: str, value: Any, keep_bytes: bool = False) -> Tensor | None
 
 
 def _as_labels(value: Any) -> Tensor | None:
-    return (
-        None if value is None else torch.as_tensor(np.asarray(value) if not torch.is_tensor(value) else value)
-    )
+    return None if value is None else torch.as_tensor(np.asarray(value) if not torch.is_tensor(value) else value)
 
 
 def check_training_set(objective: Objective, images: TrainImages) -> None:
@@ -95,7 +93,7 @@ def check_training_set(objective: Objective, images: TrainImages) -> None:
         raise InputError(f"objective {name}: expected unlabelled images, got none; give data.unlabelled")
     if images.weight_N is not None and type(objective).after_training is not Objective.after_training:
         expected, mend = "an objective that learns from batches alone", "leave the weights out, or take another"
-        raise InputError(explain("sample_weight", expected=expected, got=name, mend=mend))
+        raise InputError("sample_weight", expected=expected, got=name, mend=mend)
     if not objective.needs_labels:
         return
     if images.y_N is None:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from equirgz.config import OptimizerConfig
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.base import Objective
 
 
@@ -20,7 +20,7 @@ def lr_factor(step: int, n_steps: int, warmup_steps: int = 0, schedule: str = "c
     Raises InputError when the warm-up fills the whole training.
     """
     if warmup_steps >= n_steps and warmup_steps > 0:
-        raise InputError(explain("warmup_steps", expected=f"fewer than steps = {n_steps}", got=warmup_steps))
+        raise InputError("warmup_steps", expected=f"fewer than steps = {n_steps}", got=warmup_steps)
     if step < warmup_steps:
         return (step + 1) / warmup_steps
     if schedule == "constant":
@@ -49,9 +49,7 @@ def make_parameter_groups(objective: Objective, config: OptimizerConfig) -> list
                 key = (key[0], False)
             groups.setdefault(key, []).append(parameter)
     if not groups:
-        raise InputError(
-            "optimiser: expected trainable parameters, got none; unfreeze the backbone or a head"
-        )
+        raise InputError("optimiser: expected trainable parameters, got none; unfreeze the backbone or a head")
     trained = {id(p) for parameters in groups.values() for p in parameters}
     if not objective.needs_labels and not any(id(p) in trained for p in objective.backbone.parameters()):
         raise InputError(

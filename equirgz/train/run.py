@@ -69,9 +69,7 @@ class TrainingRun:
         self.parts = fabric.world_size * accumulate
         self.images = images.to(fabric.device, dtype)
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
-        self.module, self.optimizer = fabric.setup(
-            _Step(objective), make_optimizer(objective, config.optimizer)
-        )
+        self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.step = 0
         self.best: dict[str, Any] | None = None
@@ -215,9 +213,7 @@ class TrainingRun:
             self.lines = JsonLines(None if path is None else path.with_name("log.jsonl"), self.log.rows)
 
 
-def _fingerprint(
-    objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int
-) -> str:
+def _fingerprint(objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int) -> str:
     """Hash what determines a training, apart from the values of the initial weights."""
     frozen = [name for name, p in objective.backbone.named_parameters() if not p.requires_grad]
     return content_hash(

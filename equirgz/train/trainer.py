@@ -85,12 +85,7 @@ def train(
                 measured = {}
                 if last or (config.eval_every and run.step % config.eval_every == 0):
                     measured = run.validate(validate) | run.watch(probe)
-                if (
-                    last
-                    or measured
-                    or run.step % log_every == 0
-                    or objective.log_now(run.step - 1, config.steps)
-                ):
+                if last or measured or run.step % log_every == 0 or objective.log_now(run.step - 1, config.steps):
                     row = run.record(values | measured)
                     bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)
                 if last or run.step % checkpoint_every == 0:

@@ -63,11 +63,7 @@ def make_knn_probe(
         parameter = next(objective.parameters())
         objective.eval()
         h_bank, h_held = (
-            F.normalize(
-                torch.cat(
-                    [objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)]
-                )
-            )
+            F.normalize(torch.cat([objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)]))
             .double()
             .cpu()
             for part in (bank, held)

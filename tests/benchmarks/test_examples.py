@@ -77,9 +77,7 @@ def test_the_figure_shows_the_means_of_the_rows(tmp_path):
 
     frozen = ROOT / "tests" / "golden" / "frozen"
     figure = load("ablation_figure")(frozen, tmp_path / "a.svg")
-    rows = equirgz.load_results(frozen).query(
-        "metric == 'error/rate' and split == 'test' and readout == 'network'"
-    )
+    rows = equirgz.load_results(frozen).query("metric == 'error/rate' and split == 'test' and readout == 'network'")
     means = rows.groupby(["n_labels", "augmentation", "group"])["value"].mean()
     assert len(figure.axes) == rows["n_labels"].nunique()
     drawn = {

@@ -71,8 +71,23 @@ def test_dry_run_shows_cells_and_cost_and_writes_nothing(grid, tmp_path, monkeyp
 
 def test_failed_runs_give_a_table_with_gaps_and_exit_status_1(grid, tmp_path):
     """A learning rate that diverges fails its runs; the others are tabulated."""
-    arguments = ("bench", "run", grid, "--out", tmp_path / "out", "--engine", "inline", "--device", "cpu",
-                 "--set", "lr=[0.001, 1e30]", "--set", "n_labels=10", "--set", "steps=5")
+    arguments = (
+        "bench",
+        "run",
+        grid,
+        "--out",
+        tmp_path / "out",
+        "--engine",
+        "inline",
+        "--device",
+        "cpu",
+        "--set",
+        "lr=[0.001, 1e30]",
+        "--set",
+        "n_labels=10",
+        "--set",
+        "steps=5",
+    )
     text = call(*arguments, status=1)
     assert "4 of 8 runs failed" in text and "--retry-failed" in text and "failed" in text
     status = call("bench", "status", tmp_path / "out")

@@ -49,9 +49,7 @@ def test_a_card_of_the_simulator(tmp_path):
     card = tmp_path / "cards" / "synthetic_fr.md"
     assert done.output == f"synthetic_fr: train 24, test 6, unlabelled 4 -> {card}\n"
     text = card.read_text()
-    assert (
-        "| train | 24 | 12 | 12 |" in text and "| unlabelled | 4 |" in text and "](synthetic_fr.png)" in text
-    )
+    assert "| train | 24 | 12 | 12 |" in text and "| unlabelled | 4 |" in text and "](synthetic_fr.png)" in text
     assert "licence" not in text, "no archive stands behind simulated sources"
     with Image.open(tmp_path / "cards" / "synthetic_fr.png") as sheet:
         assert sheet.width == 12 * 150
@@ -128,9 +126,7 @@ def test_two_datasets_are_compared_by_image_and_with_an_encoder_by_features(pair
 def test_two_real_selections_hold_no_source_in_common(data_root, encoder, monkeypatch):
     monkeypatch.setenv("EQUIRGZ_DATA", str(data_root))
     names = ("mirabest_hybrid", "mirabest_hybrid")
-    lines = call(
-        "check", *names, "--encoder", encoder, "--device", "cpu", "--cosine", 0.999999
-    ).stdout.splitlines()
+    lines = call("check", *names, "--encoder", encoder, "--device", "cpu", "--cosine", 0.999999).stdout.splitlines()
     kinds = [line.strip() for line in lines if line.strip().startswith("same embedding")]
     assert kinds[0] == "same embedding: 30 of A in 30 of B" and kinds[3] == "same embedding: 4 of A in 4 of B"
     assert kinds[1] == kinds[2] == "same embedding: 0 of A in 0 of B"
@@ -164,10 +160,7 @@ def test_cutouts_of_a_catalogue_are_fetched_resumed_and_failures_listed(skyview,
     options = ("-o", out, "--size", 12, "--rate", 1000)
     done = call("cutouts", catalogue, *options, status=1)
     assert done.stdout == f"2 fetched, 0 there already, 1 failed -> {out}\n"
-    assert (
-        "left out d: no position" in done.stderr
-        and "left out b: the survey has no image there" in done.stderr
-    )
+    assert "left out d: no position" in done.stderr and "left out b: the survey has no image there" in done.stderr
     assert sorted(path.name for path in out.iterdir()) == ["__c.fits", "a.fits", "failed.txt"]
     assert load_fits(out / "a.fits").pixel_scale_arcsec == pytest.approx(1.8)
     pd.DataFrame(rows).iloc[[0, 2]].to_csv(catalogue, index=False)
@@ -182,9 +175,7 @@ def test_cutouts_without_ids_are_named_by_position_and_the_survey_is_asked_for(s
     options = ("--size", 12, "--rate", 1000)
     call("cutouts", tmp_path / "c.csv", "-o", tmp_path / "first", *options)
     assert [path.name for path in (tmp_path / "first").iterdir()] == [f"{position_name(10.0, -0.5)}.fits"]
-    done = call(
-        "cutouts", tmp_path / "c.csv", "-o", tmp_path / "nvss", *options, "--survey", "nvss", status=1
-    )
+    done = call("cutouts", tmp_path / "c.csv", "-o", tmp_path / "nvss", *options, "--survey", "nvss", status=1)
     assert "not among the surveys hosted" in done.stderr
 
 

@@ -23,9 +23,7 @@ def test_card_names_counts_distributions_faults_licence_and_citation(data_root, 
     card, sheet = write_card(mirabest, tmp_path, info=SETS["mirabest_f"])
     text = card.read_text()
     assert "| train | 729 | 348 | 381 |" in text and "| test | 104 | 49 | 55 |" in text
-    assert (
-        "University of California" in text and "arXiv 2305.11108" in text and SETS["mirabest_f"].md5 in text
-    )
+    assert "University of California" in text and "arXiv 2305.11108" in text and SETS["mirabest_f"].md5 in text
     assert "wrongly masked" in text and "largest angular size, arcsec | 729 |" in text and "redshift" in text
     assert f"]({sheet.name})" in text and "checksum" in text
     with Image.open(sheet) as picture:

@@ -55,9 +55,7 @@ def test_position_columns_are_guessed_named_or_missed(tmp_path):
     np.testing.assert_allclose(get_positions(renamed), TABLE[["RA", "DEC"]])
     odd = TABLE.rename(columns={"RA": "east", "DEC": "north"})
     np.testing.assert_allclose(get_positions(odd, ra="east", dec="north"), TABLE[["RA", "DEC"]])
-    with pytest.raises(
-        DataError, match=r"cat: expected position columns such as ra and dec, got NAME, east, north"
-    ):
+    with pytest.raises(DataError, match=r"cat: expected position columns such as ra and dec, got NAME, east, north"):
         get_positions(odd, source="cat")
     with pytest.raises(InputError, match="'west'"):
         get_positions(odd, ra="west")
@@ -116,20 +114,14 @@ def test_cutouts_are_centred_and_edges_are_nan(tmp_path):
     edge = cuts.image_NSS[list(cuts.index_N).index(2)]
     assert 0 < np.isnan(edge).mean() < 0.5
     assert set(cuts.missing) - {3} == {4, 5, 6}
-    assert (
-        "outside" in cuts.missing[4] and "no position" in cuts.missing[5] and "projection" in cuts.missing[6]
-    )
+    assert "outside" in cuts.missing[4] and "no position" in cuts.missing[5] and "projection" in cuts.missing[6]
 
 
 def test_cutouts_equal_the_pixels_of_the_mosaic(tmp_path):
     image = make_mosaic(tmp_path / "m.fits")
     cut = cut_mosaic(image, POSITIONS[:1], size=21).image_NSS[0]
     x, y = np.round(image.wcs.wcs_world2pix(POSITIONS[:1], 0)[0] + 1e-6).astype(int)
-    windows = [
-        image.image_HW[y - 10 + dy : y + 11 + dy, x - 10 + dx : x + 11 + dx]
-        for dy in (-1, 0)
-        for dx in (-1, 0)
-    ]
+    windows = [image.image_HW[y - 10 + dy : y + 11 + dy, x - 10 + dx : x + 11 + dx] for dy in (-1, 0) for dx in (-1, 0)]
     assert any((cut == window).all() for window in windows)
 
 
@@ -252,10 +244,13 @@ def test_mosaics_of_several_scales_or_units_are_not_merged(tmp_path):
     assert load("m.fits", "near.fits").pixel_scale_arcsec == pytest.approx(1.1, rel=0.02)
     one = DATASETS.create("mosaic", tmp_path, mosaics="m.fits", **options).train  # a path, not its letters
     assert one.checksum == load("m.fits").checksum
-    with pytest.raises(InputError, match=(
-        r"expected the same pixel scale in all, got 1\.1 arcsec \(m\.fits\) and 1\.5 arcsec \(coarse\.fits\); "
-        "set pixel_scale_arcsec"
-    )):
+    with pytest.raises(
+        InputError,
+        match=(
+            r"expected the same pixel scale in all, got 1\.1 arcsec \(m\.fits\) and 1\.5 arcsec \(coarse\.fits\); "
+            "set pixel_scale_arcsec"
+        ),
+    ):
         load("m.fits", "coarse.fits")
     images = load("m.fits", "coarse.fits", pixel_scale_arcsec=1.5)
     assert len(images) == 3 and images.pixel_scale_arcsec == 1.5

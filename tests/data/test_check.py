@@ -10,12 +10,8 @@ def test_check_of_the_real_data_reports_leaks_and_faults(data_root):
     report = check_data(data_root)
     text = "\n".join(report.lines())
     assert report.ok
-    assert (
-        "leaks: MiraBest F test sources also in other sets: 105 of 157, 97 of the 104 confident ones" in text
-    )
-    assert (
-        "in RadioGalaxyDataset: 101 of 157 (93 confident); inside one of its fields (270 arcsec): 102" in text
-    )
+    assert "leaks: MiraBest F test sources also in other sets: 105 of 157, 97 of the 104 confident ones" in text
+    assert "in RadioGalaxyDataset: 101 of 157 (93 confident); inside one of its fields (270 arcsec): 102" in text
     assert "in FR-DEEP by image: 8 of 157 (8 confident)" in text
     assert "objects in FR-DEEP NVSS train: 6\n  of these objects in FR-DEEP NVSS test: 1" in text
     assert "pool_first150: clean: 0 MiraBest F test sources" in text

@@ -209,7 +209,10 @@ def test_codes_of_every_kind_of_file_become_as_many_classes_as_there_are(tmp_pat
     pd.DataFrame({"id": range(4), "code": codes}).to_csv(tmp_path / "a.csv", index=False)
     options = {"label_column": "code"}
     for name, keywords in {
-        "a.npz": {}, "a.h5": {}, "a.parquet": options, "folder": {**options, "catalogue": tmp_path / "a.csv"},
+        "a.npz": {},
+        "a.h5": {},
+        "a.parquet": options,
+        "folder": {**options, "catalogue": tmp_path / "a.csv"},
     }.items():
         images = load_images(tmp_path / name, **keywords)
         assert images.class_names == ("100", "200") and images.label_N.tolist() == [1, 0, -1, 1], name
@@ -250,9 +253,7 @@ def test_the_dataset_folder_reads_a_file_with_its_catalogue(tmp_path, ending, li
             file["X"], file["name"], file["kind"] = pixels, ids, columns["kind"]
     else:
         pd.DataFrame({"image": [x.tolist() for x in pixels], **columns}).to_parquet(path)
-    rows = pd.DataFrame(
-        {"name": ids[::-1], "morphology": ["b", "a"] * 3, "ra": np.arange(6.0), "dec": np.zeros(6)}
-    )
+    rows = pd.DataFrame({"name": ids[::-1], "morphology": ["b", "a"] * 3, "ra": np.arange(6.0), "dec": np.zeros(6)})
     if listed == "c.csv":
         rows.to_csv(tmp_path / listed, index=False)
     else:

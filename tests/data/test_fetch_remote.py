@@ -105,9 +105,7 @@ def toy(monkeypatch):
 def test_an_archive_is_fetched_checked_and_kept(server, toy, tmp_path):
     Server.files["/toy.bin"] = CONTENT
     seen = []
-    path = fetch_set(
-        "toy", tmp_path / "root", url=f"{server}/toy.bin", progress=lambda d, t: seen.append((d, t))
-    )
+    path = fetch_set("toy", tmp_path / "root", url=f"{server}/toy.bin", progress=lambda d, t: seen.append((d, t)))
     assert path.read_bytes() == CONTENT and seen[-1] == (len(CONTENT), len(CONTENT)) and len(seen) >= 3
     Server.files.clear()
     assert fetch_set("toy", tmp_path / "root", url=f"{server}/toy.bin") == path  # nothing asked again
@@ -175,9 +173,7 @@ def test_cutouts_are_fetched_resumed_and_failures_listed(client, tmp_path):
     asked = len(Server.log)
     again = fetch_cutouts(POSITIONS[[0, 3]], tmp_path, names=["a", "d"], **options)
     assert again.skipped == ["a"] and again.done == ["d"] and len(Server.log) == asked + 1
-    assert not (tmp_path / "failed.txt").exists() and again.lines() == [
-        "1 fetched, 1 there already, 0 failed"
-    ]
+    assert not (tmp_path / "failed.txt").exists() and again.lines() == ["1 fetched, 1 there already, 0 failed"]
 
 
 def test_the_rate_is_kept(client, tmp_path):

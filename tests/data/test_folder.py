@@ -46,9 +46,7 @@ def test_folder_of_fits_without_a_catalogue(folder):
         20,
         20,
     )
-    assert (
-        images.image_NHW.reshape(6, -1).argmax(1) == 10 * 20 + 10
-    ).all() and images.pixel_scale_arcsec == 1.8
+    assert (images.image_NHW.reshape(6, -1).argmax(1) == 10 * 20 + 10).all() and images.pixel_scale_arcsec == 1.8
     np.testing.assert_allclose(images.position_deg_N2[:, 0], 150 + np.arange(6))
     assert (images.label_N == -1).all()
 
@@ -65,9 +63,7 @@ def test_catalogue_rows_are_matched(folder, tmp_path, match):
         }
     )
     rows.to_csv(tmp_path / "c.csv", index=False)
-    images = load_folder(
-        folder, catalogue=tmp_path / "c.csv", label_column="kind", match=match, options=OPTIONS
-    )
+    images = load_folder(folder, catalogue=tmp_path / "c.csv", label_column="kind", match=match, options=OPTIONS)
     assert images.label_N.tolist() == [0, 1, -1, 1, -1, -1] and images.class_names == ("a", "b")
     assert images.table["flux"].tolist()[:2] == [0, 1] and np.isnan(images.table["flux"][2])
     np.testing.assert_allclose(images.position_deg_N2[2], [152.0, -2.5])  # from the header
@@ -135,9 +131,7 @@ def test_bad_files_of_the_registered_dataset_are_named_in_one_line(tmp_path, cap
     assert [line.split("\t")[0] for line in listed.read_text().splitlines()] == ["8.png", "9.png"]
     assert len(caplog.messages) == 1 and caplog.records[0].name == "equirgz"
     line = caplog.messages[0]
-    assert line.startswith(f"{folder}: left out 2 files, e.g. 8.png: ") and line.endswith(
-        f"; listed in {listed}"
-    )
+    assert line.startswith(f"{folder}: left out 2 files, e.g. 8.png: ") and line.endswith(f"; listed in {listed}")
     assert "\n" not in line
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EQUIRGZ_CACHE", str(tmp_path / "file" / "cache"))
@@ -158,9 +152,7 @@ def test_cache_is_keyed_by_content_and_survives_damage(folder, tmp_path, monkeyp
     entries[0].write_bytes(entries[0].read_bytes()[:1000])
     assert load_folder(folder, options=OPTIONS).checksum == first.checksum
     write_fits(folder / "src_9.fits", 9)
-    assert (
-        len(load_folder(folder, options=OPTIONS)) == 7 and len(list((tmp_path / "cache").glob("*.npz"))) == 2
-    )
+    assert len(load_folder(folder, options=OPTIONS)) == 7 and len(list((tmp_path / "cache").glob("*.npz"))) == 2
     load_folder(folder, options=FolderOptions(size=18))
     assert len(list((tmp_path / "cache").glob("*.npz"))) == 3
 
@@ -183,9 +175,7 @@ def test_an_unwritable_cache_costs_only_speed(folder, tmp_path, monkeypatch):
 
 def test_progress_counts_every_file_whatever_the_number_of_threads(folder, tmp_path):
     seen = []
-    one = load_folder(
-        folder, options=OPTIONS, n_jobs=1, progress=lambda done, total: seen.append((done, total))
-    )
+    one = load_folder(folder, options=OPTIONS, n_jobs=1, progress=lambda done, total: seen.append((done, total)))
     assert seen == [(i, 6) for i in range(1, 7)]
     many = load_folder(folder, options=FolderOptions(size=20, recipe="mirabest_f"), n_jobs=3)
     assert many.checksum == one.checksum

@@ -51,9 +51,7 @@ def test_folds_hold_the_classes_in_proportion_and_differ_by_seed_alone(data):
 def test_pixels_are_scaled_by_the_training_part_of_the_fold(data):
     for folded, _ in folds(data):
         check_finite("pixels", folded.train.image_NHW.reshape(-1), 1)
-        assert np.sqrt(np.mean(np.square(folded.train.image_NHW, dtype=np.float64))) == pytest.approx(
-            1, rel=1e-6
-        )
+        assert np.sqrt(np.mean(np.square(folded.train.image_NHW, dtype=np.float64))) == pytest.approx(1, rel=1e-6)
         assert folded.checksum == data.checksum
 
 

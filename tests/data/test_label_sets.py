@@ -33,10 +33,7 @@ def test_label_sets_equal_make_split_and_survive_reordering(trains, version):
         for n_labels in LABEL_COUNTS:
             n_val = min(100, 729 - n_labels)
             split = load_label_set(train, n_labels=n_labels, split_seed=seed, n_val=n_val, version=version)
-            assert (
-                split.checksum
-                == make_split(train.label_N, n_labels=n_labels, n_val=n_val, split_seed=seed).checksum
-            )
+            assert split.checksum == make_split(train.label_N, n_labels=n_labels, n_val=n_val, split_seed=seed).checksum
     turned = train.subset(np.arange(len(train))[::-1])
     split = load_label_set(turned, n_labels=50, split_seed=9, version=version)
     original = load_label_set(train, n_labels=50, split_seed=9, version=version)

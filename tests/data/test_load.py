@@ -18,9 +18,7 @@ def toy(monkeypatch):
         rngs = [np.random.default_rng(round(ra) + i) for i in range(n)]
         pixels = np.stack([rng.integers(0, 256, (20, 20), dtype=np.uint8) for rng in rngs])
         position = np.stack([ra + np.arange(n), np.zeros(n)], 1)
-        images = ImageSet(
-            "toy", pixels, np.arange(n) % 3, np.arange(n).astype(str), tuple(classes), 1.8, position
-        )
+        images = ImageSet("toy", pixels, np.arange(n) % 3, np.arange(n).astype(str), tuple(classes), 1.8, position)
         return Data(images, {})
 
     list_datasets()

@@ -128,9 +128,7 @@ def test_label_splits_of_real_labels_are_nested(versions):
 
 
 def test_missing_or_unknown_archives_say_what_to_do(tmp_path):
-    with pytest.raises(
-        DataError, match="MiraBest_F_batches.tar.gz: expected in the data root .*EQUIRGZ_DATA"
-    ):
+    with pytest.raises(DataError, match="MiraBest_F_batches.tar.gz: expected in the data root .*EQUIRGZ_DATA"):
         load_mirabest(tmp_path)
     (tmp_path / "MiraBest_F_batches.tar.gz").write_bytes(b"short")
     with pytest.raises(DataError, match="expected 7d4e3a623d29db7204bce81676ee8ce2, got"):

@@ -69,9 +69,7 @@ def test_bad_npz_files_are_named(tmp_path, arrays, expected):
 
 
 def test_truncated_and_missing_files(tmp_path):
-    np.savez_compressed(
-        tmp_path / "a.npz", X=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8)
-    )
+    np.savez_compressed(tmp_path / "a.npz", X=np.random.default_rng(0).integers(0, 256, (50, 8, 8), dtype=np.uint8))
     content = (tmp_path / "a.npz").read_bytes()
     (tmp_path / "b.npz").write_bytes(content[: len(content) // 2])
     for name in ("b.npz", "none.npz"):

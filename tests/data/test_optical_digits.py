@@ -35,9 +35,7 @@ def test_galaxy_mnist_round_trip_in_colour(tmp_path):
     expected = np.moveaxis(pixels["train"], 3, 1).astype(np.float32) / 255
     np.testing.assert_allclose(data.train.image_NHW, expected, atol=1e-6)
     assert data.train.n_channels == 3 and data.train.x_NCHW.shape == (12, 3, 16, 16)
-    assert (
-        data.train.class_counts() == dict.fromkeys(data.train.class_names, 3) and len(data.tests["test"]) == 8
-    )
+    assert data.train.class_counts() == dict.fromkeys(data.train.class_names, 3) and len(data.tests["test"]) == 8
     small = load_data("galaxy_mnist", tmp_path, image_size=8, params={"size": 8}, **PLAIN)
     block = expected.reshape(12, 3, 8, 2, 8, 2).mean((3, 5))
     np.testing.assert_allclose(small.train.image_NHW, block, atol=0.5 / 255 + 1e-6)
@@ -55,13 +53,9 @@ def test_galaxy10_round_trip_with_positions(tmp_path, monkeypatch):
     monkeypatch.setitem(optical.SETS, "galaxy10_decals", type(info)(**{**vars(info), "sha256": None}))
     monkeypatch.setattr(optical, "check_sha256", lambda path, sha256: None)
     data = load_data("galaxy10", tmp_path, params={"size": 8}, image_size=8)
-    assert (
-        len(data.train) == 32 and len(data.tests["test"]) == 8 and data.train.image_NHW.shape == (32, 3, 8, 8)
-    )
+    assert len(data.train) == 32 and len(data.tests["test"]) == 8 and data.train.image_NHW.shape == (32, 3, 8, 8)
     ids = np.concatenate([data.train.source_id_N, data.tests["test"].source_id_N])
-    assert (
-        len(set(ids)) == 40 and (data.train.position_deg_N2[:, 0] == -data.train.position_deg_N2[:, 1]).all()
-    )
+    assert len(set(ids)) == 40 and (data.train.position_deg_N2[:, 0] == -data.train.position_deg_N2[:, 1]).all()
     assert {"redshift", "pxscale"} <= set(data.train.table)
 
 
@@ -80,11 +74,7 @@ def test_gz_evo_shards_round_trip(tmp_path):
         ).to_parquet(folder / f"train-{shard:05d}-of-00002.parquet")
     params = {"label_column": "summary", "size": 12, "test_fraction": 0.3}
     data = load_data("gz_evo", tmp_path, params=params, image_size=12, **PLAIN)
-    assert (
-        len(data.train) == 7
-        and len(data.tests["test"]) == 3
-        and data.train.class_names == ("smooth", "spiral")
-    )
+    assert len(data.train) == 7 and len(data.tests["test"]) == 3 and data.train.class_names == ("smooth", "spiral")
     place = int(data.train.source_id_N[0].removeprefix("gz"))
     np.testing.assert_allclose(data.train.image_NHW[0], np.moveaxis(pixels[place], 2, 0) / 255, atol=1e-6)
     unlabelled = load_data("gz_evo", tmp_path, params={"size": 6}, image_size=6)
@@ -109,9 +99,7 @@ def test_damaged_optical_files_are_named(tmp_path):
 def test_digits_are_there_without_any_file(tmp_path):
     data = load_data("digits", tmp_path, image_size=8, **PLAIN)
     assert len(data.train) + len(data.tests["test"]) == 1797 and data.train.n_classes == 10
-    assert data.train.image_NHW.max() == 1 and not set(data.train.source_id_N) & set(
-        data.tests["test"].source_id_N
-    )
+    assert data.train.image_NHW.max() == 1 and not set(data.train.source_id_N) & set(data.tests["test"].source_id_N)
     with pytest.raises(InputError, match="0 <= fraction < 1"):
         load_data("digits", params={"test_fraction": 1.0})
 
@@ -143,9 +131,7 @@ def test_mnist_round_trip(mnist_root):
 def test_mnist_m_takes_the_labels_of_mnist(mnist_root, valid):
     root, _ = mnist_root
     train, test = RNG.integers(0, 256, (20, 28, 28, 3), dtype=np.uint8), np.zeros((10, 28, 28, 3), np.uint8)
-    fields = (
-        {"train": train[:15], "valid": train[15:], "test": test} if valid else {"train": train, "test": test}
-    )
+    fields = {"train": train[:15], "valid": train[15:], "test": test} if valid else {"train": train, "test": test}
     (root / "keras_mnistm.pkl.gz").write_bytes(gzip.compress(pickle.dumps(fields, protocol=2)))
     data = load_data("mnist_m", root, image_size=28, **PLAIN)
     np.testing.assert_allclose(data.train.image_NHW, np.moveaxis(train, 3, 1) / 255, atol=1e-6)
@@ -156,9 +142,7 @@ def test_damaged_digit_files_are_named(mnist_root):
     root, _ = mnist_root
     labelled = ImageSet("m", np.zeros((3, 4, 4), np.uint8), [0, 1, 2], ["a", "b", "c"], tuple("012"))
     bad = root / "bad.pkl"
-    bad.write_bytes(
-        pickle.dumps({"train": np.zeros((2, 4, 4, 3), np.uint8), "test": np.zeros((3, 4, 4, 3), np.uint8)})
-    )
+    bad.write_bytes(pickle.dumps({"train": np.zeros((2, 4, 4, 3), np.uint8), "test": np.zeros((3, 4, 4, 3), np.uint8)}))
     with pytest.raises(DataError, match=r"train: expected \(3, S, S, 3\) uint8, got \(2, 4, 4, 3\)"):
         load_mnist_m(bad, {"train": labelled})
     for content, expected in (

@@ -13,9 +13,7 @@ from equirgz.geometry.action import disk_mask
 D4 = [lambda x, k=k, f=f: np.rot90(x[..., ::-1] if f else x, k, (-2, -1)) for k in range(4) for f in (0, 1)]
 
 
-@pytest.mark.parametrize(
-    ("size_in", "size_out"), [(150, 65), (150, 81), (75, 33), (64, 64), (33, 65), (151, 51)]
-)
+@pytest.mark.parametrize(("size_in", "size_out"), [(150, 65), (150, 81), (75, 33), (64, 64), (33, 65), (151, 51)])
 def test_resampling_commutes_with_turns_and_flips_to_the_last_bit(size_in, size_out):
     x_NHW = np.random.default_rng(0).random((3, size_in, size_in)).astype(np.float32)
     y_NHW = resample(x_NHW, size_out)
@@ -71,9 +69,7 @@ def test_the_whole_chain_on_a_plain_case():
     np.testing.assert_allclose(out.image_NHW, brute, rtol=1e-6)
     assert out.image_NHW.dtype == np.float32 and out.pixel_scale_arcsec == 4.0
     masked = Preprocessing(image_size=5, crop=10, stretch="linear")(images)
-    assert (masked.image_NHW[:, 0, 0] == 0).all() and (
-        masked.image_NHW[:, 2, 2] == out.image_NHW[:, 2, 2]
-    ).all()
+    assert (masked.image_NHW[:, 0, 0] == 0).all() and (masked.image_NHW[:, 2, 2] == out.image_NHW[:, 2, 2]).all()
 
 
 def test_float_images_are_taken_as_they_are():
@@ -89,11 +85,7 @@ def test_hash_and_checksum_follow_the_settings():
     }
     assert len(hashes) == 5
     images = make_images()
-    assert (
-        Preprocessing(5)(images).checksum
-        == Preprocessing(5)(images).checksum
-        != Preprocessing(7)(images).checksum
-    )
+    assert Preprocessing(5)(images).checksum == Preprocessing(5)(images).checksum != Preprocessing(7)(images).checksum
 
 
 def test_defaults_are_those_of_the_run_configuration():

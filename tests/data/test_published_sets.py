@@ -94,9 +94,7 @@ def test_damaged_radio_galaxy_dataset_is_named(tmp_path):
 
 @pytest.mark.parametrize("flat", [False, True])
 def test_labelled_batches_round_trip(tmp_path, flat):
-    parts = write_batches(
-        tmp_path / "set.tar.gz", {"data_batch_1": 5, "data_batch_2": 5, "test_batch": 4}, flat=flat
-    )
+    parts = write_batches(tmp_path / "set.tar.gz", {"data_batch_1": 5, "data_batch_2": 5, "test_batch": 4}, flat=flat)
     keywords = {"name": "toy", "class_names": ("FRI", "FRII"), "pixel_scale_arcsec": 1.8}
     train, test = load_batch_set(tmp_path / "set.tar.gz", **keywords)
     assert (train.image_NHW == np.concatenate([parts["data_batch_1"], parts["data_batch_2"]])).all()

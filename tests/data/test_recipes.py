@@ -42,9 +42,7 @@ def make_map(size=20, noise=1e-4):
 
 
 def test_threshold_taken_off_and_scaled_to_the_peak():
-    recipe = Recipe(
-        size=8, rms_jy_per_beam=0.1, mask_radius_px=None, subtract=True, scale="peak", quantize=False
-    )
+    recipe = Recipe(size=8, rms_jy_per_beam=0.1, mask_radius_px=None, subtract=True, scale="peak", quantize=False)
     out = recipe(make_map())
     assert out[0, 4, 4] == pytest.approx(255) and out[0, 4, 6] == pytest.approx(255 * 0.2 / 0.7)
     assert np.count_nonzero(out) == 2 and out.dtype == np.float32

@@ -28,9 +28,7 @@ def archive(tmp_path):
 def test_all_images_without_cuts(archive):
     path, pixels = archive
     images = load_rgz(path, las_min_arcsec=None, drop_duplicates=False, drop_mirabest=False)
-    assert (
-        images.image_NHW == np.concatenate(list(pixels.values()))
-    ).all() and images.image_NHW.dtype == np.uint8
+    assert (images.image_NHW == np.concatenate(list(pixels.values()))).all() and images.image_NHW.dtype == np.uint8
     assert (images.label_N == -1).all() and images.source_id_N[10] == "RGZ1000"
     assert images.position_deg_N2[11].tolist() == [151.001, -1.25]
     assert images.table["in_mirabest"].sum() == 3 and images.table["batch"].iloc[-1] == "test_batch"
@@ -39,9 +37,7 @@ def test_all_images_without_cuts(archive):
 def test_the_published_cuts(archive):
     path, _ = archive
     images = load_rgz(path, las_min_arcsec=25.0)
-    assert (images.table["las_arcsec"] > 25.0).all() and len(
-        images
-    ) == 8  # 26..29 of both train batches; test: 20..23
+    assert (images.table["las_arcsec"] > 25.0).all() and len(images) == 8  # 26..29 of both train batches; test: 20..23
     assert len(load_rgz(path, las_min_arcsec=None)) == 24 - 3
     assert len(load_rgz(path, las_min_arcsec=20.0, drop_mirabest=False)) == 24 - 3
 

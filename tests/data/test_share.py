@@ -81,10 +81,7 @@ def test_without_a_set_the_training_pool_is_thinned_and_nothing_else():
     split = SplitConfig(n_labels=8, n_val=4)
     (data, thinned), (whole, made) = (split_data(load_data(c), c, split) for c in (config, plain))
     label_N = data.train.label_N[thinned.unlabelled_index]
-    assert (
-        abs((label_N == 0).sum() - 0.25 * len(label_N)) <= 1
-        and len(label_N) < len(made.unlabelled_index) == 20
-    )
+    assert abs((label_N == 0).sum() - 0.25 * len(label_N)) <= 1 and len(label_N) < len(made.unlabelled_index) == 20
     assert set(thinned.unlabelled_index) < set(made.unlabelled_index)
     assert (thinned.train_index == made.train_index).all() and (thinned.val_index == made.val_index).all()
     assert data.checksum == whole.checksum and thinned.checksum == made.checksum

@@ -18,9 +18,7 @@ def draw(kind, n=200, seed=0, **keywords):
 def test_a_point_source_becomes_the_beam_with_its_flux_as_peak():
     beam = Beam(5.4)
     sources = draw("compact", 1)
-    point = type(sources)(
-        *(np.zeros((1, 1), np.float32),) * 2, np.full((1, 1), 0.3, np.float32), *(np.ones(1),) * 2
-    )
+    point = type(sources)(*(np.zeros((1, 1), np.float32),) * 2, np.full((1, 1), 0.3, np.float32), *(np.ones(1),) * 2)
     image = observe(point, beam, 0.0, 1.8, 65, np.random.default_rng(0), centring_px=0)[0].astype(float)
     assert image.max() == pytest.approx(0.3, rel=3e-4)
     row = np.arange(65) - 32

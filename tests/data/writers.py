@@ -11,9 +11,7 @@ def make_pixels(n, size=6, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, size, size), dtype=np.uint8)
 
 
-def write_batches(
-    path, sizes, *, flat=False, labels=lambda n: [k % 2 for k in range(n)], extras=lambda n, k: {}
-):
+def write_batches(path, sizes, *, flat=False, labels=lambda n: [k % 2 for k in range(n)], extras=lambda n, k: {}):
     """Write an archive of batches of the given sizes; return their pixels."""
     pixels = {}
     with tarfile.open(path, "w:gz") as archive:

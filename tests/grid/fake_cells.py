@@ -18,19 +18,37 @@ def instant(config, data_dir, work_dir, *, grid, device):
     key = config.run_key()
     number = derive_seed(config.seed, key) / 2**63
     common = {
-        "grid": grid, "run_key": key, "cell_key": config.cell_key(), "data": config.data.name,
-        "backbone": config.backbone.name, "group": config.backbone.group, "objective": config.objective.name,
-        "augmentation": config.train.augmentation, "n_labels": config.split.n_labels,
-        "split_seed": config.split.split_seed, "seed": config.seed, "readout": "network", "split": "test",
-        "unit": "%", "direction": "lower", "n": 2, "selection_rule": "last_step", "version": "0",
+        "grid": grid,
+        "run_key": key,
+        "cell_key": config.cell_key(),
+        "data": config.data.name,
+        "backbone": config.backbone.name,
+        "group": config.backbone.group,
+        "objective": config.objective.name,
+        "augmentation": config.train.augmentation,
+        "n_labels": config.split.n_labels,
+        "split_seed": config.split.split_seed,
+        "seed": config.seed,
+        "readout": "network",
+        "split": "test",
+        "unit": "%",
+        "direction": "lower",
+        "n": 2,
+        "selection_rule": "last_step",
+        "version": "0",
         "data_checksum": "c",
     }
     rows = [
         {**common, "metric": "error/rate", "angle_deg": None, "value": 100 * number},
         {**common, "metric": "error/rate", "angle_deg": 90.0, "value": None},
     ]
-    block = {"readout": "network", "split": "test", "source_id": ["a", "b"], "target": [0, 1],
-             "probability": [[1 - number, number], [number, 1 - number]]}
+    block = {
+        "readout": "network",
+        "split": "test",
+        "source_id": ["a", "b"],
+        "target": [0, 1],
+        "probability": [[1 - number, number], [number, 1 - number]],
+    }
     timings = [{"metric": "train/seconds", "value": time.perf_counter(), "unit": "s"}]
     return {"rows": rows, "predictions": [block], "timings": timings}
 

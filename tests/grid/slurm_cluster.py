@@ -21,8 +21,19 @@ from pathlib import Path
 from tests.debian import unpack_packages
 
 PACKAGES = (
-    "slurmctld", "slurmd", "slurm-client", "slurm-wlm-basic-plugins", "munge", "libmunge2", "libhwloc15",
-    "libnuma1", "liblz4-1", "libgcrypt20", "libjson-c5", "libyaml-0-2", "libreadline8",
+    "slurmctld",
+    "slurmd",
+    "slurm-client",
+    "slurm-wlm-basic-plugins",
+    "munge",
+    "libmunge2",
+    "libhwloc15",
+    "libnuma1",
+    "liblz4-1",
+    "libgcrypt20",
+    "libjson-c5",
+    "libyaml-0-2",
+    "libreadline8",
 )
 LIBRARIES = Path("usr/lib") / f"{platform.machine()}-linux-gnu"
 
@@ -54,16 +65,34 @@ class Cluster:
         self.config = self.run_dir / "slurm.conf"
         user, here = getpass.getuser(), self.run_dir
         settings = {
-            "ClusterName": "test", "SlurmctldHost": f"{self.node}(127.0.0.1)", "SlurmctldPort": free_port(),
-            "SlurmdPort": free_port(), "SlurmUser": user, "SlurmdUser": user, "AuthType": "auth/munge",
-            "AuthInfo": f"socket={here}/munge.sock", "CredType": "cred/munge",
-            "PluginDir": root / LIBRARIES / "slurm-wlm", "StateSaveLocation": here / "state",
-            "SlurmdSpoolDir": here / "spool", "SlurmctldPidFile": here / "slurmctld.pid",
-            "SlurmdPidFile": here / "slurmd.pid", "SlurmctldLogFile": here / "slurmctld.log",
-            "SlurmdLogFile": here / "slurmd.log", "ProctrackType": "proctrack/pgid", "TaskPlugin": "task/none",
-            "SelectType": "select/cons_tres", "SelectTypeParameters": "CR_Core", "SchedulerType": "sched/backfill",
-            "ReturnToService": 2, "MailProg": "/bin/true", "SlurmdTimeout": 300, "KillWait": 1,
-            "MessageTimeout": 60, "TCPTimeout": 30, "UnkillableStepTimeout": 600,  # the machine may be busy
+            "ClusterName": "test",
+            "SlurmctldHost": f"{self.node}(127.0.0.1)",
+            "SlurmctldPort": free_port(),
+            "SlurmdPort": free_port(),
+            "SlurmUser": user,
+            "SlurmdUser": user,
+            "AuthType": "auth/munge",
+            "AuthInfo": f"socket={here}/munge.sock",
+            "CredType": "cred/munge",
+            "PluginDir": root / LIBRARIES / "slurm-wlm",
+            "StateSaveLocation": here / "state",
+            "SlurmdSpoolDir": here / "spool",
+            "SlurmctldPidFile": here / "slurmctld.pid",
+            "SlurmdPidFile": here / "slurmd.pid",
+            "SlurmctldLogFile": here / "slurmctld.log",
+            "SlurmdLogFile": here / "slurmd.log",
+            "ProctrackType": "proctrack/pgid",
+            "TaskPlugin": "task/none",
+            "SelectType": "select/cons_tres",
+            "SelectTypeParameters": "CR_Core",
+            "SchedulerType": "sched/backfill",
+            "ReturnToService": 2,
+            "MailProg": "/bin/true",
+            "SlurmdTimeout": 300,
+            "KillWait": 1,
+            "MessageTimeout": 60,
+            "TCPTimeout": 30,
+            "UnkillableStepTimeout": 600,  # the machine may be busy
         }
         nodes = [
             f"NodeName={self.node} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory=1000 State=UNKNOWN",
@@ -98,9 +127,19 @@ class Cluster:
         key = here / "munge.key"
         key.write_bytes(os.urandom(1024))
         key.chmod(0o400)
-        self._start("munged", [programs / "munged", f"--key-file={key}", f"--socket={here}/munge.sock",
-                               f"--pid-file={here}/munged.pid", f"--log-file={here}/munged.log",
-                               f"--seed-file={here}/munge.seed", "--foreground", "--force"])
+        self._start(
+            "munged",
+            [
+                programs / "munged",
+                f"--key-file={key}",
+                f"--socket={here}/munge.sock",
+                f"--pid-file={here}/munged.pid",
+                f"--log-file={here}/munged.log",
+                f"--seed-file={here}/munge.seed",
+                "--foreground",
+                "--force",
+            ],
+        )
         self._await(lambda: (here / "munge.sock").exists())
         self.start_controller()
         self._start("slurmd", [programs / "slurmd-wlm", "-D", "-f", self.config, "-d", programs / "slurmstepd-wlm"])

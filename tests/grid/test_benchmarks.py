@@ -40,8 +40,9 @@ def test_profiles_compare_what_the_grid_compares(path):
     assert {config.data.name for config in cpu.runs} == {"mirabest_confident"}
 
 
-@pytest.mark.parametrize("path", [p for p in GRIDS if p in OF_THE_FIELD or p.stem == "smoke"],
-                         ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [p for p in GRIDS if p in OF_THE_FIELD or p.stem == "smoke"], ids=lambda path: path.stem
+)
 def test_every_part_of_the_small_profiles_can_be_made(path):
     grid = load_grid(path, profile="smoke" if path in OF_THE_FIELD else None)
     checked = check_grid(grid, None)

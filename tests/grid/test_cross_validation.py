@@ -167,8 +167,5 @@ def test_the_committed_grid_tests_all_sources_with_the_recipe_of_mirabest_quick(
             assert {key: fields[section][key] for key in quick[section] if key != "params"} == {
                 key: value for key, value in quick[section].items() if key != "params"
             }
-        assert (
-            config.backbone.params == quick["backbone"]["params"]
-            and config.train.steps == quick["train"]["steps"]
-        )
+        assert config.backbone.params == quick["backbone"]["params"] and config.train.steps == quick["train"]["steps"]
         assert config.train.augmentation == "rotation_flips" and config.split.n_folds == 5

@@ -46,8 +46,6 @@ def test_what_a_run_did_not_record_is_empty_and_order_does_not_matter():
     columns, lines = list_environments(cells)
     assert (columns, lines) == list_environments(dict(reversed(cells.items())))
     assert columns[-3:] == ("torch", "extra", "run_keys")
-    assert [line["run_keys"] for line in lines] == ["b c", "a", "d"] and [
-        line["n_runs"] for line in lines
-    ] == [2, 1, 1]
+    assert [line["run_keys"] for line in lines] == ["b c", "a", "d"] and [line["n_runs"] for line in lines] == [2, 1, 1]
     assert lines[0]["cores"] == 2 and lines[1]["version"] == "" and lines[2]["version"] == "1"
     assert list_environments({})[1] == []

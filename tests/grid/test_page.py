@@ -51,7 +51,7 @@ def test_comparisons_are_those_of_the_tables_and_figures_are_drawn_or_painted(pa
     for name in ("both", "painted"):
         (figures / f"{name}.png").write_bytes(b"png")
     text = write_page(folder).read_text()
-    shown = html.unescape(text[text.index('id="comparisons"'):text.index('id="figures"')])
+    shown = html.unescape(text[text.index('id="comparisons"') : text.index('id="figures"')])
     lines = (folder / "tables" / "comparison_test_network.md").read_text().splitlines()
     words = [word.strip() for word in lines[2].strip("| ").split("|")]
     assert len(words) > 3 and all(f">{word}<" in shown for word in words if word)

@@ -66,9 +66,7 @@ def test_local_workers_in_a_folder_that_a_shell_would_not_take_whole(document, t
     monkeypatch.setattr(scratch, "PLACES", (str(tmp_path),))  # plain: pytest's
     if not is_plain(tmp_path):
         monkeypatch.setattr(scratch, "PLACES", ("/tmp",))
-    summary = run_grid(
-        make_grid(document), Path("out"), engine=make_engine_config(jobs=2), cell="fake_cells:instant"
-    )
+    summary = run_grid(make_grid(document), Path("out"), engine=make_engine_config(jobs=2), cell="fake_cells:instant")
     assert summary.complete
     assert os.listdir(here) == ["out"] and not (here / "out" / "engine").exists()
     assert {note.read_text() for note in notes.values()} == {"my notes"}

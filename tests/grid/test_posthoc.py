@@ -71,9 +71,7 @@ def images(ids, labels, position=None):
 def test_hidden_labels_are_those_of_the_nearest_training_source():
     arcsec = 1 / 3600
     train = images(["a", "b"], [0, 1], [[10.0, 0.0], [10.0, 40 * arcsec]])
-    pool = images(
-        ["p", "q", "r", "s"], [-1] * 4, [[10.0, 15 * arcsec], [10.0, 25 * arcsec], [11, 0], [np.nan, 0]]
-    )
+    pool = images(["p", "q", "r", "s"], [-1] * 4, [[10.0, 15 * arcsec], [10.0, 25 * arcsec], [11, 0], [np.nan, 0]])
     assert find_hidden_labels(pool, train).tolist() == [0, 1, -1, -1]
     assert find_hidden_labels(images(["b", "z"], [-1, -1]), images(["a", "b"], [0, 1])).tolist() == [1, -1]
 

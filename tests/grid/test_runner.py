@@ -80,8 +80,17 @@ def test_runs_that_die_hang_or_eat_memory_are_dealt_with_and_the_rest_goes_on(do
     monkeypatch.setenv("FAKE_MARKER", str(tmp_path / "marker"))
     document["axes"] = {"seed": [0, 1, 2, 3, 4]}
     grid, events = make_grid(document), []
-    summary = run(grid, tmp_path / "out", "troubled", engine="local", jobs=2, time_limit_s=20.0, memory_limit_gb=2.0,
-                  attempts=2, report=lambda event, facts: events.append((event, facts)))
+    summary = run(
+        grid,
+        tmp_path / "out",
+        "troubled",
+        engine="local",
+        jobs=2,
+        time_limit_s=20.0,
+        memory_limit_gb=2.0,
+        attempts=2,
+        report=lambda event, facts: events.append((event, facts)),
+    )
     folder = ResultsFolder(tmp_path / "out")
     state = folder.scan([config.run_key() for config in grid.runs])
     status = {config.seed: config.run_key() in state.done for config in grid.runs}
@@ -126,8 +135,9 @@ def test_killed_harness_resumes_to_the_same_bytes(document, tmp_path):
         "from equirgz.grid.engine.options import make_engine_config;"
         "run_grid(load_grid(sys.argv[1]), sys.argv[2], engine=make_engine_config(jobs=2), cell='fake_cells:slow')"
     )
-    harness = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "grid.yaml"), str(out)],
-                               start_new_session=True)
+    harness = subprocess.Popen(
+        [sys.executable, "-c", script, str(tmp_path / "grid.yaml"), str(out)], start_new_session=True
+    )
     await_(lambda: len(list((out / "cells").glob("*.json"))) >= 2)
     harness.send_signal(signal.SIGKILL)
     harness.wait()

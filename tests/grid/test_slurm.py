@@ -119,9 +119,7 @@ def test_why_no_worker_comes_is_told(on_cluster, document, tmp_path):
 
     on_cluster.drain()
     engine = make_engine_config(profile(tmp_path / "slurm.yaml", poll_s=2.0))
-    summary = run_grid(
-        make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant", report=hear
-    )
+    summary = run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant", report=hear)
     assert summary.complete
     reasons = [facts["reason"] for event, facts in events if event == "waiting"]
     assert re.match(r"SLURM job \d+ is PENDING \(.+\)", reasons[0])
@@ -141,7 +139,8 @@ def test_a_job_whose_workers_do_not_call_back_is_replaced(on_cluster, document, 
     asleep = shlex.quote(str(tmp_path / "asleep"))
     engine = make_engine_config(
         profile(tmp_path / "slurm.yaml", worker_init=f"test -e {asleep} || {{ touch {asleep}; sleep 600; }}"),
-        connect_timeout_s=45.0, poll_s=2.0,
+        connect_timeout_s=45.0,
+        poll_s=2.0,
     )
     assert run_grid(make_grid(document), tmp_path / "out", engine=engine, cell="fake_cells:instant").complete
     assert (tmp_path / "asleep").exists()

@@ -24,8 +24,9 @@ def smoke(monkeypatch):
 
     def start(out: Path) -> subprocess.Popen:
         command = [sys.executable, "-m", "equirgz", "bench", "run", str(GRID), "--jobs", "2", "--out", str(out)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                                start_new_session=True)
+        return subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        )
 
     return start
 

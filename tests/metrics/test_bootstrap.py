@@ -66,9 +66,7 @@ def test_clusters_are_drawn_whole():
     """Ten copies of each source carry no more than one of each."""
     x_N = np.random.default_rng(1).normal(0, 1, 30)
     single = bootstrap_interval(np.mean, x_N, n_draws=800)
-    copies = bootstrap_interval(
-        np.mean, np.repeat(x_N, 10), n_draws=800, cluster_N=np.repeat(np.arange(30), 10)
-    )
+    copies = bootstrap_interval(np.mean, np.repeat(x_N, 10), n_draws=800, cluster_N=np.repeat(np.arange(30), 10))
     naive = bootstrap_interval(np.mean, np.repeat(x_N, 10), n_draws=800)
     assert copies.high - copies.low == pytest.approx(single.high - single.low, rel=0.1)
     assert naive.high - naive.low < 0.5 * (single.high - single.low)

@@ -67,9 +67,7 @@ def test_ece_equals_brute_force(n_bins, n_classes):
     generator = np.random.default_rng(n_bins)
     p_NK = generator.dirichlet(np.ones(n_classes) / 2, 120)
     target_N = generator.integers(0, n_classes, 120)
-    assert expected_calibration_error(p_NK, target_N, n_bins) == pytest.approx(
-        slow_ece(p_NK, target_N, n_bins)
-    )
+    assert expected_calibration_error(p_NK, target_N, n_bins) == pytest.approx(slow_ece(p_NK, target_N, n_bins))
 
 
 def test_classwise_equals_the_curve_of_scikit_learn():
@@ -125,18 +123,14 @@ def test_equal_mass_bins_hold_equal_numbers():
     size_M = np.bincount(equal_mass_bins(confidence_N, 5), minlength=5)
     assert size_M.sum() == 47 and size_M.max() - size_M.min() <= 1
     rank_N = confidence_N.argsort().argsort()
-    assert (np.diff(equal_mass_bins(confidence_N, 5)[rank_N.argsort()]) >= 0).all(), (
-        "bins rise with confidence"
-    )
+    assert (np.diff(equal_mass_bins(confidence_N, 5)[rank_N.argsort()]) >= 0).all(), "bins rise with confidence"
 
 
 def test_ties_share_a_bin():
     assert equal_mass_bins(np.array([0.5] * 8 + [0.9] * 2), 5).tolist() == [2] * 8 + [4] * 2
     assert len(set(equal_mass_bins(np.full(30, 0.8), 15).tolist())) == 1
     p_NK = binary([0.8] * 30)
-    assert adaptive_calibration_error(p_NK, [1] * 24 + [0] * 6) == pytest.approx(0.0), (
-        "24 of 30 are right at 0.8"
-    )
+    assert adaptive_calibration_error(p_NK, [1] * 24 + [0] * 6) == pytest.approx(0.0), "24 of 30 are right at 0.8"
 
 
 def test_fewer_sources_than_equal_mass_bins():

@@ -66,18 +66,14 @@ def test_sinkhorn_tends_to_exact_transport():
     a, b = generator.normal(0, 1, (25, 2)), generator.normal(1, 1, (25, 2))
     cost = cdist(a, b, "sqeuclidean") / 2
     rows, columns = linear_sum_assignment(cost)
-    assert sinkhorn_divergence(a, b, 0.03, max_steps=20_000) == pytest.approx(
-        cost[rows, columns].mean(), rel=0.02
-    )
+    assert sinkhorn_divergence(a, b, 0.03, max_steps=20_000) == pytest.approx(cost[rows, columns].mean(), rel=0.02)
 
 
 def test_sinkhorn_of_a_shifted_set_and_of_itself(sets):
     a = sets[0]
     assert sinkhorn_divergence(a, a) == pytest.approx(0, abs=1e-5)
     for blur in (0.3, 3.0):
-        assert sinkhorn_divergence(a, a + [2, 0, 0], blur) == pytest.approx(2.0, rel=1e-3), (
-            "half the squared shift"
-        )
+        assert sinkhorn_divergence(a, a + [2, 0, 0], blur) == pytest.approx(2.0, rel=1e-3), "half the squared shift"
 
 
 def test_sinkhorn_equals_geomloss(sets):

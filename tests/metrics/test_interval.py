@@ -13,9 +13,7 @@ from equirgz.metrics.interval import student_interval, wilson_interval
 def test_student_equals_scipy():
     values = np.random.default_rng(0).normal(5, 2, 6)
     found = student_interval(values, 0.9)
-    assert (found.low, found.high) == pytest.approx(
-        stats.t.interval(0.9, 5, values.mean(), stats.sem(values))
-    )
+    assert (found.low, found.high) == pytest.approx(stats.t.interval(0.9, 5, values.mean(), stats.sem(values)))
     assert found.n == 6
 
 

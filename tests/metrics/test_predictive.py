@@ -37,9 +37,7 @@ def test_a_sure_and_right_model_has_nothing_to_declare():
     for row in compute_uncertainty_metrics(p_SNK, target_N):
         assert row["value"] == pytest.approx(0, abs=1e-5), row["metric"]
     wrong = {row["metric"]: row["value"] for row in compute_uncertainty_metrics(p_SNK, 1 - target_N)}
-    assert wrong["uncertainty/uce_entropy"] == pytest.approx(200), (
-        "sure and always wrong: twice the worst error"
-    )
+    assert wrong["uncertainty/uce_entropy"] == pytest.approx(200), "sure and always wrong: twice the worst error"
 
 
 def test_few_sources_of_one_class_have_no_uncertainty_calibration_and_all_else():

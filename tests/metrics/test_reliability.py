@@ -33,15 +33,11 @@ def test_its_gaps_are_the_ece(predictions, scheme):
 
 def test_intervals_count_different_sources(predictions):
     p_NK, target_N = predictions
-    twice = reliability_table(
-        np.tile(p_NK, (3, 1)), np.tile(target_N, 3), source_id_N=np.tile(np.arange(200), 3)
-    )
+    twice = reliability_table(np.tile(p_NK, (3, 1)), np.tile(target_N, 3), source_id_N=np.tile(np.arange(200), 3))
     for one, three in zip(reliability_table(p_NK, target_N), twice, strict=True):
         assert three["n"] == 3 * one["n"] and three["n_sources"] == one["n"]
         assert (three["low"], three["high"]) == pytest.approx((one["low"], one["high"]))
-        assert (one["low"], one["high"]) == pytest.approx(
-            wilson_interval(one["observed"] * one["n"], one["n"])
-        )
+        assert (one["low"], one["high"]) == pytest.approx(wilson_interval(one["observed"] * one["n"], one["n"]))
 
 
 def test_one_source_and_certainties():

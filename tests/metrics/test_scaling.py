@@ -21,13 +21,9 @@ def draw(exponent=0.4, noise=0.1, floor=0.0, seed=0):
 def test_equals_linear_regression_in_logarithms():
     error_R = draw()
     found, line = fit_power_law(SIZES, error_R), stats.linregress(np.log(SIZES), np.log(error_R))
-    assert found.exponent == pytest.approx(-line.slope) and math.log(found.coefficient) == pytest.approx(
-        line.intercept
-    )
+    assert found.exponent == pytest.approx(-line.slope) and math.log(found.coefficient) == pytest.approx(line.intercept)
     half = stats.t.ppf(0.975, len(SIZES) - 2) * line.stderr
-    assert (found.exponent_low, found.exponent_high) == pytest.approx(
-        (-line.slope - half, -line.slope + half)
-    )
+    assert (found.exponent_low, found.exponent_high) == pytest.approx((-line.slope - half, -line.slope + half))
     assert found.r_squared == pytest.approx(line.rvalue**2)
     assert found.residual_R == pytest.approx(np.log(error_R) - np.log(found.predict(SIZES)))
     assert (found.n_runs, found.n_sizes) == (20, 5)
@@ -50,9 +46,7 @@ def _refused(*arguments):
 
 def test_floor_is_kept():
     found = fit_power_law(SIZES, draw(floor=2.0), floor=2.0)
-    assert found.exponent == pytest.approx(0.4, abs=0.08) and found.predict(1e12) == pytest.approx(
-        2.0, abs=0.01
-    )
+    assert found.exponent == pytest.approx(0.4, abs=0.08) and found.predict(1e12) == pytest.approx(2.0, abs=0.01)
 
 
 def test_refuses_what_the_runs_do_not_carry():

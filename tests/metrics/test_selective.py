@@ -23,9 +23,7 @@ def test_a_perfect_ranking_has_no_excess():
 
 def test_ties_are_the_mean_over_all_orders():
     confidence, wrong = np.array([0.9, 0.5, 0.5, 0.5]), np.array([0, 1, 0, 0])
-    curves = [
-        np.cumsum(np.r_[wrong[:1], wrong[list(order)]]) / np.arange(1, 5) for order in permutations((1, 2, 3))
-    ]
+    curves = [np.cumsum(np.r_[wrong[:1], wrong[list(order)]]) / np.arange(1, 5) for order in permutations((1, 2, 3))]
     for order in ([0, 1, 2, 3], [3, 2, 1, 0]):
         found = risk_coverage(confidence[order], wrong[order])
         assert found.risk_N == pytest.approx(np.mean(curves, axis=0))

@@ -16,11 +16,7 @@ def test_two_halves_of_one_set_differ_by_noise_alone():
     x = np.random.default_rng(0).normal(0, 1, (80, 6))
     found = measure_shift(frechet_distance, x[:40], x[40:], n_draws=60)
     assert found.value > 0.2, "a distance of nothing is not zero at this n"
-    assert (
-        found.p_value > 0.05
-        and abs(found.excess) < 0.5 * found.noise_mean
-        and found.value < found.noise_high * 1.2
-    )
+    assert found.p_value > 0.05 and abs(found.excess) < 0.5 * found.noise_mean and found.value < found.noise_high * 1.2
     assert found.low < found.value < found.high
 
 
@@ -61,9 +57,7 @@ def test_two_sample_classifier():
     generator = np.random.default_rng(4)
     a, b = generator.normal(0, 1, (200, 3)), generator.normal(0, 1, (60, 3))
     assert classifier_two_sample_test(a, b + 1.5).p_value < 1e-6
-    none = [
-        classifier_two_sample_test(*generator.normal(0, 1, (2, 30, 3)), seed=s).p_value for s in range(60)
-    ]
+    none = [classifier_two_sample_test(*generator.normal(0, 1, (2, 30, 3)), seed=s).p_value for s in range(60)]
     assert np.mean(np.array(none) < 0.05) < 0.15 and np.mean(none) == pytest.approx(0.5, abs=0.15)
     assert classifier_two_sample_test(a, b).auroc.n_inside == 100
 
@@ -71,9 +65,7 @@ def test_two_sample_classifier():
 def test_prior_shift_by_hand_and_against_scipy():
     found = class_prior_shift([30, 70, 0], [60, 40, 0])
     assert found.distance == pytest.approx(0.3)
-    assert found.p_value == pytest.approx(
-        stats.chi2_contingency([[30, 70], [60, 40]], correction=False).pvalue
-    )
+    assert found.p_value == pytest.approx(stats.chi2_contingency([[30, 70], [60, 40]], correction=False).pvalue)
     assert class_prior_shift([5, 0], [9, 0]).p_value == 1 and class_prior_shift([5, 0], [0, 9]).distance == 1
 
 

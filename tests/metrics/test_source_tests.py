@@ -50,9 +50,7 @@ def test_required_sources_reaches_its_power():
 def test_required_sources_falls_with_the_difference():
     numbers = [required_sources(d, 10.0) for d in (1, 2, 5, 10)]
     assert numbers == sorted(numbers, reverse=True) and numbers[0] > 7000
-    assert required_sources(2.0) < required_sources(2.0, 5.0) and required_sources(-2.0) == required_sources(
-        2.0
-    )
+    assert required_sources(2.0) < required_sources(2.0, 5.0) and required_sources(-2.0) == required_sources(2.0)
 
 
 def test_refusals():

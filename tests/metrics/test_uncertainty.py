@@ -39,9 +39,7 @@ def test_agreeing_samples_carry_no_mutual_information_and_opposite_ones_all_of_i
     assert mutual_information(same) == pytest.approx(np.zeros(3), abs=1e-12)
     assert predictive_entropy(same) == pytest.approx(expected_entropy(same))
     opposite = binary(np.array([[0.0], [1.0]]))
-    assert (
-        mutual_information(opposite)[0] == pytest.approx(math.log(2)) and expected_entropy(opposite)[0] == 0
-    )
+    assert mutual_information(opposite)[0] == pytest.approx(math.log(2)) and expected_entropy(opposite)[0] == 0
 
 
 @settings(max_examples=30, deadline=None)

@@ -34,11 +34,7 @@ def slow_entropic_cost(x: np.ndarray, y: np.ndarray, blur: float) -> float:
 def test_sinkhorn_equals_slow_reference():
     x, y, blur = draw(7, 2, 0), draw(9, 2, 1, shift=0.8), 0.5
     a, b = x.numpy(), y.numpy()
-    slow = (
-        slow_entropic_cost(a, b, blur)
-        - 0.5 * slow_entropic_cost(a, a, blur)
-        - 0.5 * slow_entropic_cost(b, b, blur)
-    )
+    slow = slow_entropic_cost(a, b, blur) - 0.5 * slow_entropic_cost(a, a, blur) - 0.5 * slow_entropic_cost(b, b, blur)
     assert float(compute_sinkhorn_divergence(x, y, blur, scaling=0.99)) == pytest.approx(slow, rel=2e-2)
 
 

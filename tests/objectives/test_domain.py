@@ -33,9 +33,7 @@ def make_batch() -> Batch:
 
 
 def slow_parts(objective, batch):
-    latent = objective.to_latent(
-        objective.backbone(torch.cat([batch.view["labelled"], batch.view["target"]]))
-    )
+    latent = objective.to_latent(objective.backbone(torch.cat([batch.view["labelled"], batch.view["target"]])))
     return F.cross_entropy(objective.classifier(latent[:8]), batch.label_B), latent[:8], latent[8:]
 
 
@@ -103,9 +101,7 @@ def test_fixed_weights(name, distance):
 def test_warmup_sees_the_source_alone(name):
     objective, batch = make(name, warmup_share=0.5), make_batch()
     loss, _ = objective.training_step(batch, 4, 10)
-    other = Batch(
-        {**batch.view, "target": torch.full_like(batch.view["target"], float("nan"))}, batch.label_B
-    )
+    other = Batch({**batch.view, "target": torch.full_like(batch.view["target"], float("nan"))}, batch.label_B)
     again, _ = objective.training_step(other, 4, 10)
     assert torch.equal(loss, again)
     assert not torch.isfinite(objective.training_step(other, 5, 10)[0])

@@ -73,9 +73,7 @@ def test_mc_dropout_samples_drop_and_logits_do_not():
 
 def test_ensemble_averages_probabilities():
     x, _ = make_task(5)
-    members = [
-        create_objective("supervised", make_backbone(seed), 2, init_seed=seed).eval() for seed in range(3)
-    ]
+    members = [create_objective("supervised", make_backbone(seed), 2, init_seed=seed).eval() for seed in range(3)]
     ensemble = Ensemble(members)
     p = torch.stack([m.logits(x).softmax(1) for m in members]).mean(0)
     assert torch.allclose(ensemble.logits(x).softmax(1), p, atol=1e-6)

@@ -29,9 +29,7 @@ def test_loss_is_cross_entropy_of_logits_with_smoothing():
 
 def test_heads_are_reproducible_without_touching_global_generator():
     before = torch.get_rng_state()
-    a, b, c = (
-        create_objective("supervised", make_backbone(), 3, init_seed=s).classifier.weight for s in (1, 1, 2)
-    )
+    a, b, c = (create_objective("supervised", make_backbone(), 3, init_seed=s).classifier.weight for s in (1, 1, 2))
     assert torch.equal(before, torch.get_rng_state())
     assert torch.equal(a, b) and not torch.equal(a, c)
 

@@ -38,12 +38,8 @@ def integral_kl(prior_log_density) -> float:
 def test_gaussian_kl():
     expected = kl_divergence(Normal(MEAN, STD), Normal(0.0, 0.7)).sum()
     assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(float(expected))
-    assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(
-        integral_kl(lambda w: norm.logpdf(w, 0, 0.7))
-    )
-    assert float(compute_gaussian_kl(torch.zeros(4), torch.full((4,), 0.2), 0.2)) == pytest.approx(
-        0, abs=1e-6
-    )
+    assert float(compute_gaussian_kl(MEAN, STD, 0.7)) == pytest.approx(integral_kl(lambda w: norm.logpdf(w, 0, 0.7)))
+    assert float(compute_gaussian_kl(torch.zeros(4), torch.full((4,), 0.2), 0.2)) == pytest.approx(0, abs=1e-6)
 
 
 def test_laplace_kl():

@@ -112,9 +112,7 @@ def make_results(
     columns = [*ROW_COLUMNS, *(extra or {})]
     (folder / "rows.csv").write_text(_csv(columns, rows))
     keys = [k for k in predictions[0] if k not in ("p0", "p1")]
-    (folder / "predictions.csv.gz").write_bytes(
-        gzip.compress(_csv([*keys, "p0", "p1"], predictions).encode(), mtime=0)
-    )
+    (folder / "predictions.csv.gz").write_bytes(gzip.compress(_csv([*keys, "p0", "p1"], predictions).encode(), mtime=0))
     (folder / "timings.csv").write_text(_csv(list(timings[0]), timings))
     (folder / "grid.json").write_text(
         json.dumps(
@@ -236,8 +234,7 @@ def _write_samples(folder):
         for _ in range(6):
             turn, gap = generator.uniform(0, np.pi), (0.15 if k == 0 else 0.5)
             image = sum(
-                np.exp(-((x - s * gap * np.cos(turn)) ** 2 + (y - s * gap * np.sin(turn)) ** 2) / 0.02)
-                for s in (-1, 1)
+                np.exp(-((x - s * gap * np.cos(turn)) ** 2 + (y - s * gap * np.sin(turn)) ** 2) / 0.02) for s in (-1, 1)
             )
             images.append((image + generator.normal(0, 0.02, x.shape)) * (np.hypot(x, y) < 1))
             labels.append(k)
@@ -251,9 +248,7 @@ def _write_samples(folder):
 
 def cells_of(folder, **chosen):
     table = find_table(open_results(folder), **chosen)
-    return {
-        (r["group"], r["n_labels"], r["augmentation"]): r for r in csv.DictReader(io.StringIO(to_csv(table)))
-    }
+    return {(r["group"], r["n_labels"], r["augmentation"]): r for r in csv.DictReader(io.StringIO(to_csv(table)))}
 
 
 def set_values(folder, values):

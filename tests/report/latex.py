@@ -36,9 +36,7 @@ class Latex:
         """Typeset ``document`` in its own folder; the first error ends it. ``more``: options, e.g. -draftmode."""
         options = ("-interaction=nonstopmode", "-halt-on-error", *more, document.name)
         environment = {**os.environ, **self.environment}
-        return subprocess.run(
-            [*self.command, *options], cwd=document.parent, env=environment, check=False, **RUN
-        )
+        return subprocess.run([*self.command, *options], cwd=document.parent, env=environment, check=False, **RUN)
 
 
 def find_latex(folder: Path) -> Latex:

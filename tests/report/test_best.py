@@ -20,9 +20,7 @@ from equirgz.report.tables.formats import to_markdown
 def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     folder = make_results(tmp_path / "r", seeds=(0, 1, 2, 3, 4), **SMALL)
     spread = [0.0, 6.0, -5.0, 3.0, 1.0]
-    close = {("C1", s): 10 + spread[s] for s in range(5)} | {
-        ("D4", s): 9 + spread[s] + 0.1 * s for s in range(5)
-    }
+    close = {("C1", s): 10 + spread[s] for s in range(5)} | {("D4", s): 9 + spread[s] + 0.1 * s for s in range(5)}
     set_values(folder, close)  # nearly the same difference in every seed, hidden in a large common spread
     cells = cells_of(folder)
     expected = stats.ttest_rel([close["D4", s] for s in range(5)], [close["C1", s] for s in range(5)]).pvalue
@@ -30,9 +28,7 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     assert cells["D4", "50", "none"]["is_marked"] == "1"
     assert "*10.2 ±" in format_table(folder) and "D4 (from C1)" in format_table(folder)
     noise = [3.0, -4.0, 1.0, 5.0, -2.0]
-    set_values(
-        folder, {("C1", s): 10 + spread[s] for s in range(5)} | {("D4", s): 9 + noise[s] for s in range(5)}
-    )
+    set_values(folder, {("C1", s): 10 + spread[s] for s in range(5)} | {("D4", s): 9 + noise[s] for s in range(5)})
     cells = cells_of(folder)
     assert cells["D4", "50", "none"]["is_best"] == "1" and cells["D4", "50", "none"]["is_marked"] == "0"
     assert "D4 (not told apart)" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))

@@ -140,9 +140,7 @@ def test_brier_parts_are_those_of_brute_force(extras, answers):
 
 def _reliability(p_S, o_S):
     bin_S = np.minimum((p_S * 10).astype(int), 9)
-    return sum(
-        (bin_S == m).mean() * (p_S[bin_S == m].mean() - o_S[bin_S == m].mean()) ** 2 for m in set(bin_S)
-    )
+    return sum((bin_S == m).mean() * (p_S[bin_S == m].mean() - o_S[bin_S == m].mean()) ** 2 for m in set(bin_S))
 
 
 def _risk(p_SK, target_S):

@@ -63,9 +63,7 @@ def test_error_vs_labels_shows_the_means(part):
         "augmentation: rotation_flips",
     ]
     rows = part.of("error/rate")
-    wanted = (
-        rows[(rows["group"] == "C1") & (rows["augmentation"] == "none")].groupby("n_labels")["value"].mean()
-    )
+    wanted = rows[(rows["group"] == "C1") & (rows["augmentation"] == "none")].groupby("n_labels")["value"].mean()
     line = figure.axes[0].containers[0].lines[0]
     assert line.get_ydata() == pytest.approx(wanted.to_numpy())
     assert line.get_xdata() == pytest.approx([50, 729], rel=0.05)
@@ -140,9 +138,7 @@ def test_group_order():
 
 def _mean(part, metric, group):
     rows = part.of(metric)
-    return rows.query(f"group == '{group}' and n_labels == 729 and augmentation == 'rotation_flips'")[
-        "value"
-    ].mean()
+    return rows.query(f"group == '{group}' and n_labels == 729 and augmentation == 'rotation_flips'")["value"].mean()
 
 
 def test_reliability_points_are_shares_of_the_predictions(made, part):
@@ -151,9 +147,7 @@ def test_reliability_points_are_shares_of_the_predictions(made, part):
     for panel, group in zip(figure.axes, ("C1", "C4", "D4", "D8"), strict=True):
         ece, perfect = _mean(part, "calibration/ece", group), _mean(part, "calibration/ece_perfect", group)
         assert panel.get_title() == f"{group}\nECE {ece:.3f} ({perfect:.3f})"
-    rows = part.of("error/rate").query(
-        "group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'"
-    )
+    rows = part.of("error/rate").query("group == 'C1' and n_labels == 729 and augmentation == 'rotation_flips'")
     found = results.predictions[results.predictions["run_key"].isin(rows["run_key"])]
     last = found[found["p1"] > 0.9]
     line = figure.axes[0].containers[-1].lines[0]
@@ -246,8 +240,6 @@ def test_damaged_samples_are_refused(folder):
     (folder / "samples.npz").write_bytes(b"PK not really")
     with pytest.raises(ResultsError, match="image_NHW"):
         read_samples(folder)
-    np.savez(
-        folder / "samples.npz", image_NHW=np.zeros((2, 3)), label_N=np.zeros(2), class_names=np.array(["a"])
-    )
+    np.savez(folder / "samples.npz", image_NHW=np.zeros((2, 3)), label_N=np.zeros(2), class_names=np.array(["a"]))
     with pytest.raises(ResultsError, match="N, H, W"):
         read_samples(folder)

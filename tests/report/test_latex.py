@@ -55,9 +55,7 @@ def test_wide_tables_shrink_to_the_page_where_graphicx_is_loaded(latex, tmp_path
 
 def test_names_with_every_special_character_compile(latex, tmp_path):
     words = r"a_b % & # $ { } ~ ^ \ ± ° ² – − <"
-    sheet = Sheet(
-        "t", 1, ["name", words], ["", "50 labels"], [[words, words]], [words], {(0, 1)}, [["f", words]], "x"
-    )
+    sheet = Sheet("t", 1, ["name", words], ["", "50 labels"], [[words, words]], [words], {(0, 1)}, [["f", words]], "x")
     document = tmp_path / "paper.tex"
     document.write_text(DOCUMENT % sheet_to_latex(sheet))
     done = latex.compile(document, "-draftmode")  # a dollar in text is of a font that the smallest LaTeX lacks

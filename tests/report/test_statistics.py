@@ -54,13 +54,9 @@ def test_differences_are_those_of_the_crossed_test(results, part):
     expected = crossed_test(100 * (one.wrong_RS - other.wrong_RS))
     row = found["D8", "729", "rotation_flips"]
     assert float(row["difference"]) == pytest.approx(expected.mean, rel=1e-5)
-    assert float(row["p"]) == pytest.approx(expected.p_value, rel=1e-4) and float(row["p_holm"]) >= float(
-        row["p"]
-    )
+    assert float(row["p"]) == pytest.approx(expected.p_value, rel=1e-4) and float(row["p_holm"]) >= float(row["p"])
     assert row["reference"] == "steerable_lenet C1" and (row["n_seeds"], row["n_sources"]) == ("3", "104")
-    assert float(row["disagreement"]) == pytest.approx(
-        100 * (one.wrong_RS != other.wrong_RS).mean(), rel=1e-5
-    )
+    assert float(row["disagreement"]) == pytest.approx(100 * (one.wrong_RS != other.wrong_RS).mean(), rel=1e-5)
     assert ("D8", "50", "none") not in found, "a missing cell has no difference"
     assert [line[1] for line in sheet.lines] == ["C4", "D4", "D8"]
     assert "80 % power" in " ".join(sheet.caption)
@@ -144,9 +140,7 @@ def test_intervals_are_those_of_the_bootstrap(results, part):
         return np.mean([expected_calibration_error(p, y_S) for p in p_SRK.swapaxes(0, 1)])
 
     expected = bootstrap_interval(mean, *arrays, n_draws=N_DRAWS, method="basic")
-    row = next(
-        line for line in lines if line[1] == "C1" and line[3:5] == ["rotation_flips", "calibration/ece"]
-    )
+    row = next(line for line in lines if line[1] == "C1" and line[3:5] == ["rotation_flips", "calibration/ece"])
     assert [float(x) for x in row[5:8]] == pytest.approx(
         [expected.value, max(0, expected.low), expected.high], rel=1e-4
     )
@@ -178,9 +172,7 @@ def test_no_power_law_below_four_counts(part):
 def test_tables_without_predictions(folder):
     (folder / "predictions.csv.gz").unlink()
     names = {path.name for path in write_tables(folder)}
-    assert "error_rate_test_network.md" in names and not any(
-        n.startswith(("comparison", "intervals")) for n in names
-    )
+    assert "error_rate_test_network.md" in names and not any(n.startswith(("comparison", "intervals")) for n in names)
 
 
 def test_files_and_what_is_left_from_before(folder):

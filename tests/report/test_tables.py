@@ -51,10 +51,7 @@ def test_missing_and_failed_cells_are_shown(folder):
 def test_cells_of_fewer_seeds_say_so(folder):
     rows = pd.read_csv(folder / "rows.csv", dtype=str, keep_default_na=False)
     drop = (
-        (rows["group"] == "D4")
-        & (rows["n_labels"] == "50")
-        & (rows["augmentation"] == "none")
-        & (rows["seed"] == "2")
+        (rows["group"] == "D4") & (rows["n_labels"] == "50") & (rows["augmentation"] == "none") & (rows["seed"] == "2")
     )
     rows[~drop].to_csv(folder / "rows.csv", index=False)
     assert "(n=2/3)" in format_table(folder)
@@ -64,10 +61,9 @@ def test_ece_cells_show_what_a_perfect_model_would(folder):
     text = format_table(folder, "calibration/ece")
     perfect = (
         load_results(folder)
-        .query(
-            "metric == 'calibration/ece_perfect' and group == 'C1' and n_labels == 50"
-            " and augmentation == 'none'"
-        )["value"]
+        .query("metric == 'calibration/ece_perfect' and group == 'C1' and n_labels == 50 and augmentation == 'none'")[
+            "value"
+        ]
         .mean()
     )
     assert f"[{perfect:.3f}]" in text and "perfectly calibrated model would show" in text
@@ -87,9 +83,7 @@ def test_costs_and_reported_columns(tmp_path):
     steps = find_table(open_results(folder)).costs["step (ms)"]  # 20 s and more by seed, of 500 steps
     seconds = pd.read_csv(folder / "timings.csv").value
     assert "step (ms)" in text and steps == pytest.approx([2 * seconds.mean()] * len(steps))
-    assert "arXiv" not in format_table(folder, "nll/mean") and "reported" not in format_table(
-        folder, "nll/mean"
-    )
+    assert "arXiv" not in format_table(folder, "nll/mean") and "reported" not in format_table(folder, "nll/mean")
 
 
 def test_other_axes_name_rows(tmp_path):
@@ -105,9 +99,7 @@ def test_axes_that_do_not_vary_name_nothing(tmp_path):
 
 
 def test_all_labels_and_natural_order(tmp_path):
-    folder = make_results(
-        tmp_path / "r", **{**SMALL, "groups": ("D8", "C16", "C2", "C10"), "labels": (100, 9)}
-    )
+    folder = make_results(tmp_path / "r", **{**SMALL, "groups": ("D8", "C16", "C2", "C10"), "labels": (100, 9)})
     table = find_table(open_results(folder))
     assert table.labels["group"].tolist() == ["C2", "C10", "C16", "D8"]
     assert [n for n, _ in table.columns] == [9, 100]
@@ -124,9 +116,7 @@ def test_undefined_values_are_named_and_not_averaged_away(folder):
     place = rows.index[(rows["metric"] == "nll/mean") & (rows["group"] == "C1")][0]
     rows.loc[place, "value"] = ""
     rows.to_csv(folder / "rows.csv", index=False)
-    assert "n/d" in format_table(folder, "nll/mean") and "infinite or not defined" in format_table(
-        folder, "nll/mean"
-    )
+    assert "n/d" in format_table(folder, "nll/mean") and "infinite or not defined" in format_table(folder, "nll/mean")
 
 
 @pytest.mark.parametrize(
@@ -161,9 +151,7 @@ def test_tables_separate_data_angles_and_details(tmp_path):
     } <= names
     assert "rotation_error_test_network_synthetic_fr" in names, "24 angles become their mean"
     means = pd.read_csv(folder / "tables" / "rotation_error_test_network_synthetic_fr.csv")
-    raw = load_results(folder).query(
-        "metric == 'rotation/error' and data == 'synthetic_fr' and group == 'C1'"
-    )
+    raw = load_results(folder).query("metric == 'rotation/error' and data == 'synthetic_fr' and group == 'C1'")
     assert means.query("group == 'C1'")["mean"].iloc[0] == pytest.approx(raw["value"].mean())
 
 

@@ -30,9 +30,7 @@ SMALL = {
 
 
 def make(name: str, backbone=None):
-    return create_objective(
-        name, backbone or make_backbone(dropout=0.1), 2, init_seed=1, **SMALL.get(name, {})
-    )
+    return create_objective(name, backbone or make_backbone(dropout=0.1), 2, init_seed=1, **SMALL.get(name, {}))
 
 
 def watch_gradients(monkeypatch) -> set[str]:
@@ -175,9 +173,7 @@ def test_bf16_and_accumulation(name):
         assert losses == two_steps(name, **options)[0]
         assert all(torch.isfinite(value).all() for value in objective.state_dict().values())
         assert {p.dtype for p in objective.parameters()} == {torch.float32}
-        trained = [
-            k for k, _ in start.named_parameters() if not k.startswith(UNTRAINED.get(name, ("nothing",)))
-        ]
+        trained = [k for k, _ in start.named_parameters() if not k.startswith(UNTRAINED.get(name, ("nothing",)))]
         still = [k for k in trained if torch.equal(start.get_parameter(k), objective.get_parameter(k))]
         assert still == [], options
         if "precision" in options:

@@ -44,7 +44,9 @@ def run(name: str, backbone: nn.Module, steps: int = 6, **changes):
     objective = create_objective(name, backbone, 2, init_seed=1, **SMALL.get(name, {}))
     lr = {"ivon": 0.1, "sidda": 0.002, "sinkhorn": 0.002}.get(name, 0.01)
     config = TrainConfig(
-        steps=steps, batch_size=8, augmentation="flips",
+        steps=steps,
+        batch_size=8,
+        augmentation="flips",
         optimizer=OptimizerConfig(lr=lr, weight_decay=0.1, **changes),
     )
     x_NCHW, y_N = make_task(16)

@@ -53,9 +53,7 @@ def stop_after(monkeypatch, n_updates: int) -> None:
 def test_resume_equals_uninterrupted(name, stop, tmp_path, monkeypatch):
     validate = make_validation(*make_task(seed=3)) if name == "supervised" else None
     keywords = {"seed": 7, "validate": validate, "checkpoint_every": 3, "log_every": 2}
-    config = CONFIG.model_copy(
-        update={"eval_every": 4, "selection_rule": "best_val" if validate else "last_step"}
-    )
+    config = CONFIG.model_copy(update={"eval_every": 4, "selection_rule": "best_val" if validate else "last_step"})
     whole = make(name)
     log = train(whole, images(), config, work_dir=tmp_path / "whole", **keywords)
     with monkeypatch.context() as patch:
@@ -206,9 +204,7 @@ def test_accumulation_equals_whole_batch():
     config = CONFIG.model_copy(update={"precision": "64-true"})  # else twelve updates may part by rounding
     for parts in (1, 2, 4):
         objective = create_objective("supervised", make_backbone(norm=False), 2, init_seed=1)
-        losses.append(
-            [row["loss"] for row in train(objective, images(), config, seed=0, accumulate=parts).rows]
-        )
+        losses.append([row["loss"] for row in train(objective, images(), config, seed=0, accumulate=parts).rows])
     assert losses[1] == pytest.approx(losses[0], rel=1e-9)
     assert losses[2] == pytest.approx(losses[0], rel=1e-9)
 
@@ -220,9 +216,7 @@ def test_bf16_and_float64_follow_float32():
     for precision in ("32-true", "64-true", "bf16-mixed"):
         config = CONFIG.model_copy(update={"steps": 3, "precision": precision, "optimizer": optimizer})
         objective = create_objective("supervised", make_backbone(), 2, init_seed=1)
-        curves[precision] = [
-            row["loss"] for row in train(objective, images(), config, seed=0, log_every=1).rows
-        ]
+        curves[precision] = [row["loss"] for row in train(objective, images(), config, seed=0, log_every=1).rows]
     assert curves["64-true"] == pytest.approx(curves["32-true"], rel=1e-4)
     assert curves["bf16-mixed"] == pytest.approx(curves["32-true"], rel=0.05)
     assert curves["bf16-mixed"] != curves["32-true"]

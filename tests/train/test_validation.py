@@ -46,9 +46,7 @@ def test_knn_probe_equals_neighbours_by_hand():
         wrong += int(share.argmax() != int(y[i]))
     assert found["nll"] == pytest.approx(nll / 9, rel=1e-3)
     assert found["error"] == pytest.approx(wrong / 9)
-    assert found["guess_error"] == pytest.approx(float((y != 0).double().mean())), (
-        "6 and 6: the first class is named"
-    )
+    assert found["guess_error"] == pytest.approx(float((y != 0).double().mean())), "6 and 6: the first class is named"
 
 
 @pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
@@ -57,9 +55,7 @@ def test_a_probe_is_logged_and_changes_nothing(precision):
     (bank, y_bank), (x, y) = make_task(12), make_task(8, seed=3)
 
     def begin(**options):
-        objective = create_objective(
-            "byol", make_backbone(dropout=0.3), 2, init_seed=0, hidden=16, projection=8
-        )
+        objective = create_objective("byol", make_backbone(dropout=0.3), 2, init_seed=0, hidden=16, projection=8)
         log = train(objective, TrainImages(u_MCHW=bank), config, seed=0, log_every=1, **options)
         return objective.state_dict(), log
 
@@ -76,12 +72,8 @@ def test_a_probe_that_ends_no_better_than_a_guess_is_warned_of():
     config = TrainConfig(steps=4, batch_size=8, augmentation="none", eval_every=2)
     for error, n in ((0.5, 1), (0.4, 0)):
         objective = create_objective("byol", make_backbone(), 2, init_seed=0, hidden=16, projection=8)
-        log = train(
-            objective, images, config, seed=0, probe=lambda _, e=error: {"error": e, "guess_error": 0.5}
-        )
-        assert len(log.warnings) == n and all(
-            "step 4: error 0.5, and 0.5 for always" in w for w in log.warnings
-        )
+        log = train(objective, images, config, seed=0, probe=lambda _, e=error: {"error": e, "guess_error": 0.5})
+        assert len(log.warnings) == n and all("step 4: error 0.5, and 0.5 for always" in w for w in log.warnings)
 
 
 def test_ties_in_error_go_to_the_lower_nll():

@@ -53,8 +53,6 @@ def make_blobs(n: int = 8, size: int = 17, seed: int = 0) -> tuple[torch.Tensor,
     y_N = torch.arange(n) % 2
     axis = torch.linspace(-1, 1, size)
     height_HW, width_HW = torch.meshgrid(axis, axis, indexing="ij")
-    one_HW, left_HW, right_HW = (
-        torch.exp(-((width_HW - at) ** 2 + height_HW**2) / 0.06) for at in (0.0, -0.5, 0.5)
-    )
+    one_HW, left_HW, right_HW = (torch.exp(-((width_HW - at) ** 2 + height_HW**2) / 0.06) for at in (0.0, -0.5, 0.5))
     x_NHW = torch.where(y_N[:, None, None] == 0, one_HW, left_HW + right_HW)
     return (x_NHW + 0.1 * torch.rand(n, size, size, generator=generator))[:, None], y_N

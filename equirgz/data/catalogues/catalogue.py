@@ -15,7 +15,7 @@ import pandas as pd
 from equirgz.data.catalogues.labels import LABEL_NAMES, tidy_text
 from equirgz.data.catalogues.text_tables import read_text_table
 from equirgz.data.sky.position import join_sexagesimal, parse_position, read_angles
-from equirgz.errors import DataError, EquirgzError, InputError, check_choice, explain
+from equirgz.errors import DataError, EquirgzError, InputError, check_choice
 from equirgz.paths import as_path
 
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".dat")
@@ -97,9 +97,9 @@ class CatalogueOptions:
             ("min_vote", 0 < self.min_vote <= 1, "above 0, at most 1"),
         ):
             if not good:
-                raise InputError(explain(what, expected=expected, got=getattr(self, what)))
+                raise InputError(what, expected=expected, got=getattr(self, what))
         if self.votes and self.label_column not in (None, ""):
-            raise InputError(explain("catalogue", expected="label_column or votes", got="both", mend="leave one out"))
+            raise InputError("catalogue", expected="label_column or votes", got="both", mend="leave one out")
 
     def told(self) -> dict[str, Any]:
         """Return the fields that differ from their defaults."""
@@ -136,11 +136,7 @@ def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
             table = _read_astropy(path, ending)
         else:
             raise InputError(
-                explain(
-                    f"catalogue {path}",
-                    expected=".csv, .tsv, .parquet, .fits, .vot or .ecsv",
-                    got=repr(ending),
-                )
+                f"catalogue {path}", expected=".csv, .tsv, .parquet, .fits, .vot or .ecsv", got=repr(ending)
             )
     except ImportError as error:
         raise InputError(
@@ -173,9 +169,7 @@ def _read_astropy(path: Path, ending: str) -> pd.DataFrame:
     frame = table.to_pandas()
     for column in frame.columns:
         if frame[column].dtype == object:
-            frame[column] = [
-                v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in frame[column]
-            ]
+            frame[column] = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in frame[column]]
     return frame
 
 
@@ -212,7 +206,7 @@ def find_column(table: pd.DataFrame, names: tuple[str, ...], wanted: Column = No
         near = [c for c in columns if str(c).strip().lower() == str(wanted).strip().lower()]
         if len(near) == 1:
             return near[0]
-        raise InputError(explain("catalogue column", expected=f"one of {columns}", got=repr(wanted)))
+        raise InputError("catalogue column", expected=f"one of {columns}", got=repr(wanted))
     lower = {str(column).strip().lower(): column for column in reversed(columns)}
     plain = {_plain(column): column for column in reversed(columns)}
     found = next((lower[name] for name in names if name in lower), None)
@@ -235,7 +229,7 @@ def get_positions(
 
     From the named or well-known columns, in degrees or sexagesimal text (hours, and degrees of declination); else
     from the columns of hours, minutes, ... of VizieR (RAh, RAm, RAs, DE-, DEd, DEm, DEs); else from names that hold
-    a position (:func:`~equirgz.data.sky.position.parse_position`) in every row. Raises DataError when there are none, or
+    a position (:func:`parse_position`) in every row. Raises DataError when there are none, or
     when they are no positions (|dec| > 90, ra outside [-180, 360]).
     """
     columns = find_position_columns(table, ra, dec)
@@ -261,9 +255,7 @@ def get_positions(
         bad = (np.abs(position[:, 1]) > 90) | (position[:, 0] < -180) | (position[:, 0] > 360)
     if bad.any():
         i = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            explain(f"{source}: position in row {i}", expected="degrees", got=tuple(position[i].tolist()))
-        )
+        raise DataError(f"{source}: position in row {i}", expected="degrees", got=tuple(position[i].tolist()))
     return position
 
 

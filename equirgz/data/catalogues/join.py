@@ -23,7 +23,7 @@ from equirgz.data.catalogues.match_names import match_names
 from equirgz.data.imageset import ImageSet
 from equirgz.data.notes import list_bad, note
 from equirgz.data.sky.position import match_positions, parse_position
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 
 
 def join_catalogue(
@@ -55,7 +55,7 @@ def join_catalogue(
         got = ", ".join(map(str, rows.columns))
         mend = "name it with label_column (or votes), or set label_column to '' for images without labels"
         expected = "a column of labels such as label or class"
-        raise InputError(explain(str(catalogue), expected=expected, got=got, mend=mend))
+        raise InputError(str(catalogue), expected=expected, got=got, mend=mend)
     position_N2 = _fill_positions(position_N2, matched, options)
     return replace(images, position_deg_N2=position_N2 if np.isfinite(position_N2).any() else None)
 
@@ -71,11 +71,11 @@ def choose_label_column(table: pd.DataFrame, wanted: Column, source: str) -> str
         try:
             return find_column(table, (), wanted)
         except InputError:
-            raise InputError(explain(source, expected=f"a column {wanted!r}", got=list(table.columns))) from None
+            raise InputError(source, expected=f"a column {wanted!r}", got=list(table.columns)) from None
     usual = [column for column in table.columns if str(column).strip().lower() in LABEL_NAMES]
     if len(usual) > 1:
         mend = "name the one that counts with label_column"
-        raise InputError(explain(source, expected="one column of labels", got=" and ".join(map(str, usual)), mend=mend))
+        raise InputError(source, expected="one column of labels", got=" and ".join(map(str, usual)), mend=mend)
     return usual[0] if usual else None
 
 
@@ -91,7 +91,7 @@ def label_from(
     if len(images) and (label_N < 0).all():
         mend = f"choose another column of {', '.join(map(str, table.columns))}"
         got = f"none in the {len(images)} rows of the images"
-        raise DataError(explain(where, expected="labels", got=got, mend=mend))
+        raise DataError(where, expected="labels", got=got, mend=mend)
     return replace(images, label_N=label_N, class_names=class_names)
 
 
@@ -107,11 +107,11 @@ def count_votes(
     try:
         vote_NK = np.stack([pd.to_numeric(table[column]).to_numpy(np.float64) for column in columns], axis=1)
     except (ValueError, TypeError) as error:
-        raise DataError(explain(f"{source}: votes", expected="numbers", got=f"{columns}: {error}")) from error
+        raise DataError(f"{source}: votes", expected="numbers", got=f"{columns}: {error}") from error
     if np.nanmin(vote_NK, initial=0) < 0 or (len(columns) == 1 and np.nanmax(vote_NK, initial=0) > 1):
         got = f"{np.nanmin(vote_NK):g} to {np.nanmax(vote_NK):g} in {', '.join(map(str, columns))}"
         expected = "fractions from 0 to 1, or counts of every class"
-        raise DataError(explain(f"{source}: votes", expected=expected, got=got))
+        raise DataError(f"{source}: votes", expected=expected, got=got)
     names = tuple(votes)
     if len(columns) == 1:
         vote_NK, names = np.concatenate([vote_NK, 1 - vote_NK], axis=1), (*names, "other")
@@ -143,7 +143,7 @@ def _match_rows(
         radius = f"set match_radius_arcsec ({options.match_radius_arcsec:g}), ra_column and dec_column"
         mend = "set id_column, or match to position" if options.match == "name" else radius
         expected = f"rows that match the files by {options.match}"
-        raise DataError(explain(source, expected=expected, got=f"none of {len(files)}", mend=mend))
+        raise DataError(source, expected=expected, got=f"none of {len(files)}", mend=mend)
     return row_N
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, require
 
 NO_LABEL = "none or NaN, masked, blank, or -1"
 #: columns and arrays that are taken for the labels where none is named
@@ -72,12 +72,10 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
     broken = [text for text, number in decimals.items() if number != np.floor(number)]
     if broken:
         raise DataError(
-            explain(
-                source,
-                expected="names of classes or whole numbers",
-                got=f"continuous numbers such as {broken[0]} ({len(count)} values)",
-                mend="take vote fractions with votes, make classes of them, or regress on them (label_column: '')",
-            )
+            source,
+            expected="names of classes or whole numbers",
+            got=f"continuous numbers such as {broken[0]} ({len(count)} values)",
+            mend="take vote fractions with votes, make classes of them, or regress on them (label_column: '')",
         )
     whole = {text: str(int(number)) for text, number in decimals.items()}
     names = [text for text in count if text not in whole and not _CODE.fullmatch(text)]
@@ -99,7 +97,7 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
 
 def _refuse(source: str, word: str, n: int, others: str) -> None:
     mend = f"list it as missing (missing: [{word!r}]), or give the class a name"
-    raise DataError(explain(source, expected=f"{others} alone", got=f"{word!r} in {n} rows among them", mend=mend))
+    raise DataError(source, expected=f"{others} alone", got=f"{word!r} in {n} rows among them", mend=mend)
 
 
 def _is_missing(values: Any) -> np.ndarray:
@@ -108,7 +106,7 @@ def _is_missing(values: Any) -> np.ndarray:
         return np.ma.getmaskarray(values) | _is_missing(values.data)
     value_N = np.asarray(values, dtype=object)
     if value_N.ndim != 1:
-        raise DataError(explain("labels", expected="one value per image, (N,)", got=f"shape {value_N.shape}"))
+        raise DataError("labels", expected="one value per image, (N,)", got=f"shape {value_N.shape}")
     return np.array([v is np.ma.masked or bool(pd.isna(v)) if np.ndim(v) == 0 else False for v in value_N], dtype=bool)
 
 
@@ -129,14 +127,14 @@ def encode_labels(
     names = tuple(tidy_text(name) for name in class_names) or tuple(sorted(set(known)))
     unknown = sorted(set(known) - set(names))
     if unknown:
-        raise DataError(explain(source, expected=f"classes {', '.join(names)}", got=unknown[0]))
+        raise DataError(source, expected=f"classes {', '.join(names)}", got=unknown[0])
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(name.casefold(), name)
         if other != name:
             got = f"{other!r} in {known.count(other)} rows and {name!r} in {known.count(name)}"
             mend = "write one class alike everywhere"
-            raise DataError(explain(source, expected="classes that differ in more than case", got=got, mend=mend))
+            raise DataError(source, expected="classes that differ in more than case", got=got, mend=mend)
     place = {name: k for k, name in enumerate(names)}
     return np.array([place.get(text, -1) for text in labels.text_N], np.int64), tuple(class_names) or names
 
@@ -145,11 +143,11 @@ def _encode_codes(labels: Labels, class_names: tuple[str, ...], source: str) -> 
     code_N = np.array([-1 if gone else int(text) for text, gone in zip(labels.text_N, labels.missing_N, strict=True)])
     code_N = code_N.astype(np.int64)
     if code_N.min(initial=-1) < -1:
-        raise DataError(explain(source, expected="labels of 0 or more, or -1 for none", got=int(code_N.min())))
+        raise DataError(source, expected="labels of 0 or more, or -1 for none", got=int(code_N.min()))
     if class_names:
         if code_N.max(initial=-1) >= len(class_names):
             expected = f"labels up to {len(class_names) - 1} ({', '.join(class_names)})"
-            raise DataError(explain(source, expected=expected, got=int(code_N.max())))
+            raise DataError(source, expected=expected, got=int(code_N.max()))
         return code_N, class_names
     codes = np.unique(code_N[code_N >= 0])
     return np.where(code_N < 0, -1, np.searchsorted(codes, code_N)), tuple(str(code) for code in codes)
@@ -169,12 +167,12 @@ def check_labels(values: Any, source: str = "labels", *, missing: Iterable[Any] 
         values = values[:, 0]
     if getattr(values, "ndim", 1) != 1:
         mend = "give the class of each image (argmax of one-hot rows)"
-        raise InputError(explain(source, expected="one label per image, (N,)", got=f"shape {values.shape}", mend=mend))
+        raise InputError(source, expected="one label per image, (N,)", got=f"shape {values.shape}", mend=mend)
     try:
         number_N = np.asarray(values, dtype=object)
         infinite = [v for v in number_N if isinstance(v, float | np.floating) and np.isinf(v)]
         if infinite:
-            raise InputError(explain(source, expected="finite labels", got=f"{infinite[0]} (inf)"))
+            raise InputError(source, expected="finite labels", got=f"{infinite[0]} (inf)")
         labels = read_labels(values, source, missing)
     except DataError as error:
         kind = "Unknown label type: continuous; " if "continuous" in str(error) else ""
@@ -185,10 +183,9 @@ def check_labels(values: Any, source: str = "labels", *, missing: Iterable[Any] 
         places = ", ".join(map(str, at[:5])) + (", ..." if len(at) > 5 else "")
         mend = "leave these images out"
         got = f"{len(at)} of {len(labels.text_N)} without one ({NO_LABEL}), at {places}"
-        raise InputError(explain(source, expected="a label for every image", got=got, mend=mend))
+        raise InputError(source, expected="a label for every image", got=got, mend=mend)
     kinds = {"text" if isinstance(v, str | bytes) else "number" for v in number_N}
-    if len(kinds) > 1:
-        raise InputError(explain(source, expected="names or whole numbers", got="both", mend="turn all into text"))
+    require(len(kinds) <= 1, source, expected="names or whole numbers", got="both", mend="turn all into text")
     if kinds == {"text"}:
         return np.array([tidy_text(value) for value in number_N], dtype=str)
     return np.array(number_N.tolist())

@@ -14,7 +14,7 @@ import pandas as pd
 
 from equirgz.data.catalogues.catalogue import ID_NAMES, Column, find_column
 from equirgz.data.catalogues.labels import tidy_text
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 
 FITS_ENDINGS = (".fits", ".fit", ".fits.gz", ".fit.gz", ".fits.fz")
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -52,12 +52,12 @@ def match_names(rows: pd.DataFrame, files: list[Path], source: str, id_column: C
         if len(place) > 1:
             got = f"rows {', '.join(map(str, place[:5]))} for {file}"
             mend = "keep one row, or name the folders in the ids (u/src, v/src)"
-            raise DataError(explain(where, expected=f"one row that matches {name}", got=got, mend=mend))
+            raise DataError(where, expected=f"one row that matches {name}", got=got, mend=mend)
         other = file_of.setdefault(place[0], file) if place else file
         if other is not file:
             expected = f"one file for the row {place[0]}"
             mend = "name the folders in the ids (u/src, v/src), or rename a file"
-            raise DataError(explain(where, expected=expected, got=f"{other} and {file}", mend=mend))
+            raise DataError(where, expected=expected, got=f"{other} and {file}", mend=mend)
     return np.array([place[0] if place else -1 for place in places], dtype=int)
 
 

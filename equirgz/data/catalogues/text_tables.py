@@ -17,7 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from equirgz.data.notes import note
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 
 SEPARATORS = (",", ";", "\t", "|")
 BLANKS = r"\s+"
@@ -60,7 +60,7 @@ def read_text_table(
     separator = separator or find_separator(lines, str(path))
     if separator != BLANKS and len(separator) != 1:
         mend = r"give one character, or \s+ for blanks"
-        raise InputError(explain("separator", expected="one character", got=repr(separator), mend=mend))
+        raise InputError("separator", expected="one character", got=repr(separator), mend=mend)
     cells = _split(lines, separator, path, skipped=first)
     names = [str(k + 1) for k in range(cells.shape[1])]
     if header is not False:
@@ -72,17 +72,15 @@ def read_text_table(
             names = named
         else:
             raise InputError(
-                explain(
-                    str(path),
-                    expected="a first line that names the columns",
-                    got=", ".join(head)[:80],
-                    mend="set header to false and name columns by their number (1, 2, ...), or header to true",
-                )
+                str(path),
+                expected="a first line that names the columns",
+                got=", ".join(head)[:80],
+                mend="set header to false and name columns by their number (1, 2, ...), or header to true",
             )
     twice = [name for k, name in enumerate(names) if name in names[:k] and keep_text(name, k + 1)]
     if twice:
         mend = "give each column a name of its own, or set header to false after removing the first line"
-        raise InputError(explain(str(path), expected=f"one column {twice[0]!r}", got=names.count(twice[0]), mend=mend))
+        raise InputError(str(path), expected=f"one column {twice[0]!r}", got=names.count(twice[0]), mend=mend)
     cells.columns = pd.Index(_name_columns(names), dtype=object)
     cells = cells.reset_index(drop=True)
     columns = {}
@@ -117,7 +115,7 @@ def _decode(path: Path, encoding: str | None) -> str:
         if encoding is not None:
             got = f"byte {content[error.start]:#x} at {error.start}"
             expected = f"text in {encoding}"
-            raise DataError(explain(str(path), expected=expected, got=got, mend="set another encoding")) from None
+            raise DataError(str(path), expected=expected, got=got, mend="set another encoding") from None
     guess = "cp1252" if any(0x80 <= byte < 0xA0 for byte in content) else "latin-1"
     note(f"{path}: not UTF-8, read as {guess}; set encoding if names look wrong")
     return content.decode(guess, "replace")
@@ -141,7 +139,7 @@ def find_separator(lines: list[str], source: str) -> str:
         return "\t"
     if len(alike) > 1:
         got = " or ".join(map(repr, alike))
-        raise InputError(explain(source, expected="one separator that fits", got=got, mend="set separator"))
+        raise InputError(source, expected="one separator that fits", got=got, mend="set separator")
     if alike:
         return alike[0]
     first = max(SEPARATORS, key=lambda separator: counts[separator][0])
@@ -172,12 +170,12 @@ def _split(lines: list[str], separator: str, path: Path, skipped: int) -> pd.Dat
                 line = f"{path}: line {number + skipped}"
                 mend = "write a separator for every cell, quote cells that hold it, or set separator"
                 expected = f"{len(rows[0])} cells as in the first line"
-                raise DataError(explain(line, expected=expected, got=len(cells), mend=mend))
+                raise DataError(line, expected=expected, got=len(cells), mend=mend)
             rows.append(cells)
     except csv.Error as error:
         where = f"{path}: line {reader.line_num + skipped}"
         mend = "double the quotes inside quoted cells"
-        raise DataError(explain(where, expected="whole quoted cells", got=error, mend=mend)) from error
+        raise DataError(where, expected="whole quoted cells", got=error, mend=mend) from error
     return pd.DataFrame(rows, dtype=object)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from equirgz.data.check.data_root import find_set_faults
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.sets.facts import SetInfo
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
@@ -28,9 +28,7 @@ _COLUMNS = {
 }
 
 
-def write_card(
-    data: Data, folder: Path | str, *, info: SetInfo | None = None, name: str | None = None
-) -> list[Path]:
+def write_card(data: Data, folder: Path | str, *, info: SetInfo | None = None, name: str | None = None) -> list[Path]:
     """Write ``<name>.md`` and ``<name>.png`` (a contact sheet of the training part) into ``folder``.
 
     Returns both paths. The card names counts per part and class, image size and scale, quantiles of
@@ -113,9 +111,7 @@ def _distribution_table(parts: dict[str, ImageSet]) -> list[str]:
         "|" + "---|" * (len(_QUANTILES) + 3),
     ]
     for part, images in parts.items():
-        values = {
-            text: images.table[key].to_numpy(float) for key, text in _COLUMNS.items() if key in images.table
-        }
+        values = {text: images.table[key].to_numpy(float) for key, text in _COLUMNS.items() if key in images.table}
         measured = measure_images(images)
         values["extent above 5 % of the peak, arcsec"] = measured["extent_arcsec"]
         values["fraction of pixels above 0"] = measured["lit_fraction"]
@@ -127,14 +123,11 @@ def _distribution_table(parts: dict[str, ImageSet]) -> list[str]:
     return [*out, ""]
 
 
-def make_contact_sheet(
-    images: ImageSet, *, columns: int = 12, rows_per_class: int = 2, seed: int = 0
-) -> bytes:
+def make_contact_sheet(images: ImageSet, *, columns: int = 12, rows_per_class: int = 2, seed: int = 0) -> bytes:
     """Return a PNG of random images, class by class from top to bottom, stretched by a square root."""
     from PIL import Image
 
-    if not len(images):
-        raise InputError(explain("contact sheet", expected="images", got="none"))
+    require(len(images), "contact sheet", expected="images", got="none")
     generator = np.random.default_rng(seed)
     labels = [k for k in range(images.n_classes) if (images.label_N == k).any()] or [None]
     strips = []

@@ -209,9 +209,7 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
             found_N[pairs.sources_a] = True
             objects.update(part.table[OBJECT].iloc[pairs.sources_b])
         leak_N |= found_N
-        out.append(
-            f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)"
-        )
+        out.append(f"  in FR-DEEP by image: {found_N.sum()} of {len(test)} ({found_N[confident_N].sum()} confident)")
         for part, images in loaded.get("frdeep_nvss", {}).items():
             out.append(f"  of these objects in FR-DEEP NVSS {part}: {images.table[OBJECT].isin(objects).sum()}")
     if out:
@@ -223,9 +221,7 @@ def find_leaks(loaded: dict[str, dict[str, ImageSet]]) -> tuple[list[str], bool]
         i, _, _ = match_positions(test.position_deg_N2, pool.position_deg_N2, FIELD_ARCSEC)
         clean = not len(i)
         verdict = "clean" if clean else "NOT clean"
-        out.append(
-            f"pool_first150: {verdict}: {len(set(i.tolist()))} MiraBest F test sources within 270 arcsec"
-        )
+        out.append(f"pool_first150: {verdict}: {len(set(i.tolist()))} MiraBest F test sources within 270 arcsec")
     return out, clean
 
 

@@ -25,7 +25,7 @@ from equirgz.data.formats.pictures import decode_image
 from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.notes import list_bad, note
 from equirgz.data.preprocess import resample
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 
@@ -59,9 +59,7 @@ def load_hdf5(
         with h5py.File(path, "r") as file:
             arrays = {key: _array(file[key]) for key in file if isinstance(file[key], h5py.Dataset)}
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: expected a readable HDF5 file, got: {' '.join(str(error).split())}"
-        ) from error
+        raise DataError(f"{path}: expected a readable HDF5 file, got: {' '.join(str(error).split())}") from error
     return arrays_to_images(
         arrays,
         str(path),
@@ -78,9 +76,7 @@ def load_hdf5(
 def _array(dataset: Any) -> np.ndarray:
     value = np.asarray(dataset[()])
     if value.dtype.kind in "SO":
-        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in value.ravel()]).reshape(
-            value.shape
-        )
+        return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in value.ravel()]).reshape(value.shape)
     return value
 
 
@@ -101,7 +97,7 @@ def load_parquet(
 
     ``image_column`` holds encoded images (bytes, or a mapping with ``bytes`` as data-set hubs write
     them) or nested lists of pixels: integers from 0 to 255 or floats in [0, 1]. ``label_column`` (default: the one
-    of the usual names, :data:`equirgz.data.catalogues.labels.LABEL_NAMES`) holds class names or integers. The other scalar
+    of the usual names, :data:`LABEL_NAMES`) holds class names or integers. The other scalar
     columns go to the table, positions and ids are recognised by name. Rows whose image cannot be read, or shows one
     value alone, are left out and listed with the reason in ``bad_list``; by default in the cache, in a file that the
     logger ``equirgz`` names in one line. Raises DataError when none can be read, or for other pixels
@@ -115,9 +111,7 @@ def load_parquet(
     for file in files:
         table = _read_parquet(file)
         if image_column not in table:
-            raise DataError(
-                explain(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns))
-            )
+            raise DataError(f"{file}", expected=f"a column {image_column!r}", got=list(table.columns))
         good = []
         for i, value in enumerate(table.pop(image_column)):
             row = f"{file.name} row {i}"
@@ -147,7 +141,7 @@ def load_parquet(
     kinds = {(image.shape, image.dtype.name) for image in images}
     if len(kinds) > 1:
         mend = "set size"
-        raise DataError(explain(str(path), expected="images of one shape and type", got=sorted(kinds)[:3], mend=mend))
+        raise DataError(str(path), expected="images of one shape and type", got=sorted(kinds)[:3], mend=mend)
     table = pd.concat(tables, ignore_index=True).iloc[kept].reset_index(drop=True)
     column, label_N, class_names = choose_label_column(table, label_column, str(path)), np.full(len(table), -1), ()
     if column is not None:
@@ -181,11 +175,11 @@ def _pixels(value: Any, source: str, colour: bool | None) -> np.ndarray:
         try:
             pixels = np.array(_unfold(value))
         except ValueError:  # rows of several lengths
-            raise DataError(explain(source, expected="rows of equal length", got="several lengths")) from None
+            raise DataError(source, expected="rows of equal length", got="several lengths") from None
         if pixels.ndim not in (2, 3):
-            raise DataError(explain(source, expected="pixels (H, W) or (C, H, W)", got=pixels.shape))
+            raise DataError(source, expected="pixels (H, W) or (C, H, W)", got=pixels.shape)
         return pixels
-    raise DataError(explain(source, expected="an encoded image or rows of pixels", got=type(value).__name__))
+    raise DataError(source, expected="an encoded image or rows of pixels", got=type(value).__name__)
 
 
 def _unfold(value: Any) -> Any:

@@ -17,7 +17,7 @@ from astropy.wcs.utils import proj_plane_pixel_scales
 from equirgz.data.formats.hdus import find_image
 from equirgz.data.formats.planes import Plane, check_plane, frequency_hz, take_plane
 from equirgz.data.formats.units import JY_PER_BEAM, Sampling, factor_to_jy_per_beam, parse_unit
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 SKY_LONGITUDES = ("RA", "GLON")
@@ -103,7 +103,7 @@ def load_fits(
     path = as_path(path)
     check_plane(plane)
     if unit is not None and parse_unit(unit) is None:
-        raise InputError(explain("unit", expected="a unit such as mJy/beam", got=unit))
+        raise InputError("unit", expected="a unit such as mJy/beam", got=unit)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # headers of old surveys break rules of the standard in harmless ways
         try:
@@ -112,9 +112,7 @@ def load_fits(
                 data, header = np.array(hdus[index].data), hdus[index].header.copy()
         except (OSError, ValueError, TypeError, IndexError, EOFError, zlib.error, fits.VerifyError) as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise DataError(
-                f"{path}: expected a readable FITS file, got: {reason}; fetch or write it again"
-            ) from error
+            raise DataError(f"{path}: expected a readable FITS file, got: {reason}; fetch or write it again") from error
     if data.ndim < 2:
         raise DataError(f"{path}: expected pixels in HDU {index}, got none")
     wcs = celestial_wcs(header)
@@ -127,9 +125,7 @@ def load_fits(
     image_HW = np.ascontiguousarray(image_HW, dtype=np.float32)
     n_nan = int((~np.isfinite(image_HW)).sum())
     if n_nan == image_HW.size:
-        raise DataError(
-            f"{path}: expected finite pixels, got NaN in all {n_nan}; the field was not observed, drop it"
-        )
+        raise DataError(f"{path}: expected finite pixels, got NaN in all {n_nan}; the field was not observed, drop it")
     return FitsImage(
         image_HW=image_HW,
         pixel_scale_arcsec=pixel_scale_arcsec(wcs),

@@ -8,7 +8,7 @@ from pathlib import Path
 from astropy.io import fits
 
 from equirgz.data.formats.units import is_brightness, parse_unit
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 
 #: words of EXTNAME, BTYPE, EXTTYPE or HDUCLASn (or of a file's name) that mark a map which is no image of the sky
 COMPANIONS = frozenset({
@@ -46,7 +46,7 @@ def find_image(hdus: fits.HDUList, path: Path, wanted: int | str | None) -> int:
         return left[0]
     expected = "one image of the sky" if left else "an image of the sky, not only a weight, mask or error map"
     listed = _list_images(hdus, left or images)
-    raise DataError(explain(str(path), expected=expected, got=listed, mend="say which with hdu, an index or a name"))
+    raise DataError(str(path), expected=expected, got=listed, mend="say which with hdu, an index or a name")
 
 
 def _has_pixels(hdu: fits.hdu.base._BaseHDU) -> bool:
@@ -59,14 +59,14 @@ def _find_wanted(hdus: fits.HDUList, path: Path, images: list[int], wanted: int 
     if isinstance(wanted, str) and re.fullmatch(r"\d+", wanted.strip()):
         wanted = int(wanted)
     if isinstance(wanted, bool) or not isinstance(wanted, int | str):
-        raise InputError(explain("hdu", expected="an index or a name of an HDU", got=wanted))
+        raise InputError("hdu", expected="an index or a name of an HDU", got=wanted)
     if isinstance(wanted, int):
         found = [i for i in images if i == wanted]
     else:
         found = [i for i in images if hdus[i].name.strip().lower() == wanted.strip().lower()]
     if len(found) != 1:
         expected = f"an image of two axes in HDU {wanted}" if not found else f"one HDU {wanted}"
-        raise DataError(explain(str(path), expected=expected, got=_list_images(hdus, images)))
+        raise DataError(str(path), expected=expected, got=_list_images(hdus, images))
     return found[0]
 
 

@@ -25,7 +25,7 @@ from equirgz.data.formats.folders import label_by_folder, part_by_folder, walk_f
 from equirgz.data.imageset import ImageSet
 from equirgz.data.notes import list_bad, loading_watcher, note
 from equirgz.data.sky.mosaic import check_alike
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 from equirgz.registry import call_checked
 
@@ -58,7 +58,7 @@ def load_folder(
     ----------
     catalogue : text, FITS table, VOTable or Parquet; rows are matched to files by ``name`` (the file's
         path or name with or without its ending, in an id column: :func:`match_names`) or by ``position``
-        (of the FITS centre, else of the file's name: :func:`~equirgz.data.sky.position.parse_position`). Without one, or
+        (of the FITS centre, else of the file's name: :func:`parse_position`). Without one, or
         where it has no labels, the name of the folder that holds a file is its class, where there are several; folders
         called train, valid or test are no classes but the column ``part`` of the table.
     n_jobs : threads that read.
@@ -66,7 +66,7 @@ def load_folder(
         :func:`equirgz.data.notes.watch_loading` was given.
     bad_list : file to which unusable files and their reasons are written; default: one in the cache,
         named in one line by the logger ``equirgz``.
-    reading : how the catalogue is read: the fields of :class:`~equirgz.data.catalogues.catalogue.CatalogueOptions`, such as
+    reading : how the catalogue is read: the fields of :class:`CatalogueOptions`, such as
         ``label_column`` and ``match="position"``.
 
     Pixels of FITS files pass through the recipe; NaN count as 0 after the noise is measured. Raises
@@ -80,7 +80,7 @@ def load_folder(
     columns = call_checked("load_folder", CatalogueOptions, **reading)
     alone = sorted(set(columns.told()) - {"missing", "split_column"})
     if alone and catalogue is None:
-        raise InputError(explain("load_folder", expected=f"a catalogue with {alone[0]}", got="none"))
+        raise InputError("load_folder", expected=f"a catalogue with {alone[0]}", got="none")
     options = options or FolderOptions()
     files, companions = drop_companions(list_images(folder))
     scale = find_scale(files, options)
@@ -103,9 +103,7 @@ def load_folder(
         list_bad(bad, folder, bad_list)
     if not good_N.any():
         first = next(iter(bad.items()))
-        raise DataError(
-            f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}"
-        )
+        raise DataError(f"{folder}: expected a usable image, got none of {len(files)}; e.g. {first[0]}: {first[1]}")
     used = [files[i] for i in np.flatnonzero(good_N)]
     paths = [file.relative_to(folder) for file in used]
     table = pd.DataFrame({"file": [str(path) for path in paths], "n_nan": arrays["n_nan"][good_N]})

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError, require
 
 BITS = (8, 10, 12, 14, 16)  # of the detectors and formats that write whole numbers into 16 or 32 bits
 
@@ -22,10 +22,9 @@ def check_pixels(image: np.ndarray, source: str, white: float | None = None) -> 
     With ``white`` numbers other than bytes are divided by it, which gives floats in [0, 1]. Raises DataError that
     names ``source`` for any other pixels: what lies outside would wrap or be cut, and no scale can be guessed.
     """
-    if image.dtype.kind not in "fiub":
-        raise DataError(explain(source, expected="pixels that are numbers", got=image.dtype))
+    require(image.dtype.kind in "fiub", source, expected="pixels that are numbers", got=image.dtype, error=DataError)
     if image.dtype.kind == "f" and not np.isfinite(image).all():
-        raise DataError(explain(source, expected="finite pixels", got="NaN or inf", mend="set them to 0"))
+        raise DataError(source, expected="finite pixels", got="NaN or inf", mend="set them to 0")
     scaled = white is not None and image.dtype.itemsize > 1
     low, high = (image.min(), image.max()) if image.size else (0, 0)
     top = white if scaled else 1 if image.dtype.kind == "f" else 255
@@ -35,7 +34,7 @@ def check_pixels(image: np.ndarray, source: str, white: float | None = None) -> 
         if low < 0:
             mend = "scale every image, or read FITS maps in Jy/beam as a folder with a recipe"
         got = f"{image.dtype} from {low:g} to {high:g}"
-        raise DataError(explain(f"{source}: pixels", expected=expected, got=got, mend=mend))
+        raise DataError(f"{source}: pixels", expected=expected, got=got, mend=mend)
     if scaled:
         return (image / np.float64(white)).astype(np.float32)
     return image.astype(np.float32 if image.dtype.kind == "f" else np.uint8, copy=False)

@@ -1,7 +1,7 @@
 """Unlabelled pools and any ``.npz`` of images.
 
 Recognised array names: images ``X``, ``images`` or ``image_NHW``; labels those of
-:data:`~equirgz.data.catalogues.labels.LABEL_NAMES` (``y``, ``labels``, ``target``, ``class``, ...); names of the classes
+:data:`LABEL_NAMES` (``y``, ``labels``, ``target``, ``class``, ...); names of the classes
 ``class_names``; positions ``ra`` and ``dec`` in degrees; ids ``name``, ``source_id`` or ``id``, else numbers
 with a hash of the pixels. Other arrays of length N become columns of the table.
 """
@@ -28,7 +28,7 @@ from equirgz.data.overlap.grouping import SAME_SOURCE_ARCSEC, Grouping
 from equirgz.data.overlap.groups import group_sources
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets.facts import SETS
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 _IMAGES = ("X", "images", "image_NHW")
@@ -99,18 +99,16 @@ def arrays_to_images(
     """
     image_NHW = _first(arrays, _IMAGES)
     if image_NHW is None:
-        raise DataError(
-            explain(source, expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays))
-        )
+        raise DataError(source, expected=f"an array named {' or '.join(_IMAGES)}", got=sorted(arrays))
     if image_NHW.ndim not in (3, 4):
-        raise DataError(explain(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape))
+        raise DataError(source, expected="images (N, H, W) or (N, C, H, W)", got=image_NHW.shape)
     image_NHW = check_pixels(image_NHW, source, white)
     n = len(image_NHW)
     labels, label_N = _choose_labels(arrays, n, label_column, source), np.full(n, -1)
     if labels is not None:
         label_NK = arrays[labels]
         if label_NK.shape not in ((n,), (n, 1)):
-            raise DataError(explain(f"{source}: {labels}", expected=f"one per image ({n})", got=label_NK.shape))
+            raise DataError(f"{source}: {labels}", expected=f"one per image ({n})", got=label_NK.shape)
         named = arrays.get("class_names", np.zeros(0))
         if not class_names and named.ndim == 1 and named.dtype.kind in "UO":
             class_names = tuple(map(str, named))
@@ -145,7 +143,7 @@ def _without_blank(images: ImageSet, source: str, bad_list: Path | str | None) -
     if not bad:
         return images
     if len(bad) == len(images):
-        raise DataError(explain(source, expected="images that show something", got=f"none of {len(images)}"))
+        raise DataError(source, expected="images that show something", got=f"none of {len(images)}")
     list_bad({str(images.source_id_N[k]): reason for k, reason in bad.items()}, source, bad_list, what="images")
     return images.subset(np.setdiff1d(np.arange(len(images)), list(bad)))
 
@@ -172,7 +170,7 @@ def pool_first150(
         pool = pool.subset(~pool.table["in_mirabest_train"].to_numpy(bool))
     if n_sources is not None:
         if not 1 <= n_sources <= len(pool):
-            raise InputError(explain("pool_first150 n_sources", expected=f"1 to {len(pool)}", got=n_sources))
+            raise InputError("pool_first150 n_sources", expected=f"1 to {len(pool)}", got=n_sources)
         pool = pool.subset(np.random.default_rng(0).permutation(len(pool))[:n_sources])
     return Data(pool, {})
 
@@ -198,9 +196,7 @@ def npz(
     """
     grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     if not path:
-        raise InputError(
-            "dataset 'npz': expected params.path, got none; set data.params.path to an .npz file"
-        )
+        raise InputError("dataset 'npz': expected params.path, got none; set data.params.path to an .npz file")
 
     def load(filename: str) -> ImageSet:
         own = as_path(filename)

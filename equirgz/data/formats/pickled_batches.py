@@ -15,7 +15,7 @@ import numpy as np
 
 from equirgz.data.formats.archive import iterate_members, load_pickle
 from equirgz.data.root import check_md5
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 from equirgz.paths import as_path
 
 
@@ -35,9 +35,7 @@ def read_batches(path: Path, md5: str | None = None) -> dict[str, dict[str, Any]
         if re.fullmatch(r"data_batch_\d+|test_batch", name):
             batches[name] = parse_batch(load_pickle(content, f"{path}:{member}"), f"{path}:{member}")
     if not batches:
-        raise DataError(
-            f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?"
-        )
+        raise DataError(f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?")
     return dict(sorted(batches.items(), key=lambda item: _batch_order(item[0])))
 
 
@@ -48,7 +46,7 @@ def _batch_order(name: str) -> tuple[int, int]:
 def parse_batch(fields: Any, source: str) -> dict[str, Any]:
     """Return one unpickled batch with ``data`` as one uint8 array; raise DataError where it is misshapen."""
     if not isinstance(fields, dict) or "data" not in fields:
-        raise DataError(explain(source, expected="a mapping with the key 'data'", got=type(fields).__name__))
+        raise DataError(source, expected="a mapping with the key 'data'", got=type(fields).__name__)
     try:
         data_NHW = np.stack([np.asarray(image) for image in fields["data"]])
     except ValueError as error:
@@ -57,13 +55,11 @@ def parse_batch(fields: Any, source: str) -> dict[str, Any]:
     if data_NHW.ndim == 2 and side * side == data_NHW.shape[1]:
         data_NHW = data_NHW.reshape(-1, side, side)
     if data_NHW.dtype != np.uint8 or data_NHW.ndim not in (3, 4):
-        raise DataError(
-            explain(source, expected="uint8 images (N, H, W)", got=f"{data_NHW.dtype} {data_NHW.shape}")
-        )
+        raise DataError(source, expected="uint8 images (N, H, W)", got=f"{data_NHW.dtype} {data_NHW.shape}")
     parsed = {**fields, "data": data_NHW}
     for key in ("labels", "filenames", "src_ids", "mb_flag", "LAS"):
         if key in fields and len(fields[key]) != len(data_NHW):
-            raise DataError(explain(f"{source}: {key!r}", expected=len(data_NHW), got=len(fields[key])))
+            raise DataError(f"{source}: {key!r}", expected=len(data_NHW), got=len(fields[key]))
     return parsed
 
 
@@ -71,9 +67,7 @@ def join_batches(batches: dict[str, dict[str, Any]], *, test: bool) -> dict[str,
     """Concatenate the train batches, or take the test batch; adds ``batch_name`` per image."""
     chosen = {name: fields for name, fields in batches.items() if (name == "test_batch") == test}
     if not chosen:
-        raise DataError(
-            f"expected {'test_batch' if test else 'data_batch_N'} in the archive, got {sorted(batches)}"
-        )
+        raise DataError(f"expected {'test_batch' if test else 'data_batch_N'} in the archive, got {sorted(batches)}")
     joined: dict[str, Any] = {"data": np.concatenate([fields["data"] for fields in chosen.values()])}
     for key in next(iter(chosen.values())):
         if key in ("data", "batch_label"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, require
 
 #: what Pillow calls the numbers that it reads as they are written, by the kind of pixel
 _DEEP = ("I", "I;16", "I;16B", "I;16L", "I;16N", "F")
@@ -46,9 +46,7 @@ def decode_image(
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         if isinstance(error, InputError):
             raise
-        raise DataError(
-            f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}"
-        ) from error
+        raise DataError(f"{source}: expected a readable image, got: {' '.join(str(error).split())[:120]}") from error
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.ndim == 3:
         pixels = np.moveaxis(pixels, 2, 0)
@@ -64,31 +62,37 @@ def _choose_frame(image: Any, source: str, plane: int | str | None) -> None:
     if plane is None:
         if n_frames > 1:
             got, mend = f"{n_frames} pages or frames", f"say which with plane, 0 to {n_frames - 1}"
-            raise DataError(explain(source, expected="one picture", got=got, mend=mend))
+            raise DataError(source, expected="one picture", got=got, mend=mend)
         return
     try:
         index = int(plane)
     except (TypeError, ValueError):
         got = f"plane {plane!r} of a picture"
-        raise InputError(explain(source, expected="the number of a page or frame", got=got)) from None
+        raise InputError(source, expected="the number of a page or frame", got=got) from None
     if not 0 <= index < n_frames:
-        raise InputError(explain(f"{source}: plane", expected=f"0 to {n_frames - 1}", got=index))
+        raise InputError(f"{source}: plane", expected=f"0 to {n_frames - 1}", got=index)
     if n_frames > 1:
         image.seek(index)
 
 
 def _refuse_loss(image: Any, source: str) -> None:
     """Raise DataError where Pillow would change the numbers: it has no 16-bit colour, no ink, no inverted depth."""
-    if image.mode not in (*_DEEP, *_GREY, *_COLOUR):
-        raise DataError(explain(source, expected="grey or RGB", got=image.mode, mend="save it as RGB"))
+    require(
+        image.mode in (*_DEEP, *_GREY, *_COLOUR),
+        source,
+        expected="grey or RGB",
+        got=image.mode,
+        mend="save it as RGB",
+        error=DataError,
+    )
     if image.mode not in _DEEP and _has_tag(image, ";16"):
         got, mend = f"{image.mode} of 16 bits per channel", "save 8 bits, or one grey channel of 16"
-        raise DataError(explain(source, expected="8 bits per channel", got=got, mend=mend))
+        raise DataError(source, expected="8 bits per channel", got=got, mend=mend)
     if image.mode in _DEEP and "transparency" in image.info:
-        raise DataError(explain(source, expected="opaque pixels", got="a transparent grey", mend="flatten the picture"))
+        raise DataError(source, expected="opaque pixels", got="a transparent grey", mend="flatten the picture")
     tags = getattr(image, "tag_v2", None) or {}
     if image.mode in _DEEP and tags.get(_TIFF_PHOTOMETRIC) == _WHITE_IS_ZERO:
-        raise DataError(explain(source, expected="0 to be black", got="WhiteIsZero", mend="save it as BlackIsZero"))
+        raise DataError(source, expected="0 to be black", got="WhiteIsZero", mend="save it as BlackIsZero")
 
 
 def _has_tag(image: Any, text: str) -> bool:
@@ -110,6 +114,6 @@ def _read_bytes(image: Any, source: str, colour: bool | None) -> np.ndarray:
         if whole[..., :3][hidden].any():
             got = f"transparency in {hidden.sum()} of {hidden.size}"
             mend = "flatten the picture on the background that you mean"
-            raise DataError(explain(f"{source}: pixels", expected="opaque ones", got=got, mend=mend))
+            raise DataError(f"{source}: pixels", expected="opaque ones", got=got, mend=mend)
     image = image.convert(plain)
     return np.asarray(image.convert("L") if colour is False else image)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from astropy.io import fits
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 
 Plane = int | str | Mapping[str, int | str]
 #: Stokes codes of the FITS standard
@@ -49,7 +49,7 @@ def take_plane(data: np.ndarray, header: fits.Header, path: Path | str, plane: P
     if index is not None:
         n_planes = int(np.prod(shape))
         if not 0 <= index < n_planes:
-            raise InputError(explain(f"{path}: plane", expected=f"0 to {n_planes - 1}", got=index))
+            raise InputError(f"{path}: plane", expected=f"0 to {n_planes - 1}", got=index)
         return data.reshape(-1, *data.shape[-2:])[index]
     wanted = _read_names(plane)
     place = []
@@ -64,7 +64,7 @@ def take_plane(data: np.ndarray, header: fits.Header, path: Path | str, plane: P
     for name, value in wanted.items():  # of an axis that the file does not have: an image of one plane
         if str(value).upper() not in ("0", "I"):
             got = ", ".join(str(axis) for axis in axes) or "an image of two axes"
-            raise InputError(explain(f"{path}: plane", expected=f"an axis {name} that has {value}", got=got))
+            raise InputError(f"{path}: plane", expected=f"an axis {name} that has {value}", got=got)
     return data[tuple(place)]
 
 
@@ -138,7 +138,7 @@ def _read_names(plane: Plane | None) -> dict[str, int | str]:
     for name, value in pairs or [("", "")]:
         name, value = str(name).strip().lower(), value.strip() if isinstance(value, str) else value
         if not name or value == "" or isinstance(value, bool | float):
-            raise InputError(explain("plane", expected=expected, got=plane))
+            raise InputError("plane", expected=expected, got=plane)
         wanted[_SYNONYMS.get(name, name)] = value
     return wanted
 
@@ -148,5 +148,5 @@ def _find_on(axis: _Axis, value: int | str, path: Path | str) -> int:
         return axis.letters.index(value.upper())
     index = _read_number(value)
     if index is None or not 0 <= index < axis.length:
-        raise InputError(explain(f"{path}: plane {axis.name}", expected=str(axis), got=value))
+        raise InputError(f"{path}: plane {axis.name}", expected=str(axis), got=value)
     return index

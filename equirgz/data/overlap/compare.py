@@ -15,7 +15,7 @@ from equirgz.data.overlap.leaks import find_near_images
 from equirgz.data.overlap.likeness import match_images
 from equirgz.data.overlap.pairs import Pairs
 from equirgz.data.sky.position import match_positions
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 _BLOCK = 256
 
@@ -36,9 +36,7 @@ class Overlap:
 
     def shared_a(self) -> np.ndarray:
         """Return indices of the sources of A that are found in B as objects or as images."""
-        found = [
-            pairs.sources_a for pairs in (self.same_object, self.same_image, self.same_embedding) if pairs
-        ]
+        found = [pairs.sources_a for pairs in (self.same_object, self.same_image, self.same_embedding) if pairs]
         return np.unique(np.concatenate(found)) if found else np.zeros(0, int)
 
     def shared_b(self) -> np.ndarray:
@@ -140,14 +138,10 @@ def _pairs(i: np.ndarray, j: np.ndarray, score: np.ndarray, itself: bool) -> Pai
     return Pairs(i[keep], j[keep], score[keep])
 
 
-def match_embeddings(
-    a_NF: np.ndarray, b_MF: np.ndarray, *, cosine: float = 0.999, itself: bool = False
-) -> Pairs:
+def match_embeddings(a_NF: np.ndarray, b_MF: np.ndarray, *, cosine: float = 0.999, itself: bool = False) -> Pairs:
     """Return the pairs of feature vectors whose cosine is at least ``cosine``; zero vectors match nothing."""
     if a_NF.ndim != 2 or b_MF.ndim != 2 or a_NF.shape[1] != b_MF.shape[1]:
-        raise InputError(
-            explain("embeddings", expected="(N, F) and (M, F)", got=f"{a_NF.shape} and {b_MF.shape}")
-        )
+        raise InputError("embeddings", expected="(N, F) and (M, F)", got=f"{a_NF.shape} and {b_MF.shape}")
     unit_a, unit_b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30) for x in (a_NF, b_MF))
     found = []
     for start in range(0, len(unit_a), _BLOCK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 #: within it two entries of one's own catalogue are one source, unless told otherwise: as catalogues are matched
 SAME_SOURCE_ARCSEC = 10.0
@@ -34,4 +34,4 @@ class Grouping:
                 continue
             is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
             if not is_number or value < 0 or (key == "tile_arcsec" and value == 0):
-                raise InputError(explain(f"group_{key}", expected=f"{low} (arcsec)", got=value))
+                raise InputError(f"group_{key}", expected=f"{low} (arcsec)", got=value)

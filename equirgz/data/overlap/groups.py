@@ -21,7 +21,7 @@ from equirgz.data.overlap.grouping import Grouping
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC
 from equirgz.data.overlap.near import find_near
 from equirgz.data.sky.position import match_positions
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 #: columns of ``table``, equal for images of one group: by all criteria, by pixels, by likeness, by place
 GROUP, PIXELS, LOOKS, PLACE = "source_group", "source_group_pixels", "source_group_looks", "source_group_place"
@@ -184,7 +184,7 @@ def divide(images: ImageSet, pieces: Sequence[np.ndarray], *, what: str) -> list
         own = "lower data.params.group_radius_arcsec, or set group_tile_arcsec" if GROUP in images.table else ""
         mend = "ask for fewer or larger parts" + (f", or {own}" if own else "")
         raise InputError(
-            explain(f"{images.name}: {what}", expected=f"groups of sources for {len(pieces)} parts", got=got, mend=mend)
+            f"{images.name}: {what}", expected=f"groups of sources for {len(pieces)} parts", got=got, mend=mend
         )
     return kept
 

@@ -61,9 +61,7 @@ def refuse_leaks(
         return images
     if drop:
         if leak_N.all():
-            raise DataError(
-                f"{images.name}: expected sources outside the {held} set, got none; choose another set"
-            )
+            raise DataError(f"{images.name}: expected sources outside the {held} set, got none; choose another set")
         return images.subset(~leak_N)
     source = images.source_id_N[np.flatnonzero(leak_N)[0]]
     words = " or ".join(_WORDS[kind].format(held=held, radius=radius_arcsec) for kind in np.unique(kind_N[leak_N]))
@@ -118,9 +116,7 @@ def _comparable(a: ImageSet, b: ImageSet) -> bool:
     return same_scale and all(images.of_sky and not images.recipe for images in (a, b))
 
 
-def _views(
-    images: ImageSet, rows: np.ndarray, first: ImageSet | None
-) -> Iterator[tuple[np.ndarray, ImageSet]]:
+def _views(images: ImageSet, rows: np.ndarray, first: ImageSet | None) -> Iterator[tuple[np.ndarray, ImageSet]]:
     """Yield the indices of sources and their images: those of the set, and those of its objects in ``first``."""
     yield rows, images.subset(rows) if len(rows) < len(images) else images
     index_N = _find_objects(images, first)[rows]

@@ -124,9 +124,7 @@ def _correlate(a_HW: np.ndarray, b_HW: np.ndarray, angle_deg: float, reflect: bo
         turned = []
     if not turned or abs(angle_deg - 90.0 * quarter) > 0.1 * _STEP_DEG:
         for offset in (-_STEP_DEG / 3, 0.0, _STEP_DEG / 3):
-            turned.append(
-                (ndimage.rotate(b_HW, angle_deg + offset, reshape=False, order=1), angle_deg + offset)
-            )
+            turned.append((ndimage.rotate(b_HW, angle_deg + offset, reshape=False, order=1), angle_deg + offset))
     size = a_HW.shape[-1]
     reach = max(1, round(_MAX_SHIFT * size))
     shape = (scipy.fft.next_fast_len(size + reach, real=True),) * 2

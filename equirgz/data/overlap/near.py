@@ -148,9 +148,7 @@ def _neighbours(f_NRK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return i, j, np.clip(1 - best, 1e-9, None)  # a sparse graph takes 0 for no edge
 
 
-def _gaps(
-    n: int, i: np.ndarray, j: np.ndarray, distance: np.ndarray, ratio: float, most: int
-) -> list[np.ndarray]:
+def _gaps(n: int, i: np.ndarray, j: np.ndarray, distance: np.ndarray, ratio: float, most: int) -> list[np.ndarray]:
     """Return the largest sets of 2 to ``most`` images whose tree of shortest steps ends in a gap."""
     tree = minimum_spanning_tree(sparse.coo_matrix((distance, (i, j)), shape=(n, n))).tocoo()
     parent = list(range(n))

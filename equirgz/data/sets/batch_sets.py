@@ -16,7 +16,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.overlap.leaks import OBJECT
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets.facts import SETS
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, require
 from equirgz.paths import as_path
 
 FR_CLASSES = ("FRI", "FRII")
@@ -108,9 +108,7 @@ def relabel(images: ImageSet, new_label: dict[int, int], class_names: tuple[str,
     """Return the sources whose label is a key of ``new_label``, with the new labels and class names."""
     keep_N = np.isin(images.label_N, list(new_label))
     subset = images.subset(keep_N)
-    fields: dict[str, Any] = {
-        key: getattr(subset, key) for key in ("name", "image_NHW", "source_id_N", "table")
-    }
+    fields: dict[str, Any] = {key: getattr(subset, key) for key in ("name", "image_NHW", "source_id_N", "table")}
     label_N = np.array([new_label[int(k)] for k in subset.label_N], dtype=np.int64)
     return ImageSet(
         **fields,
@@ -132,8 +130,7 @@ def frdeep_object(source_id: str) -> str:
     ('FRI 37', 'FRI 37')
     """
     found = re.match(r"(FRII?)_(\d+)", source_id)
-    if found is None:
-        raise DataError(explain("FR-DEEP", expected="ids such as FRI_37_example", got=source_id))
+    require(found is not None, "FR-DEEP", expected="ids such as FRI_37_example", got=source_id, error=DataError)
     return f"{found[1]} {found[2]}{' FRICAT' if 'FRICAT' in source_id else ''}"
 
 
@@ -174,7 +171,7 @@ def frdeep_nvss(data_dir: Path | None = None, /) -> Data:
 def mingo_lotss(data_dir: Path | None = None, /, classes: str = "fr") -> Data:
     """LoTSS sources of Mingo et al. 2019: ``fr`` = resolved FRI against FRII, ``all`` = ten classes."""
     if classes not in ("fr", "all"):
-        raise InputError(explain("mingo_lotss classes", expected="'fr' or 'all'", got=repr(classes)))
+        raise InputError("mingo_lotss classes", expected="'fr' or 'all'", got=repr(classes))
     parts = _load("mingo_lotss", data_dir, MINGO_CLASSES, float("nan"))
     if classes == "fr":
         parts = tuple(relabel(part, MINGO_FR, FR_CLASSES) for part in parts)

@@ -14,7 +14,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import data_root, find_file
 from equirgz.data.sets.facts import SETS
 from equirgz.data.sets.optical import split_off_test
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 
 DIGITS = tuple("0123456789")
 _MNIST_FILES = {
@@ -42,20 +42,16 @@ def read_idx(path: Path) -> np.ndarray:
         if content[:2] == b"\x1f\x8b":
             content = gzip.decompress(content)
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: expected a whole idx file, got a damaged one ({error}); fetch it again"
-        ) from error
+        raise DataError(f"{path}: expected a whole idx file, got a damaged one ({error}); fetch it again") from error
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise DataError(explain(str(path), expected="an idx file of unsigned bytes", got=repr(content[:4])))
+        raise DataError(str(path), expected="an idx file of unsigned bytes", got=repr(content[:4]))
     ndim = content[3]
     if len(content) < 4 + 4 * ndim:
-        raise DataError(explain(str(path), expected=f"{4 * ndim} bytes for the shape", got=len(content) - 4))
+        raise DataError(str(path), expected=f"{4 * ndim} bytes for the shape", got=len(content) - 4)
     shape = tuple(np.frombuffer(content, ">u4", ndim, 4).tolist())
     data = np.frombuffer(content, np.uint8, offset=4 + 4 * ndim)
     if len(data) != int(np.prod(shape)):
-        raise DataError(
-            explain(str(path), expected=f"{int(np.prod(shape))} bytes for shape {shape}", got=len(data))
-        )
+        raise DataError(str(path), expected=f"{int(np.prod(shape))} bytes for shape {shape}", got=len(data))
     return data.reshape(shape)
 
 
@@ -72,11 +68,7 @@ def load_mnist(root: Path, part: str) -> ImageSet:
     images, labels = (read_idx(_find_idx(stem, root)) for stem in _MNIST_FILES[part])
     if images.ndim != 3 or labels.shape != (len(images),):
         raise DataError(
-            explain(
-                f"MNIST {part}",
-                expected="images (N, H, W) and N labels",
-                got=f"{images.shape} and {labels.shape}",
-            )
+            f"MNIST {part}", expected="images (N, H, W) and N labels", got=f"{images.shape} and {labels.shape}"
         )
     ids = np.array([f"mnist_{part}_{i:05d}" for i in range(len(images))])
     return ImageSet(f"mnist/{part}", images, labels, ids, DIGITS, of_sky=False)
@@ -98,32 +90,19 @@ def load_mnist_m(path: Path, mnist_parts: dict[str, ImageSet]) -> dict[str, Imag
     try:
         content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
     except (OSError, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{path}: expected a whole pickle, got a damaged one ({error}); fetch it again"
-        ) from error
+        raise DataError(f"{path}: expected a whole pickle, got a damaged one ({error}); fetch it again") from error
     fields = load_pickle(content, str(path))
     if not isinstance(fields, dict) or not {"train", "test"} <= set(fields):
-        raise DataError(
-            explain(str(path), expected="a mapping with train and test", got=type(fields).__name__)
-        )
+        raise DataError(str(path), expected="a mapping with train and test", got=type(fields).__name__)
     parts = {}
     for part, labelled in mnist_parts.items():
         arrays = [np.asarray(fields[part])]
         if part == "train" and "valid" in fields and len(arrays[0]) < len(labelled):
             arrays.append(np.asarray(fields["valid"]))
         images = np.concatenate(arrays)
-        if (
-            images.ndim != 4
-            or images.shape[3] != 3
-            or images.dtype != np.uint8
-            or len(images) != len(labelled)
-        ):
+        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or len(images) != len(labelled):
             raise DataError(
-                explain(
-                    f"{path}: {part}",
-                    expected=f"({len(labelled)}, S, S, 3) uint8",
-                    got=f"{images.shape} {images.dtype}",
-                )
+                f"{path}: {part}", expected=f"({len(labelled)}, S, S, 3) uint8", got=f"{images.shape} {images.dtype}"
             )
         ids = np.array([name.replace("mnist", "mnist_m") for name in labelled.source_id_N])
         image_NCHW = np.moveaxis(images, 3, 1)

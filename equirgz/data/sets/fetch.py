@@ -41,9 +41,7 @@ def fetch_set(
         return path
     address = url or info.url
     if address is None:
-        raise DataError(
-            f"{name}: has no public address; ask its authors and put {info.filename} into {path.parent}"
-        )
+        raise DataError(f"{name}: has no public address; ask its authors and put {info.filename} into {path.parent}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{info.filename}.")
@@ -60,9 +58,7 @@ def fetch_set(
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, EquirgzError):
             raise
-        raise DataError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another root"
-        ) from error
+        raise DataError(f"cannot write {path}: {error.strerror or error}; free space or choose another root") from error
     return path
 
 
@@ -89,13 +85,9 @@ def _download(
                     progress(done, total)
     except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
         reason = getattr(error, "reason", error)
-        raise DataError(
-            f"cannot fetch {address}: {reason}; check the network, or download it by hand"
-        ) from error
+        raise DataError(f"cannot fetch {address}: {reason}; check the network, or download it by hand") from error
     if total is not None and done != total:
-        raise DataError(
-            f"{address}: expected {total} bytes, got {done}; the connection broke off, fetch it again"
-        )
+        raise DataError(f"{address}: expected {total} bytes, got {done}; the connection broke off, fetch it again")
 
 
 def verify(info: SetInfo, path: Path) -> None:

@@ -19,7 +19,7 @@ from equirgz.data.notes import list_bad
 from equirgz.data.recipes import get_recipe
 from equirgz.data.root import find_file
 from equirgz.data.sky.mosaic import cut_mosaics
-from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.errors import DataError, InputError, check_choice
 from equirgz.paths import as_path
 
 VOTE_CODES = {
@@ -61,9 +61,7 @@ def votes_to_labels(
     check_choice("vote confidence", confidence, CONFIDENCES)
     name_column, vote_column = find_column(votes, _NAMES, name), find_column(votes, _VOTES, vote)
     if name_column is None or vote_column is None:
-        raise DataError(
-            f"votes: expected columns such as name and vote, got {', '.join(map(str, votes.columns))}"
-        )
+        raise DataError(f"votes: expected columns such as name and vote, got {', '.join(map(str, votes.columns))}")
     if exclude_users:
         user_column = find_column(votes, _USERS, user)
         if user_column is None:
@@ -72,10 +70,8 @@ def votes_to_labels(
     text = votes[vote_column].map(lambda value: str(value).strip().lower().removesuffix(".0"))
     unknown = sorted(set(text) - set(VOTE_CODES))
     if unknown:
-        raise DataError(explain("votes", expected=f"options {sorted(set(VOTE_CODES))}", got=repr(unknown[0])))
-    counts = pd.crosstab(votes[name_column], text.map(VOTE_CODES)).reindex(
-        columns=[-1, 0, 1, 2], fill_value=0
-    )
+        raise DataError("votes", expected=f"options {sorted(set(VOTE_CODES))}", got=repr(unknown[0]))
+    counts = pd.crosstab(votes[name_column], text.map(VOTE_CODES)).reindex(columns=[-1, 0, 1, 2], fill_value=0)
     values = counts.to_numpy()
     fraction = values.max(1) / values.sum(1)
     winner = np.array([-1, 0, 1, 2])[values.argmax(1)]
@@ -116,9 +112,7 @@ def load_mightee(
     catalogue = read_catalogue(catalogue_path)
     name_column = find_column(catalogue, ("name", "source_id", "id"))
     if name_column is None:
-        raise DataError(
-            f"{catalogue_path}: expected a column NAME, got {', '.join(map(str, catalogue.columns))}"
-        )
+        raise DataError(f"{catalogue_path}: expected a column NAME, got {', '.join(map(str, catalogue.columns))}")
     position = get_positions(catalogue, source=str(catalogue_path))
     known = pd.DataFrame(
         {
@@ -127,9 +121,7 @@ def load_mightee(
             "dec_deg": position[:, 1],
         }
     ).drop_duplicates("name")
-    labels["name"] = labels["name"].map(
-        lambda text: Path(text).stem if text.endswith((".png", ".fits")) else text
-    )
+    labels["name"] = labels["name"].map(lambda text: Path(text).stem if text.endswith((".png", ".fits")) else text)
     merged = labels.merge(known, on="name", how="inner")
     chosen = get_recipe(recipe)
     size = chosen.size or 114
@@ -173,9 +165,7 @@ def mightee(
 ) -> Data:
     """MIGHTEE sources voted FRI or FRII; files by path, or by name inside the data root."""
     if not (votes and catalogue and mosaics):
-        raise InputError(
-            "dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files"
-        )
+        raise InputError("dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files")
 
     def find(filename: str) -> Path:
         own = as_path(filename)

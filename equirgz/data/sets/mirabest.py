@@ -19,7 +19,7 @@ from equirgz.data.formats.pickled_batches import join_batches, read_batches
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import find_file
 from equirgz.data.sets.facts import SETS
-from equirgz.errors import DataError, check_choice, explain
+from equirgz.errors import DataError, check_choice
 
 PIXEL_SCALE_ARCSEC = 1.8
 ARCHIVES = {"F": SETS["mirabest_f"], "v1": SETS["mirabest_v1"]}
@@ -45,7 +45,7 @@ def parse_name(name: str) -> dict[str, Any]:
     """
     match = _NAME.search(name)
     if match is None:
-        raise DataError(explain("source name", expected="LLL_RRR.RRR+DDD.DDD_z.zzzz_SSSS.SS", got=repr(name)))
+        raise DataError("source name", expected="LLL_RRR.RRR+DDD.DDD_z.zzzz_SSSS.SS", got=repr(name))
     code, ra, sign, dec, redshift, las = match.groups()
     return {
         "code": code,

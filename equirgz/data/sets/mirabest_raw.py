@@ -20,7 +20,7 @@ from equirgz.data.recipes import get_recipe, iterate_blocks
 from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets.facts import SETS
 from equirgz.data.sets.mirabest import CODES, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
-from equirgz.errors import DataError, check_choice, explain
+from equirgz.errors import DataError, check_choice
 
 SIZE = 300
 
@@ -60,7 +60,7 @@ def load_sparse_maps(data_dir: Path | str | None = None) -> SparseMaps:
     arrays = read_arrays(path)
     missing = {"didx", "val", "ptr", "rms", "name"} - set(arrays)
     if missing:
-        raise DataError(explain(str(path), expected="arrays didx, val, ptr, rms, name", got=sorted(arrays)))
+        raise DataError(str(path), expected="arrays didx, val, ptr, rms, name", got=sorted(arrays))
     return SparseMaps(arrays["didx"], arrays["val"], arrays["ptr"], arrays["rms"], arrays["name"])
 
 
@@ -109,7 +109,5 @@ def mirabest_raw(
     parts = []
     for published in load_mirabest(data_dir, version=version):
         index = [place[str(source)] for source in published.source_id_N if str(source) in place]
-        parts.append(
-            select(images.subset(np.array(index), name=published.name.replace("mirabest", "raw")), selection)
-        )
+        parts.append(select(images.subset(np.array(index), name=published.name.replace("mirabest", "raw")), selection))
     return Data(parts[0], {"test": parts[1]})

@@ -22,7 +22,7 @@ from equirgz.data.overlap.groups import GROUP, divide
 from equirgz.data.root import check_sha256, find_file
 from equirgz.data.sets.facts import SETS
 from equirgz.data.splits.labelled import stratified_order
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, require
 from equirgz.paths import as_path
 
 GALAXY_MNIST_CLASSES = ("smooth_round", "smooth_cigar", "edge_on_disk", "unbarred_spiral")
@@ -63,7 +63,7 @@ def load_galaxy_hdf5(
         with h5py.File(source, "r") as file:
             images = file["images"]
             if images.ndim != 4 or images.shape[3] != 3:
-                raise DataError(explain(f"{path}: images", expected="(N, S, S, 3)", got=images.shape))
+                raise DataError(f"{path}: images", expected="(N, S, S, 3)", got=images.shape)
             blocks = [
                 shrink(np.moveaxis(images[start : start + _BLOCK], 3, 1), size)
                 for start in range(0, len(images), _BLOCK)
@@ -101,9 +101,7 @@ def galaxy_mnist(data_dir: Path | None = None, /, size: int | None = None) -> Da
 
 
 @DATASETS.register("galaxy10")
-def galaxy10(
-    data_dir: Path | None = None, /, size: int = 64, test_fraction: float = 0.2, seed: int = 0
-) -> Data:
+def galaxy10(data_dir: Path | None = None, /, size: int = 64, test_fraction: float = 0.2, seed: int = 0) -> Data:
     """Galaxy10 DECaLS, averaged down to ``size`` px; the last ``test_fraction`` of a stratified order tests."""
     info = SETS["galaxy10_decals"]
     path = find_file(info.filename, data_dir)
@@ -143,8 +141,7 @@ def split_off_test(images: ImageSet, test_fraction: float, seed: int) -> Data:
 
     One's own images that show one source lie in one part (:func:`equirgz.data.overlap.groups.divide`).
     """
-    if not 0 <= test_fraction < 1:
-        raise InputError(explain("test_fraction", expected="0 <= fraction < 1", got=test_fraction))
+    require(0 <= test_fraction < 1, "test_fraction", expected="0 <= fraction < 1", got=test_fraction)
     order = stratified_order(images.label_N, seed)
     n_train = len(order) - round(test_fraction * len(order))
     if n_train == len(order):

@@ -26,7 +26,7 @@ from equirgz.data.root import data_root
 from equirgz.data.sets.optical import split_off_test
 from equirgz.data.sky.mosaic import cut_mosaics
 from equirgz.data.splits.published_split import check_one_split, split_by_column
-from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.errors import DataError, InputError, check_choice
 from equirgz.paths import as_path
 from equirgz.registry import call_checked
 
@@ -48,14 +48,12 @@ def load_images(path: Path | str, **keywords: Any) -> ImageSet:
         return load_folder(path, options=FolderOptions(**chosen), **keywords)
     loaders = {".npz": load_npz, ".h5": load_hdf5, ".hdf5": load_hdf5, ".parquet": load_parquet}
     if not path.is_dir() and path.suffix.lower() not in loaders:
-        raise InputError(
-            explain(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix))
-        )
+        raise InputError(str(path), expected="a folder, .npz, .h5, .hdf5 or .parquet", got=repr(path.suffix))
     loader = load_parquet if path.is_dir() else loaders[path.suffix.lower()]
     unknown = sorted(set(keywords) - set(inspect.signature(loader).parameters))
     if unknown:
         mend = "the images are taken as they are; leave it out (data.image_size and data.crop are for all)"
-        raise InputError(explain(str(path), expected=f"no option {unknown[0]}", got=keywords[unknown[0]], mend=mend))
+        raise InputError(str(path), expected=f"no option {unknown[0]}", got=keywords[unknown[0]], mend=mend)
     return loader(path, **keywords)
 
 
@@ -78,7 +76,7 @@ def load_mosaic(
     is less; ``options`` say which image of a file is meant, and its unit. ``table`` keeps the catalogue's columns.
     Sources outside every mosaic, mostly unobserved, or with nothing to show, are left out and listed with
     the reason in ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one
-    line. ``reading``: the fields of :class:`~equirgz.data.catalogues.catalogue.CatalogueOptions`. A catalogue without labels
+    line. ``reading``: the fields of :class:`CatalogueOptions`. A catalogue without labels
     gives unlabelled images, with a note. Raises DataError when none is left.
     """
     columns = call_checked("mosaic", CatalogueOptions, **reading)
@@ -103,9 +101,7 @@ def load_mosaic(
     kept = cuts.index_N[shown_N]
     if not len(kept):
         reason = next(iter(missing.values()), "no source in the catalogue")
-        raise DataError(
-            f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}"
-        )
+        raise DataError(f"{catalogue}: expected sources inside the mosaics, got none of {len(rows)}; e.g. {reason}")
     images = ImageSet(
         name,
         image_NSS[shown_N],
@@ -169,7 +165,7 @@ def folder(
     (:func:`~equirgz.data.splits.published_split.split_by_column`). ``recipe``, ``hdu``, ``plane``, ``unit`` and
     ``crop_arcsec`` are for FITS (:class:`FolderOptions`), ``size`` and ``colour`` for folders and Parquet, ``white``
     for all but FITS; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
-    file), ``missing``, ``votes`` and how a catalogue is read: :class:`~equirgz.data.catalogues.catalogue.CatalogueOptions`.
+    file), ``missing``, ``votes`` and how a catalogue is read: :class:`CatalogueOptions`.
     ``group_radius_arcsec`` and ``group_tile_arcsec`` say which sources count as one besides equal and nearly equal
     images (:class:`~equirgz.data.overlap.grouping.Grouping`): no split divides them.
     """
@@ -227,7 +223,7 @@ def mosaic(
     """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing.
 
     Or ``split_column`` tells who tests; this and other options of the catalogue are the fields of
-    :class:`~equirgz.data.catalogues.catalogue.CatalogueOptions`. What shows one
+    :class:`CatalogueOptions`. What shows one
     source is found, and no split divides it, as for ``folder``.
     """
     grouping = Grouping(group_radius_arcsec, group_tile_arcsec)

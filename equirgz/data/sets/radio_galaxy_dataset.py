@@ -15,7 +15,7 @@ from equirgz.data.formats.archive import iterate_members
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import check_md5, compute_md5, find_file
 from equirgz.data.sets.facts import SETS
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 PIXEL_SCALE_ARCSEC = 1.8
@@ -45,10 +45,7 @@ def load_radio_galaxy_dataset(path: Path | str, *, md5: str | None = None) -> di
         arrays["position"],
         table,
     )
-    return {
-        split: images.subset(arrays["split"] == split, name=f"radio_galaxy_dataset/{split}")
-        for split in SPLITS
-    }
+    return {split: images.subset(arrays["split"] == split, name=f"radio_galaxy_dataset/{split}") for split in SPLITS}
 
 
 def _read_groups(path: Path) -> dict[str, np.ndarray]:
@@ -86,7 +83,7 @@ def _read_groups(path: Path) -> dict[str, np.ndarray]:
 def _only_member(path: Path) -> bytes:
     members = [content for name, content in iterate_members(path) if name.endswith((".h5", ".hdf5"))]
     if len(members) != 1:
-        raise DataError(explain(str(path), expected="one .h5 file inside", got=len(members)))
+        raise DataError(str(path), expected="one .h5 file inside", got=len(members))
     return members[0]
 
 
@@ -104,12 +101,11 @@ def radio_galaxy_dataset(
     chosen = {split: keep_classes(part, tuple(classes)) for split, part in parts.items()}
     if catalogues:
         chosen = {
-            split: part.subset(part.table["catalogue"].isin(catalogues).to_numpy())
-            for split, part in chosen.items()
+            split: part.subset(part.table["catalogue"].isin(catalogues).to_numpy()) for split, part in chosen.items()
         }
         if not len(chosen["train"]):
             known = sorted(set(parts["train"].table["catalogue"]))
-            raise InputError(explain("catalogues", expected=f"some of {known}", got=list(catalogues)))
+            raise InputError("catalogues", expected=f"some of {known}", got=list(catalogues))
     return Data(chosen["train"], {"valid": chosen["valid"], "test": chosen["test"]})
 
 
@@ -119,9 +115,7 @@ def keep_classes(images: ImageSet, classes: tuple[str, ...]) -> ImageSet:
 
     unknown = [name for name in classes if name not in images.class_names]
     if unknown or not classes:
-        raise InputError(
-            explain(f"{images.name}: classes", expected=f"some of {images.class_names}", got=classes)
-        )
+        raise InputError(f"{images.name}: classes", expected=f"some of {images.class_names}", got=classes)
     new_label = np.full(len(images.class_names) + 1, -2)
     for k, name in enumerate(classes):
         new_label[images.class_names.index(name)] = k

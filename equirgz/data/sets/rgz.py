@@ -62,9 +62,7 @@ def load_rgz(
         images.append(fields["data"][keep_N])
         rows.append(_table(fields, PurePosixPath(member).name).loc[keep_N])
     if not images:
-        raise DataError(
-            f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?"
-        )
+        raise DataError(f"{path}: expected members data_batch_1 ... and test_batch, got none; is it the right file?")
     table = pd.concat(rows, ignore_index=True)
     if not len(table):
         raise DataError(f"{path}: expected sources that pass the cuts, got none of {n_read}; loosen the cuts")
@@ -99,9 +97,7 @@ def _first_seen(data_NHW: np.ndarray, seen: set[bytes]) -> np.ndarray:
 
 def _column(fields: dict[str, Any], key: str, source: str, mend: str) -> np.ndarray:
     if key not in fields:
-        raise DataError(
-            f"{source}: expected the column {key!r} for this cut, got {sorted(fields)}; set {mend}"
-        )
+        raise DataError(f"{source}: expected the column {key!r} for this cut, got {sorted(fields)}; set {mend}")
     return np.asarray(fields[key], dtype=np.float64)
 
 

@@ -18,7 +18,7 @@ from equirgz.data.preprocess import crop_centre, resample
 from equirgz.data.sets.batch_sets import frdeep_first, frdeep_nvss
 from equirgz.data.sets.digits import digits
 from equirgz.data.splits.labelled import stratified_order
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.seeding import derive_seed
 
 FIRST_SIZE = 150  # px of 1.8 arcsec
@@ -50,11 +50,9 @@ def frdeep_first_to_nvss(data_dir: Path | None = None, /, nvss_size: int = 18) -
     first, nvss = frdeep_first(data_dir), frdeep_nvss(data_dir)
     size = nvss.train.image_size
     if not 1 <= nvss_size <= size:
-        raise InputError(explain("frdeep_first_to_nvss nvss_size", expected=f"1 to {size}", got=nvss_size))
+        raise InputError("frdeep_first_to_nvss nvss_size", expected=f"1 to {size}", got=nvss_size)
     train, test = first.train, first.tests["test"]
-    target, target_test = (
-        cut_and_enlarge(part, nvss_size, FIRST_SIZE) for part in (nvss.train, nvss.tests["test"])
-    )
+    target, target_test = (cut_and_enlarge(part, nvss_size, FIRST_SIZE) for part in (nvss.train, nvss.tests["test"]))
     return Data(
         _without(train, target_test),
         {"test": test, "test_shift": target_test},
@@ -76,8 +74,7 @@ def digits_noisy(
     ``noise`` is the standard deviation of the Gaussian noise of each of the 8 x 8 pixels as a share of
     full scale, before clipping to 0..255. The test digits are the same in both domains.
     """
-    if not noise >= 0:
-        raise InputError(explain("digits_noisy noise", expected="0 or more", got=noise))
+    require(noise >= 0, "digits_noisy noise", expected="0 or more", got=noise)
     clean = digits(data_dir, test_fraction=test_fraction, seed=seed)
     order = stratified_order(clean.train.label_N, derive_seed(seed, "digits_noisy"))
     half = len(order) // 2

@@ -40,9 +40,7 @@ class Sources:
 
 def _pick(kind_N: np.ndarray, *per_class: np.ndarray | float) -> np.ndarray:
     """Return for every source the draw of its class (FRI, FRII, bent, compact)."""
-    return np.choose(kind_N, [np.broadcast_to(values, kind_N.shape) for values in per_class]).astype(
-        np.float32
-    )
+    return np.choose(kind_N, [np.broadcast_to(values, kind_N.shape) for values in per_class]).astype(np.float32)
 
 
 def draw_sources(
@@ -117,9 +115,7 @@ def _spines(kind_N: np.ndarray, length_NS: np.ndarray, g: np.random.Generator) -
     return {"x": np.cumsum(x, 2), "y": np.cumsum(y, 2), "direction": direction_NSK}
 
 
-def _along(
-    spine: dict[str, np.ndarray], t_NSP: np.ndarray, across_NSP: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _along(spine: dict[str, np.ndarray], t_NSP: np.ndarray, across_NSP: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (x, y) at the spine's place ``t`` (beyond 1: straight on), ``across`` arcsec to its left."""
     place = np.clip(t_NSP * (_KNOTS - 1), 0, None)
     low = np.minimum(place.astype(np.int64), _KNOTS - 2)
@@ -218,15 +214,11 @@ def _jets(kind_N, length_NS, spine, share_NS, g):
 def _lobes(kind_N, length_NS, spine, share_NS, g):
     """Backflow: an ellipsoid from the end back over a share of the arm, brightest near the end (FRII)."""
     n = len(kind_N)
-    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.3, 1.0, (n, 2)), g.uniform(0.5, 1.0, (n, 2)))[
-        :, :, None
-    ]
+    back_NS = np.where((kind_N == FRII)[:, None], g.uniform(0.3, 1.0, (n, 2)), g.uniform(0.5, 1.0, (n, 2)))[:, :, None]
     lean_N = _pick(kind_N, g.uniform(0.6, 1.2, n), g.uniform(0.9, 2.2, n), g.uniform(0.8, 1.4, n), 1.0)
     depth = g.random((n, 2, _N_LOBE), dtype=np.float32) ** lean_N[:, None, None]
     t = (1 - back_NS * depth).astype(np.float32)
-    axial_NS = _pick(kind_N, g.uniform(0.15, 0.4, n), g.uniform(0.12, 0.4, n), g.uniform(0.12, 0.3, n), 0.2)[
-        :, None
-    ]
+    axial_NS = _pick(kind_N, g.uniform(0.15, 0.4, n), g.uniform(0.12, 0.4, n), g.uniform(0.12, 0.3, n), 0.2)[:, None]
     half_width = (axial_NS * length_NS)[:, :, None] * (0.12 + 2 * np.sqrt(depth * (1 - depth)))
     radius = np.sqrt(g.random((n, 2, _N_LOBE), dtype=np.float32))
     across = half_width * radius * np.cos(2 * np.pi * g.random((n, 2, _N_LOBE), dtype=np.float32))

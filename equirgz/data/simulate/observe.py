@@ -48,9 +48,7 @@ def beam_transform(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.ndarr
     angle = np.deg2rad(beam.angle_deg)
     along = row * np.cos(angle) + column * np.sin(angle)
     across = -row * np.sin(angle) + column * np.cos(angle)
-    value = beam.area_px(pixel_scale_arcsec) * np.exp(
-        -2 * np.pi**2 * ((major * along) ** 2 + (minor * across) ** 2)
-    )
+    value = beam.area_px(pixel_scale_arcsec) * np.exp(-2 * np.pi**2 * ((major * along) ** 2 + (minor * across) ** 2))
     value = value.astype(np.float32)
     value.setflags(write=False)
     return value

@@ -20,7 +20,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.recipes import first_recipe
 from equirgz.data.simulate.morphology import CLASS_NAMES, draw_sources
 from equirgz.data.simulate.observe import Beam, observe
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.registry import call_checked
 from equirgz.seeding import derive_seed
 
@@ -62,14 +62,10 @@ class Survey:
     def __post_init__(self) -> None:
         for key in ("beam_arcsec", "beam_axis_ratio", "size_scale", "flux_scale", "pixel_scale_arcsec"):
             if not getattr(self, key) > 0:
-                raise InputError(
-                    explain(f"synthetic_fr {key}", expected="a positive number", got=getattr(self, key))
-                )
+                raise InputError(f"synthetic_fr {key}", expected="a positive number", got=getattr(self, key))
         for key in ("noise_mjy_per_beam", "field_sources", "sidelobe_level"):
             if not getattr(self, key) >= 0:
-                raise InputError(
-                    explain(f"synthetic_fr {key}", expected="zero or more", got=getattr(self, key))
-                )
+                raise InputError(f"synthetic_fr {key}", expected="zero or more", got=getattr(self, key))
         if isinstance(self.class_balance, list):
             object.__setattr__(self, "class_balance", tuple(self.class_balance))
 
@@ -82,11 +78,7 @@ class Survey:
         if len(values) == 1 and n_classes == 2:
             values = np.array([values[0], 1 - values[0]])
         if len(values) != n_classes or (values < 0).any() or not np.isclose(values.sum(), 1):
-            raise InputError(
-                explain(
-                    "synthetic_fr class_balance", expected=f"{n_classes} fractions that sum to 1", got=balance
-                )
-            )
+            raise InputError("synthetic_fr class_balance", expected=f"{n_classes} fractions that sum to 1", got=balance)
         return values
 
 
@@ -141,9 +133,7 @@ def simulate(
     stream = name if stream is None else stream
     for class_name in classes:
         check_choice("synthetic_fr class", class_name, CLASS_NAMES)
-    label_N = draw_labels(
-        n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, stream, "labels"))
-    )
+    label_N = draw_labels(n, survey.fractions(len(classes)), np.random.default_rng(derive_seed(seed, stream, "labels")))
     image_NHW = np.empty((n, CUT_SIZE, CUT_SIZE), np.uint8)
     tables = []
     for block, start in enumerate(range(0, n, _CHUNK)):
@@ -192,11 +182,9 @@ def synthetic_fr(
     classes = tuple(classes)
     if min(n_train, n_test, n_unlabelled) < 0 or n_train < 1 or not classes:
         raise InputError(
-            explain(
-                "synthetic_fr",
-                expected="n_train >= 1, n_test >= 0, n_unlabelled >= 0 and a class",
-                got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}",
-            )
+            "synthetic_fr",
+            expected="n_train >= 1, n_test >= 0, n_unlabelled >= 0 and a class",
+            got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}",
         )
     base = call_checked("synthetic_fr survey", Survey, **(survey or {}))
     other = call_checked("synthetic_fr survey", Survey, **{**(survey or {}), **shift}) if shift else None

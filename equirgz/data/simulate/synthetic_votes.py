@@ -17,7 +17,7 @@ import pandas as pd
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.simulate.synthetic import synthetic_fr
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 from equirgz.seeding import derive_seed
 
 #: raised whenever the same arguments give other votes; part of the checksum
@@ -33,12 +33,10 @@ def get_votes(images: ImageSet, questions: Sequence[int]) -> np.ndarray:
     missing = [name for name in names if name not in images.table.columns]
     if missing:
         raise DataError(
-            explain(
-                f"{images.name}: votes",
-                expected=f"a column for each answer of questions {list(questions)}",
-                got=f"none called {missing[0]}",
-                mend="use a set with votes, such as synthetic_votes, or leave questions out",
-            )
+            f"{images.name}: votes",
+            expected=f"a column for each answer of questions {list(questions)}",
+            got=f"none called {missing[0]}",
+            mend="use a set with votes, such as synthetic_votes, or leave questions out",
         )
     return images.table[names].to_numpy(np.float64, copy=True)
 
@@ -58,9 +56,7 @@ def answer_probabilities(truth_N: np.ndarray, error_N: np.ndarray, n_answers: in
     return p_NK
 
 
-def cast_votes(
-    p_NK: np.ndarray, mean_votes: float, missing: float, generator: np.random.Generator
-) -> np.ndarray:
+def cast_votes(p_NK: np.ndarray, mean_votes: float, missing: float, generator: np.random.Generator) -> np.ndarray:
     """Return votes_NK: ``1 + Poisson(mean_votes - 1)`` volunteers each, NaN with probability ``missing``."""
     n_N = 1 + generator.poisson(mean_votes - 1, len(p_NK))
     votes_NK = generator.multinomial(n_N, p_NK).astype(np.float64)
@@ -76,9 +72,7 @@ def add_votes(images: ImageSet, mean_votes: float, confusion: float, missing: fl
     columns = {}
     for q, (n_answers, truth_N, error_N) in enumerate(zip(QUESTIONS, truths, errors, strict=True)):
         generator = np.random.default_rng(derive_seed(seed, images.name, "votes", q))
-        votes_NK = cast_votes(
-            answer_probabilities(truth_N, error_N, n_answers), mean_votes, missing, generator
-        )
+        votes_NK = cast_votes(answer_probabilities(truth_N, error_N, n_answers), mean_votes, missing, generator)
         columns |= {f"vote_{q}_{a}": votes_NK[:, a] for a in range(n_answers)}
     recipe = f"{images.recipe}|votes v{VOTES_VERSION} {mean_votes} {confusion} {missing} {seed}"
     return replace(images, table=pd.concat([images.table, pd.DataFrame(columns)], axis=1), recipe=recipe)
@@ -105,13 +99,9 @@ def synthetic_votes(
     """
     if not mean_votes >= 1 or not 0 <= missing < 1 or not 0 <= confusion <= 0.5:
         raise InputError(
-            explain(
-                "synthetic_votes",
-                expected="mean_votes >= 1, 0 <= missing < 1 and 0 <= confusion <= 0.5",
-                got=f"{mean_votes}, {missing} and {confusion}",
-            )
+            "synthetic_votes",
+            expected="mean_votes >= 1, 0 <= missing < 1 and 0 <= confusion <= 0.5",
+            got=f"{mean_votes}, {missing} and {confusion}",
         )
-    data = synthetic_fr(
-        data_dir, n_train=n_train, n_test=n_test, n_unlabelled=n_unlabelled, seed=seed, survey=survey
-    )
+    data = synthetic_fr(data_dir, n_train=n_train, n_test=n_test, n_unlabelled=n_unlabelled, seed=seed, survey=survey)
     return Data(add_votes(data.train, mean_votes, confusion, missing, seed), data.tests, data.unlabelled)

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from equirgz.data.check.faults import find_blank
 from equirgz.data.formats.fits import FitsImage, FitsOptions, load_fits
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, require
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,7 @@ def cut_mosaic(
     mosaic = mosaic if isinstance(mosaic, FitsImage) else load_fits(mosaic)
     if mosaic.wcs is None:
         raise DataError(f"{mosaic.path}: expected sky coordinates in the mosaic's header, got none")
-    if size < 1:
-        raise InputError(explain("cutout size", expected="at least 1 pixel", got=size))
+    require(size >= 1, "cutout size", expected="at least 1 pixel", got=size)
     scale = mosaic.pixel_scale_arcsec if pixel_scale_arcsec is None else pixel_scale_arcsec
     ratio = scale / mosaic.pixel_scale_arcsec
     images, index, missing = [], [], {}
@@ -70,9 +69,7 @@ def cut_mosaic(
             images.append(image_SS)
             index.append(row)
     image_NSS = np.stack(images) if images else np.zeros((0, size, size), np.float32)
-    return Cutouts(
-        image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec
-    )
+    return Cutouts(image_NSS, np.array(index, dtype=np.int64), missing, scale, mosaic.unit, mosaic.beam_arcsec)
 
 
 def cut_mosaics(
@@ -125,7 +122,7 @@ def check_alike(names: list[str], scales_arcsec: list[float], units: list[str], 
         other = next((k for k in known if differ(values[known[0]], values[k])), None)
         if other is not None:
             got = " and ".join(f"{_show(values[k])} ({names[k]})" for k in (known[0], other))
-            raise InputError(explain("images", expected=f"the same {what} in all", got=got, mend=mend))
+            raise InputError("images", expected=f"the same {what} in all", got=got, mend=mend)
 
 
 def _show(value: float | str) -> str:

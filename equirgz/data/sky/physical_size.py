@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 
 def physical_size_kpc(angular_size_arcsec: Any, redshift: Any, cosmology: Any = None) -> np.ndarray:
@@ -32,7 +32,7 @@ def physical_size_kpc(angular_size_arcsec: Any, redshift: Any, cosmology: Any = 
         angle, z = np.broadcast_arrays(angle, z)
     except ValueError as error:
         expected, got = "angles and redshifts of one shape", f"{angle.shape} and {z.shape}"
-        raise InputError(explain("physical_size_kpc", expected=expected, got=got)) from error
+        raise InputError("physical_size_kpc", expected=expected, got=got) from error
     known = np.isfinite(angle) & (angle >= 0) & np.isfinite(z) & (z > 0)
     size_kpc = np.full(angle.shape, np.nan)
     if known.any():

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from equirgz.errors import DataError, explain
+from equirgz.errors import DataError
 
 #: 123.456-01.234: right ascension and declination in degrees
 _DEGREES = re.compile(r"(?<![\d.JB])J?(\d{1,3}\.\d+)([+-]\d{1,3}\.\d+)(?![\d]|\.\d)")
@@ -94,7 +94,7 @@ def read_angles(values: pd.Series, *, hours: bool, source: str) -> np.ndarray:
     except Exception as error:  # astropy raises kinds of its own for text that is no angle
         mend = "write all in degrees, or all as 12:34:56.7"
         expected = "angles in degrees or sexagesimal"
-        raise DataError(explain(source, expected=expected, got=repr(told[0]), mend=mend)) from error
+        raise DataError(source, expected=expected, got=repr(told[0]), mend=mend) from error
 
 
 def join_sexagesimal(table: pd.DataFrame) -> np.ndarray | None:
@@ -129,9 +129,7 @@ def match_positions(
     if not len(good_a) or not len(good_b):
         return np.zeros(0, int), np.zeros(0, int), np.zeros(0)
     chord = 2 * np.sin(np.deg2rad(radius_arcsec / 3600) / 2)
-    pairs = cKDTree(a[good_a]).sparse_distance_matrix(
-        cKDTree(b[good_b]), chord * (1 + 1e-12), output_type="ndarray"
-    )
+    pairs = cKDTree(a[good_a]).sparse_distance_matrix(cKDTree(b[good_b]), chord * (1 + 1e-12), output_type="ndarray")
     i, j = good_a[pairs["i"]], good_b[pairs["j"]]
     separation = 2 * np.rad2deg(np.arcsin(np.clip(pairs["v"] / 2, 0, 1))) * 3600
     order = np.lexsort((separation, i))

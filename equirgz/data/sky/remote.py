@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from equirgz.data.formats.fits import load_fits
-from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.errors import DataError, InputError, check_choice
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
@@ -46,9 +46,7 @@ def make_client(url: str | None = None) -> Any:
             warnings.simplefilter("ignore")  # deprecations inside the package are not the user's
             from astroquery.skyview import SkyViewClass
     except ImportError as error:
-        raise InputError(
-            "remote cutouts need astroquery; install it with pip install 'equirgz[astro]'"
-        ) from error
+        raise InputError("remote cutouts need astroquery; install it with pip install 'equirgz[astro]'") from error
     client = SkyViewClass()
     if url is not None:
         client.URL = url
@@ -80,21 +78,11 @@ def fetch_cutouts(
     position_deg_N2 = np.asarray(position_deg_N2, float).reshape(-1, 2)
     if requests_per_s <= 0 or size < 1:
         raise InputError(
-            explain(
-                "fetch_cutouts",
-                expected="requests_per_s > 0 and size >= 1",
-                got=f"{requests_per_s} and {size}",
-            )
+            "fetch_cutouts", expected="requests_per_s > 0 and size >= 1", got=f"{requests_per_s} and {size}"
         )
-    names = (
-        [position_name(ra, dec) for ra, dec in position_deg_N2]
-        if names is None
-        else [str(name) for name in names]
-    )
+    names = [position_name(ra, dec) for ra, dec in position_deg_N2] if names is None else [str(name) for name in names]
     if len(names) != len(position_deg_N2) or len(set(names)) < len(names):
-        raise InputError(
-            explain("names", expected=f"{len(position_deg_N2)} different ones", got=len(set(names)))
-        )
+        raise InputError("names", expected=f"{len(position_deg_N2)} different ones", got=len(set(names)))
     folder = as_path(folder)
     client = client or make_client()
     report = FetchReport()
@@ -140,9 +128,7 @@ def _usable(path: Path) -> bool:
     return True
 
 
-def _fetch_one(
-    client: Any, path: Path, ra: float, dec: float, survey: str, size: int, scale: float
-) -> str | None:
+def _fetch_one(client: Any, path: Path, ra: float, dec: float, survey: str, size: int, scale: float) -> str | None:
     """Write one cutout; return None, or why it could not be had."""
     from astropy import units
     from astropy.coordinates import SkyCoord

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.seeding import derive_seed
 
 
@@ -25,13 +25,9 @@ def thin_to_share(
     names = [class_name.lower() for class_name in class_names]
     unknown = int((np.asarray(label_N) < 0).sum())
     if "fri" not in names or unknown:
-        got = (
-            f"{unknown} of {len(label_N)} without"
-            if unknown
-            else f"classes {', '.join(class_names) or 'none'}"
-        )
+        got = f"{unknown} of {len(label_N)} without" if unknown else f"classes {', '.join(class_names) or 'none'}"
         expected = f"labels FRI and others of all sources of {name}, to select by"
-        raise InputError(explain(key, expected=expected, got=got, mend="choose another unlabelled set"))
+        raise InputError(key, expected=expected, got=got, mend="choose another unlabelled set")
     fri_N = np.asarray(label_N) == names.index("fri")
     members = np.flatnonzero(fri_N), np.flatnonzero(~fri_N)
     n_fri, n_other = map(len, members)
@@ -42,7 +38,7 @@ def thin_to_share(
     if not (n_fri and n_other):
         got = f"{len(members[0])} FRI and {len(members[1])} others in {name}"
         mend = "choose a share nearer to theirs, or another set"
-        raise InputError(explain(key, expected=f"sources for a share of {fri_share}", got=got, mend=mend))
+        raise InputError(key, expected=f"sources for a share of {fri_share}", got=got, mend=mend)
     kept = [
         np.random.default_rng(derive_seed(seed, "unlabelled_fri_share", kind)).permutation(member)[:n]
         for kind, member, n in zip(("FRI", "other"), members, (n_fri, n_other), strict=True)

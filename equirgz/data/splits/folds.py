@@ -16,7 +16,7 @@ from equirgz.data.overlap.groups import divide, find_own_groups
 from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.splits.class_share import thin_to_share
 from equirgz.data.splits.labelled import Split, make_split, stratified_order
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 
 def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
@@ -57,19 +57,15 @@ def count_labels(n_pool: int, split: SplitConfig, largest: int) -> int:
     n_labels = most - split.n_val if split.n_labels is None else split.n_labels
     if n_labels < 1 or n_labels + split.n_val > most:
         raise InputError(
-            explain(
-                "split",
-                expected=f"n_labels + n_val <= {most}, the {n_pool} pooled sources less a fold",
-                got=f"n_labels={split.n_labels}, n_val={split.n_val}",
-                mend=f"ask for at most {most - split.n_val} labels, or leave n_labels out",
-            )
+            "split",
+            expected=f"n_labels + n_val <= {most}, the {n_pool} pooled sources less a fold",
+            got=f"n_labels={split.n_labels}, n_val={split.n_val}",
+            mend=f"ask for at most {most - split.n_val} labels, or leave n_labels out",
         )
     return n_labels
 
 
-def make_folds(
-    data: Data, config: DataConfig, *, n_folds: int, split_seed: int
-) -> tuple[ImageSet, list[np.ndarray]]:
+def make_folds(data: Data, config: DataConfig, *, n_folds: int, split_seed: int) -> tuple[ImageSet, list[np.ndarray]]:
     """Return the pooled training and test sources, and the indices of every fold into them; each fold tests once.
 
     The folds are consecutive pieces of one stratified permutation that depends on ``split_seed`` alone: each
@@ -81,18 +77,14 @@ def make_folds(
     extra test sets, and for more folds than sources or groups of them.
     """
     if "test" not in data.tests:
-        raise InputError(
-            explain(data.train.name, expected="a test set to pool with the training set", got="none")
-        )
+        raise InputError(data.train.name, expected="a test set to pool with the training set", got="none")
     if config.extra_tests:
         mend = "leave data.extra_tests out, or test without folds"
-        raise InputError(
-            explain("split.fold", expected="no extra test sets", got=list(config.extra_tests), mend=mend)
-        )
+        raise InputError("split.fold", expected="no extra test sets", got=list(config.extra_tests), mend=mend)
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
     _check_labelled(pool, "split.fold")
     if n_folds > len(pool):
-        raise InputError(explain("split.n_folds", expected=f"at most the {len(pool)} pooled sources", got=n_folds))
+        raise InputError("split.n_folds", expected=f"at most the {len(pool)} pooled sources", got=n_folds)
     order_N = stratified_order(pool.label_N, split_seed, "folds")
     return pool, divide(pool, np.array_split(order_N, n_folds), what=f"split.n_folds {n_folds}")
 
@@ -108,7 +100,7 @@ def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data
     _check_labelled(data.train, "split.hold_out")
     if n >= len(data.train):
         expected = f"fewer than the {len(data.train)} training sources"
-        raise InputError(explain("split.hold_out", expected=expected, got=f"{n} to hold out"))
+        raise InputError("split.hold_out", expected=expected, got=f"{n} to hold out")
     order_N = stratified_order(data.train.label_N, split_seed, "hold out")
     pieces = divide(data.train, np.split(order_N, [n]), what=f"split.hold_out {n}")
     return _test_on(data, config, data.train, pieces[0], f"held out {n}")
@@ -118,7 +110,7 @@ def _check_labelled(images: ImageSet, what: str) -> None:
     n = int((images.label_N < 0).sum())
     if n:
         mend = "leave them out of the catalogue's folder, or test on a set of its own"
-        raise InputError(explain(what, expected="a label of every source", got=f"{n} without one", mend=mend))
+        raise InputError(what, expected="a label of every source", got=f"{n} without one", mend=mend)
 
 
 def _test_on(data: Data, config: DataConfig, pool: ImageSet, test_N: np.ndarray, name: str) -> Data:

@@ -16,7 +16,7 @@ import numpy as np
 
 from equirgz.data.imageset import ImageSet
 from equirgz.data.splits.labelled import Split, hash_ids, split_from_order, stratified_order
-from equirgz.errors import DataError, InputError, check_choice, explain
+from equirgz.errors import DataError, InputError, check_choice, require
 
 LABEL_COUNTS = (50, 145, 291, 583, 729)
 SPLIT_SEEDS = tuple(range(10))
@@ -53,9 +53,7 @@ def load_label_sets(version: str = "F") -> dict[str, Any]:
     return json.loads(file.read_text())
 
 
-def load_label_set(
-    images: ImageSet, *, n_labels: int, split_seed: int, n_val: int = 0, version: str = "F"
-) -> Split:
+def load_label_set(images: ImageSet, *, n_labels: int, split_seed: int, n_val: int = 0, version: str = "F") -> Split:
     """Return a shipped label set as indices into ``images`` (the confident train part, in any order).
 
     The same split as :func:`equirgz.data.make_split` gives. Raises InputError for a label count or
@@ -64,22 +62,17 @@ def load_label_set(
     manifest = load_label_sets(version)
     if n_labels not in LABEL_COUNTS or split_seed not in SPLIT_SEEDS:
         raise InputError(
-            explain(
-                "label set",
-                expected=f"n_labels of {LABEL_COUNTS} and split_seed 0 to {SPLIT_SEEDS[-1]}",
-                got=f"{n_labels} and {split_seed}",
-                mend="use make_split for others",
-            )
+            "label set",
+            expected=f"n_labels of {LABEL_COUNTS} and split_seed 0 to {SPLIT_SEEDS[-1]}",
+            got=f"{n_labels} and {split_seed}",
+            mend="use make_split for others",
         )
     ids, order = manifest["source_id"], manifest["order"][str(split_seed)]
     found = hash_ids([ids[i] for i in order[:n_labels]])
     stored = manifest["hash"][f"{split_seed}/{n_labels}"]
-    if found != stored:
-        raise DataError(explain("label set: hash", expected=stored, got=found, mend="reinstall equirgz"))
+    require(found == stored, "label set: hash", expected=stored, got=found, mend="reinstall equirgz", error=DataError)
     place = {str(source): i for i, source in enumerate(images.source_id_N)}
     missing = [source for source in ids if source not in place]
     if missing:
-        raise DataError(
-            explain(images.name, expected="the sources of the label set", got=f"none called {missing[0]}")
-        )
+        raise DataError(images.name, expected="the sources of the label set", got=f"none called {missing[0]}")
     return split_from_order(np.array([place[ids[i]] for i in order]), n_labels, n_val)

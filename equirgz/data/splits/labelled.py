@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError, require
 from equirgz.records import read_json, write_json_atomic
 from equirgz.seeding import derive_seed
 
@@ -74,34 +74,29 @@ def make_split(
     n_train = n - n_val if n_labels is None else n_labels
     if n_train < 1 or n_val < 0 or n_train + n_val > n:
         raise InputError(
-            explain(
-                "label split",
-                expected=f"n_labels >= 1 and n_labels + n_val <= {n} training sources",
-                got=f"n_labels={n_labels}, n_val={n_val}",
-                mend=f"ask for at most {n - n_val} labels",
-            )
+            "label split",
+            expected=f"n_labels >= 1 and n_labels + n_val <= {n} training sources",
+            got=f"n_labels={n_labels}, n_val={n_val}",
+            mend=f"ask for at most {n - n_val} labels",
         )
     n_classes = len(np.unique(label_N))
     if n_train < n_classes:
         expected = f"at least one label for each of {n_classes} classes"
-        raise InputError(explain("label split", expected=expected, got=n_train))
+        raise InputError("label split", expected=expected, got=n_train)
     order_N = stratified_order(label_N, split_seed)
     if group_N is not None and n_val:
         in_val_N = _fill(order_N, n_val, group_N)
-        if not in_val_N.any():
-            raise InputError(explain("split.n_val", expected="room for a group of one source", got=n_val))
+        require(in_val_N.any(), "split.n_val", expected="room for a group of one source", got=n_val)
         order_N, n_val = np.concatenate([order_N[~in_val_N], order_N[in_val_N]]), int(in_val_N.sum())
         n_train = n - n_val if n_labels is None else n_labels
     train = order_N[:n_train]
     missing = set(np.unique(label_N)) - set(label_N[train])
     if missing:
         raise InputError(
-            explain(
-                "label split",
-                expected="every class among the labelled sources",
-                got=f"none of class {sorted(int(k) for k in missing)} among {n_train}",
-                mend="ask for more labels",
-            )
+            "label split",
+            expected="every class among the labelled sources",
+            got=f"none of class {sorted(int(k) for k in missing)} among {n_train}",
+            mend="ask for more labels",
         )
     return split_from_order(order_N, n_train, n_val)
 
@@ -121,9 +116,7 @@ def split_from_order(order_N: np.ndarray, n_labels: int, n_val: int) -> Split:
     """Return the split of a permutation: its first ``n_labels`` train, its last ``n_val`` validate."""
     n = len(order_N)
     if n_labels < 1 or n_val < 0 or n_labels + n_val > n:
-        raise InputError(
-            explain("label split", expected=f"n_labels + n_val <= {n}", got=f"{n_labels} + {n_val}")
-        )
+        raise InputError("label split", expected=f"n_labels + n_val <= {n}", got=f"{n_labels} + {n_val}")
     train, val = order_N[:n_labels], order_N[n - n_val :]
     return Split(train, val, np.sort(order_N[: n - n_val]), _checksum(train, val))
 
@@ -168,16 +161,16 @@ def load_manifest(path: Path, source_id_N: np.ndarray) -> Split:
         train, val, stored = list(manifest["train"]), list(manifest["val"]), manifest["hash"]
     except (TypeError, KeyError) as error:
         expected = "a manifest with train, val and hash"
-        raise DataError(explain(str(path), expected=expected, got=f"no {error}")) from error
+        raise DataError(str(path), expected=expected, got=f"no {error}") from error
     found = hash_ids([*train, "|", *val])
     if found != stored:
         mend = "the manifest was altered; restore it"
-        raise DataError(explain(f"{path}: hash", expected=stored, got=found, mend=mend))
+        raise DataError(f"{path}: hash", expected=stored, got=found, mend=mend)
     place = {str(source): i for i, source in enumerate(source_id_N)}
     missing = [source for source in [*train, *val] if source not in place]
     if missing:
         got = f"{len(missing)} others, e.g. {missing[0]}"
-        raise DataError(explain(str(path), expected="sources of this set", got=got))
+        raise DataError(str(path), expected="sources of this set", got=got)
     train_index = np.array([place[s] for s in train], dtype=np.int64)
     val_index = np.array([place[s] for s in val], dtype=np.int64)
     unlabelled = np.setdiff1d(np.arange(len(source_id_N)), val_index)

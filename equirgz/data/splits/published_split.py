@@ -11,7 +11,7 @@ from equirgz.data.catalogues.labels import read_labels
 from equirgz.data.formats.folders import PARTS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import list_bad
-from equirgz.errors import DataError, InputError, explain
+from equirgz.errors import DataError, InputError
 
 
 def split_by_column(images: ImageSet, column: Column, source: str) -> Data:
@@ -28,7 +28,7 @@ def split_by_column(images: ImageSet, column: Column, source: str) -> Data:
     if unknown:
         got = ", ".join(f"{word} ({count[word]})" for word in unknown[:5])
         expected = f"the words {', '.join(PARTS)}"
-        raise DataError(explain(f"{source}: {name}", expected=expected, got=got, mend="write these in the column"))
+        raise DataError(f"{source}: {name}", expected=expected, got=got, mend="write these in the column")
     part_N = np.array([PARTS.get(word, "") for word in word_N], dtype=str)
     outside = {str(images.source_id_N[i]): f"nothing in the column {name}" for i in np.flatnonzero(part_N == "")}
     if outside:
@@ -36,7 +36,7 @@ def split_by_column(images: ImageSet, column: Column, source: str) -> Data:
     names = dict.fromkeys(PARTS.values())
     parts = {part: images.subset(part_N == part, name=f"{images.name}/{part}") for part in names}
     if not len(parts["train"]):
-        raise DataError(explain(f"{source}: {name}", expected="sources that train", got=dict(count) or "none"))
+        raise DataError(f"{source}: {name}", expected="sources that train", got=dict(count) or "none")
     tests = {part: parts[part] for part in ("valid", "test") if len(parts[part])}
     unlabelled = parts["unlabelled"].without_labels() if len(parts["unlabelled"]) else None
     return Data(parts["train"], tests, unlabelled)
@@ -47,4 +47,4 @@ def check_one_split(test_fraction: float, split_column: Column) -> None:
     if test_fraction and split_column is not None:
         got = f"test_fraction {test_fraction:g} and split_column {split_column!r}"
         expected = "one way to tell who tests"
-        raise InputError(explain("dataset 'folder'", expected=expected, got=got, mend="leave one out"))
+        raise InputError("dataset 'folder'", expected=expected, got=got, mend="leave one out")

@@ -76,10 +76,19 @@ class ParslEngine:
         self._apps: dict[Any, Any] = {}
         try:
             self._executor = make_executor(config, self._logs)
-            self._kernel = parsl.DataFlowKernel(parsl.Config(
-                executors=[self._executor], run_dir=str(self._scratch.path), retries=0, strategy="simple",
-                strategy_period=2, max_idletime=60.0, initialize_logging=False, exit_mode="skip", usage_tracking=0,
-            ))
+            self._kernel = parsl.DataFlowKernel(
+                parsl.Config(
+                    executors=[self._executor],
+                    run_dir=str(self._scratch.path),
+                    retries=0,
+                    strategy="simple",
+                    strategy_period=2,
+                    max_idletime=60.0,
+                    initialize_logging=False,
+                    exit_mode="skip",
+                    usage_tracking=0,
+                )
+            )
         except EquirgzError:
             self._scratch.close()
             raise
@@ -177,12 +186,25 @@ def make_provider(config: EngineConfig, log_dir: Path) -> Any:
 
     threads = "export OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1"
     return ForgettingSlurmProvider(
-        partition=config.partition, account=config.account, qos=config.qos, constraint=config.constraint,
-        gres=config.gres, gpus_per_node=config.gpus or None, cores_per_node=config.cores_per_node,
-        mem_per_node=config.node_memory_gb, nodes_per_block=1, init_blocks=config.nodes, min_blocks=0,
-        max_blocks=config.nodes, walltime=config.walltime, exclusive=config.exclusive,
-        worker_init=f"{threads}\n{config.worker_init}", scheduler_options=config.scheduler_options, cmd_timeout=60,
-        poll_s=config.poll_s, log_dir=log_dir,
+        partition=config.partition,
+        account=config.account,
+        qos=config.qos,
+        constraint=config.constraint,
+        gres=config.gres,
+        gpus_per_node=config.gpus or None,
+        cores_per_node=config.cores_per_node,
+        mem_per_node=config.node_memory_gb,
+        nodes_per_block=1,
+        init_blocks=config.nodes,
+        min_blocks=0,
+        max_blocks=config.nodes,
+        walltime=config.walltime,
+        exclusive=config.exclusive,
+        worker_init=f"{threads}\n{config.worker_init}",
+        scheduler_options=config.scheduler_options,
+        cmd_timeout=60,
+        poll_s=config.poll_s,
+        log_dir=log_dir,
     )
 
 

@@ -42,7 +42,9 @@ class EngineConfig(Section):
     scheduler_options: str = Field("", description="#SBATCH lines")
     poll_s: float = Field(60.0, gt=0, description="seconds between two looks at the SLURM jobs")
     connect_timeout_s: float | None = Field(
-        None, gt=0, description="so long without a connected worker, a SLURM job that runs is replaced, and the engine "
+        None,
+        gt=0,
+        description="so long without a connected worker, a SLURM job that runs is replaced, and the engine "
         "local ends the grid with a message; default: 300 on SLURM, else 120",
     )
     address: str | None = Field(None, description="address under which nodes reach this host; default: probed")

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 PREFIX = "equirgz-engine-"
 PLACES = ("/tmp", "/var/tmp", "/dev/shm")
@@ -43,12 +43,10 @@ class Scratch:
                 break
         else:
             raise InputError(
-                explain(
-                    "--engine",
-                    expected="a writable temporary folder with letters, digits and _./+- alone in its path",
-                    got=tempfile.gettempdir(),
-                    mend="set TMPDIR to such a folder, or use --engine inline",
-                )
+                "--engine",
+                expected="a writable temporary folder with letters, digits and _./+- alone in its path",
+                got=tempfile.gettempdir(),
+                mend="set TMPDIR to such a folder, or use --engine inline",
             )
         self._lock = open(self.path / ".lock", "w")  # noqa: SIM115 - held until close
         fcntl.flock(self._lock, fcntl.LOCK_EX)

@@ -32,7 +32,9 @@ class ForgettingSlurmProvider(SlurmProvider):
         self._log_dir.mkdir(parents=True, exist_ok=True)
         out = shlex.quote(str(self._printed(job_name)))
         configs = {
-            **configs, "job_stdout_path": "/dev/null", "job_stderr_path": "/dev/null",
+            **configs,
+            "job_stdout_path": "/dev/null",
+            "job_stderr_path": "/dev/null",
             "worker_init": f"exec >>{out} 2>&1\n{configs['worker_init']}",
         }
         super()._write_submit_script(template, script_filename, job_name, configs)

@@ -30,19 +30,34 @@ from equirgz.records import write_json_atomic
 RUN_CELL = "equirgz.grid.run.cell:run_cell"
 
 
-def make_task(config: RunConfig, out: Path, data_dir: Path | None, *, grid: str, cell: str = RUN_CELL,
-              engine: EngineConfig | None = None, parent: int | None = None) -> dict[str, Any]:
+def make_task(
+    config: RunConfig,
+    out: Path,
+    data_dir: Path | None,
+    *,
+    grid: str,
+    cell: str = RUN_CELL,
+    engine: EngineConfig | None = None,
+    parent: int | None = None,
+) -> dict[str, Any]:
     """Return the task of one run; ``parent`` is the process whose end must end the worker."""
     engine = engine or EngineConfig()
     memory = engine.memory_limit_gb and engine.memory_limit_gb * 1e9
     if memory is None and engine.name == "local":
         memory = share_of_memory(engine.workers)
     return {
-        "run_key": config.run_key(), "config": config.model_dump(mode="json"), "grid": grid, "cell": cell,
+        "run_key": config.run_key(),
+        "config": config.model_dump(mode="json"),
+        "grid": grid,
+        "cell": cell,
         "out": str(as_path(out).absolute()),
         "data_dir": None if data_dir is None else str(as_path(data_dir).absolute()),
-        "device": engine.device, "parent": parent, "parent_host": platform.node(), "version": code_version(),
-        "time_limit_s": engine.time_limit_s, "memory_limit": memory if engine.device == "cpu" else None,
+        "device": engine.device,
+        "parent": parent,
+        "parent_host": platform.node(),
+        "version": code_version(),
+        "time_limit_s": engine.time_limit_s,
+        "memory_limit": memory if engine.device == "cpu" else None,
         "accumulate": 1,
     }
 
@@ -76,10 +91,18 @@ def run_task(task: dict[str, Any]) -> dict[str, Any]:
             return _record_failure(folder, task, error)
         seconds = time.perf_counter() - start
         if result is not None:
-            write_json_atomic(folder.cell(run_key), {
-                "run_key": run_key, "config": task["config"], "status": "done", "version": version,
-                "seconds": seconds, "provenance": collect_provenance(task["device"]), **result,
-            })
+            write_json_atomic(
+                folder.cell(run_key),
+                {
+                    "run_key": run_key,
+                    "config": task["config"],
+                    "status": "done",
+                    "version": version,
+                    "seconds": seconds,
+                    "provenance": collect_provenance(task["device"]),
+                    **result,
+                },
+            )
             folder.failed(run_key).unlink(missing_ok=True)
             shutil.rmtree(folder.work(run_key), ignore_errors=True)
         return {"status": "done", "run_key": run_key, "seconds": seconds}
@@ -102,16 +125,26 @@ def _compute(
     return compute(
         RunConfig.model_validate(task["config"]),
         None if task["data_dir"] is None else Path(task["data_dir"]),
-        folder.work(task["run_key"]), grid=task["grid"], device=task["device"], **options,
+        folder.work(task["run_key"]),
+        grid=task["grid"],
+        device=task["device"],
+        **options,
     )
 
 
 def record_failure(folder: ResultsFolder, task: dict[str, Any], error: str, trace: str) -> None:
     """Write ``cells/<run_key>.failed.json``."""
-    write_json_atomic(folder.failed(task["run_key"]), {
-        "run_key": task["run_key"], "config": task["config"], "status": "failed", "error": error,
-        "traceback": trace, "version": code_version(),
-    })
+    write_json_atomic(
+        folder.failed(task["run_key"]),
+        {
+            "run_key": task["run_key"],
+            "config": task["config"],
+            "status": "failed",
+            "error": error,
+            "traceback": trace,
+            "version": code_version(),
+        },
+    )
 
 
 def _record_failure(folder: ResultsFolder, task: dict[str, Any], error: Exception) -> dict[str, Any]:
@@ -119,7 +152,10 @@ def _record_failure(folder: ResultsFolder, task: dict[str, Any], error: Exceptio
     line = message if isinstance(error, EquirgzError) else f"{type(error).__name__}: {message}"
     record_failure(folder, task, line, traceback.format_exc())
     return {
-        "status": "failed", "run_key": task["run_key"], "error": line, "out_of_memory": is_out_of_memory(error),
+        "status": "failed",
+        "run_key": task["run_key"],
+        "error": line,
+        "out_of_memory": is_out_of_memory(error),
     }
 
 

@@ -83,9 +83,7 @@ class GridDocument(Section):
     )
     report: ReportSection = Field(ReportSection(), description="what tables and figures show beyond the rows")
     profiles: dict[str, ProfileSection] = Field(default_factory=dict, description="overlays for --profile")
-    engine: EngineConfig | None = Field(
-        None, description="where and how runs are computed; options given win over it"
-    )
+    engine: EngineConfig | None = Field(None, description="where and how runs are computed; options given win over it")
 
     @field_validator("name")
     @classmethod

@@ -137,8 +137,11 @@ def _with_profile(document: dict[str, Any], profile: str | None, source: str) ->
 
 
 def _merge(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    both = {key: _merge(low[key], high[key]) for key in low.keys() & high.keys()
-            if isinstance(low[key], dict) and isinstance(high[key], dict)}
+    both = {
+        key: _merge(low[key], high[key])
+        for key in low.keys() & high.keys()
+        if isinstance(low[key], dict) and isinstance(high[key], dict)
+    }
     return {**low, **high, **both}
 
 
@@ -224,9 +227,7 @@ def _make_points(
         raise InputError(f"{source}: expected at least one run, got none; axes {columns} with `exclude` leave nothing")
 
 
-def _parse_exclude(
-    rule: Any, axes: tuple[Axis, ...], named: dict[str, set[str]], source: str
-) -> dict[str, list[Any]]:
+def _parse_exclude(rule: Any, axes: tuple[Axis, ...], named: dict[str, set[str]], source: str) -> dict[str, list[Any]]:
     """Return column -> labels of one rule of ``exclude``; each must name an axis and a label of the YAML on it."""
     if not isinstance(rule, dict) or not rule:
         raise InputError(f"{source}: exclude: expected mappings of axis to value, got {rule!r}")

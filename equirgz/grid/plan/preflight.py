@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TrainConfig
-from equirgz.errors import EquirgzError, InputError, explain
+from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.pretrained import pretrain_key
 
@@ -47,7 +47,7 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
             report(found)
         if "test" not in data.tests and any(config.split.hold_out is None for config in configs):
             mend = "set split.hold_out to test on training sources"
-            raise InputError(explain(f"data {data_config.name}", expected="a test set", got="none", mend=mend))
+            raise InputError(f"data {data_config.name}", expected="a test set", got="none", mend=mend)
         if data_config.name.startswith("synthetic") and not checked.samples:
             checked.samples = _take_samples(data.train)
         for config in configs:
@@ -78,7 +78,7 @@ class _Parts:
 
         for readout in config.evaluation.readouts:
             if readout not in READOUTS:
-                raise InputError(explain("evaluation.readouts", expected=f"some of {', '.join(READOUTS)}", got=readout))
+                raise InputError("evaluation.readouts", expected=f"some of {', '.join(READOUTS)}", got=readout)
         check_temperature(config)
         check_strong_views(config)
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
@@ -101,8 +101,9 @@ class _Parts:
         return 3.0 * images * self._costs[key]  # forward, and backward at twice its cost
 
 
-def check_training(backbone: Any, objective: ObjectiveConfig, training: TrainConfig, n_classes: int,
-                   config: RunConfig) -> int:
+def check_training(
+    backbone: Any, objective: ObjectiveConfig, training: TrainConfig, n_classes: int, config: RunConfig
+) -> int:
     """Make one objective and its augmentation; refuse trainings that must fail at their end.
 
     Returns the number of images that an update looks at, in batches.

@@ -175,9 +175,21 @@ class CellRun:
     start; ``leads`` tells the first one, which alone evaluates, from them.
     """
 
-    def __init__(self, config: RunConfig, data: Data, split: Split, backbone: Backbone, work_dir: Path | None,
-                 clock: Clock, *, device: str = "cpu", progress: bool = False, accumulate: int = 1,
-                 processes: int = 1, store: Path | None = None) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        data: Data,
+        split: Split,
+        backbone: Backbone,
+        work_dir: Path | None,
+        clock: Clock,
+        *,
+        device: str = "cpu",
+        progress: bool = False,
+        accumulate: int = 1,
+        processes: int = 1,
+        store: Path | None = None,
+    ) -> None:
         unknown = [name for name in config.evaluation.readouts if name not in READOUTS]
         if unknown:
             raise InputError(f"evaluation.readouts: unknown {unknown[0]!r}; valid: {', '.join(READOUTS)}")
@@ -230,8 +242,11 @@ class CellRun:
             return self.store.load(key, self.backbone)
         settings, seed = self.config.pretrain, self.config.seed
         objective = create_objective(
-            settings.objective.name, backbone=self.backbone, n_classes=self.n_classes,
-            init_seed=derive_seed(seed, "init", "pretrain"), **settings.objective.params,
+            settings.objective.name,
+            backbone=self.backbone,
+            n_classes=self.n_classes,
+            init_seed=derive_seed(seed, "init", "pretrain"),
+            **settings.objective.params,
         )
         if objective.needs_labels:
             raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
@@ -245,8 +260,11 @@ class CellRun:
         """Train the run's objective on the labelled sources, starting from the network as it is."""
         config = self.config
         objective = create_objective(
-            config.objective.name, backbone=self.backbone, n_classes=self.n_classes,
-            init_seed=derive_seed(config.seed, "init", "objective"), **config.objective.params,
+            config.objective.name,
+            backbone=self.backbone,
+            n_classes=self.n_classes,
+            init_seed=derive_seed(config.seed, "init", "objective"),
+            **config.objective.params,
         )
         if objective.needs_labels:
             pool, hidden = (self.pool_NCHW, self.hidden_label_M) if objective.uses_unlabelled else (None, None)
@@ -270,15 +288,25 @@ class CellRun:
             self.leads = fabric.is_global_zero
         long = self.work_dir is not None and (self.progress or settings.steps > CHECKPOINT_STEPS)
         log = train(
-            objective.to(fabric.device), images, settings, seed=derive_seed(self.config.seed, stage),
-            work_dir=self.work_dir / stage if long else None, validate=validate, probe=probe,
-            fabric=fabric, checkpoint_every=CHECKPOINT_STEPS,
-            progress=self.progress, accumulate=self.accumulate,
+            objective.to(fabric.device),
+            images,
+            settings,
+            seed=derive_seed(self.config.seed, stage),
+            work_dir=self.work_dir / stage if long else None,
+            validate=validate,
+            probe=probe,
+            fabric=fabric,
+            checkpoint_every=CHECKPOINT_STEPS,
+            progress=self.progress,
+            accumulate=self.accumulate,
         )
         half = [row for row in log.rows if 2 * row["step"] > settings.steps]
         found = {name: [row[name] for row in half if name in row] for name in METERS}
         return {
-            "stage": stage, "last": log.rows[-1], "warnings": log.warnings, "best_step": log.best_step,
+            "stage": stage,
+            "last": log.rows[-1],
+            "warnings": log.warnings,
+            "best_step": log.best_step,
             "meters": {name: float(np.mean(values)) for name, values in found.items() if values},
         }
 

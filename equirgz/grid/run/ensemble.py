@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, ResultsError, explain, suggest
+from equirgz.errors import InputError, ResultsError, suggest
 from equirgz.grid.run.blocks import score_dump
 from equirgz.grid.run.sample_rows import sample_rows
 from equirgz.records import ROW_COLUMNS, content_hash
@@ -84,9 +84,7 @@ def _stack(blocks: list[dict[str, Any]]) -> tuple[dict[str, Any], np.ndarray]:
     for block in blocks[1:]:
         if block["source_id"] != first["source_id"] or block["target"] != first["target"]:
             place = f"{first['readout']} on {first['split']}"
-            raise ResultsError(
-                explain(f"ensemble, {place}", expected="the same sources from every member", got="others")
-            )
+            raise ResultsError(f"ensemble, {place}", expected="the same sources from every member", got="others")
     return first, np.array([block["probability"] for block in blocks], dtype=np.float64)
 
 

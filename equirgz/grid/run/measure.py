@@ -124,6 +124,5 @@ def measure_size(run: CellRun) -> Rows:
     found = measure_cost(run.backbone)
     common = {"readout": "", "split": "", "direction": "lower", "n": 1}
     return [
-        {**common, "metric": f"cost/{key}", "value": float(found[key]), "unit": unit}
-        for key, unit in units.items()
+        {**common, "metric": f"cost/{key}", "value": float(found[key]), "unit": unit} for key, unit in units.items()
     ]

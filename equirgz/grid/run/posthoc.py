@@ -30,9 +30,7 @@ def check_temperature(config: RunConfig) -> None:
             "evaluation.readouts: temperature: expected validation sources to fit it on, got none; set split.n_val"
         )
     if "network" not in config.evaluation.readouts:
-        raise InputError(
-            "evaluation.readouts: temperature: expected network beside it, got none; add network"
-        )
+        raise InputError("evaluation.readouts: temperature: expected network beside it, got none; add network")
 
 
 def to_logits(probability_NK: np.ndarray) -> np.ndarray:

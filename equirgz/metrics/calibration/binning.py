@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.metrics.check import UndefinedMetricError
 
 Scheme = Literal["width", "mass"]
@@ -16,7 +16,7 @@ N_BINS = 15  # the number of bins in most published calibration tables
 def check_bins(n_bins: int) -> int:
     """Return ``n_bins`` when it is a whole number >= 1, else raise InputError."""
     if isinstance(n_bins, bool) or not isinstance(n_bins, int | np.integer) or n_bins < 1:
-        raise InputError(explain("n_bins", expected="a whole number >= 1", got=repr(n_bins)))
+        raise InputError("n_bins", expected="a whole number >= 1", got=repr(n_bins))
     return int(n_bins)
 
 
@@ -41,12 +41,7 @@ def equal_mass_bins(confidence_N: np.ndarray, n_bins: int = N_BINS) -> np.ndarra
     n_bins, n_sources = check_bins(n_bins), len(confidence_N)
     if n_sources < n_bins:
         raise UndefinedMetricError(
-            explain(
-                "equal-mass bins",
-                expected=f"at least {n_bins} sources, one per bin",
-                got=n_sources,
-                mend="use fewer bins",
-            )
+            "equal-mass bins", expected=f"at least {n_bins} sources, one per bin", got=n_sources, mend="use fewer bins"
         )
     _, inverse_N, count_U = np.unique(confidence_N, return_inverse=True, return_counts=True)
     middle_U = np.cumsum(count_U) - count_U / 2  # mean rank + 1/2 of each distinct value

@@ -14,9 +14,7 @@ from equirgz.metrics.calibration.binning import N_BINS, Scheme, make_bins, top_l
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
 
-def _bins(
-    probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int, scheme: Scheme
-) -> tuple[np.ndarray, ...]:
+def _bins(probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int, scheme: Scheme) -> tuple[np.ndarray, ...]:
     """Return (n_M, gap_M, accuracy_M) of the bins that hold a source."""
     confidence_N, correct_N = top_label(*check_predictions(probability_NK, target_N))
     bin_N = make_bins(confidence_N, n_bins, scheme)
@@ -60,9 +58,7 @@ def debiased_rms_calibration_error(
     n_M, gap_M, accuracy_M = _bins(probability_NK, target_N, n_bins, scheme)
     used = n_M > 1
     if not used.any():
-        raise UndefinedMetricError(
-            "debiased error: expected a bin with two or more sources, got none; use fewer bins"
-        )
+        raise UndefinedMetricError("debiased error: expected a bin with two or more sources, got none; use fewer bins")
     n_M, gap_M, accuracy_M = n_M[used], gap_M[used], accuracy_M[used]
     square = n_M @ (gap_M**2 - accuracy_M * (1 - accuracy_M) / (n_M - 1)) / n_M.sum()
     return float(np.sqrt(max(0.0, square)))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.metrics.base import metric
 from equirgz.metrics.calibration.binning import N_BINS, Scheme, make_bins, top_label
 from equirgz.metrics.check import check_predictions, check_probability, check_several_classes
@@ -46,9 +46,7 @@ def expected_calibration_error(
 
 
 @metric("calibration/ece_adaptive", unit="1", direction="lower", lowest=0, highest=1)
-def adaptive_calibration_error(
-    probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS
-) -> float:
+def adaptive_calibration_error(probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS) -> float:
     """Return the ECE over bins that hold equal numbers of sources (arXiv 1904.01685); ties stay together."""
     return expected_calibration_error(probability_NK, target_N, n_bins, "mass")
 
@@ -107,8 +105,7 @@ def perfect_ece(
 
     Args: probability_NK: (N, K). Raises: InputError for unusable input or n_draws < 1.
     """
-    if n_draws < 1:
-        raise InputError(explain("n_draws", expected=">= 1", got=n_draws))
+    require(n_draws >= 1, "n_draws", expected=">= 1", got=n_draws)
     confidence_N = np.sort(check_probability(probability_NK).max(axis=1))  # order of sources is irrelevant
     bin_N = make_bins(confidence_N, n_bins, scheme)
     start_M = np.flatnonzero(np.r_[True, np.diff(bin_N) > 0])  # bins rise with confidence

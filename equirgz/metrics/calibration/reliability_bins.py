@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.calibration.binning import Scheme, make_bins, top_label
 from equirgz.metrics.check import check_predictions
 from equirgz.metrics.interval import wilson_interval
@@ -35,12 +35,10 @@ def reliability_table(
     elif 0 <= class_index < p_NK.shape[1]:
         stated_N, true_N = p_NK[:, class_index], (target_N == class_index).astype(np.float64)
     else:
-        raise InputError(explain("class_index", expected=f"0 to {p_NK.shape[1] - 1}", got=class_index))
+        raise InputError("class_index", expected=f"0 to {p_NK.shape[1] - 1}", got=class_index)
     source_N = np.arange(len(target_N)) if source_id_N is None else np.asarray(source_id_N)
     if source_N.shape != target_N.shape:
-        raise InputError(
-            explain("source_id_N", expected=f"shape {target_N.shape}", got=f"shape {source_N.shape}")
-        )
+        raise InputError("source_id_N", expected=f"shape {target_N.shape}", got=f"shape {source_N.shape}")
     bin_N = make_bins(stated_N, n_bins, scheme)
     lines = []
     for m in np.unique(bin_N):

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import UndefinedMetricError, check_finite, check_several_classes, check_target
 
 LOG_RANGE = (-5.0, 5.0)  # temperatures from 0.0067 to 148
@@ -34,7 +34,7 @@ def apply_temperature(logits_NK: np.ndarray, temperature: float = 1.0) -> np.nda
     """
     logits_NK = check_finite("logits_NK", logits_NK, 2)
     if not (np.isfinite(temperature) and temperature > 0):
-        raise InputError(explain("temperature", expected="a number > 0", got=temperature))
+        raise InputError("temperature", expected="a number > 0", got=temperature)
     return np.exp(log_softmax(logits_NK / temperature, axis=1))
 
 
@@ -52,17 +52,13 @@ def fit_temperature(logits_NK: np.ndarray, target_N: np.ndarray) -> Temperature:
     """
     logits_NK = check_finite("logits_NK", logits_NK, 2)
     if logits_NK.shape[1] < 2:
-        raise InputError(
-            explain("logits_NK", expected="at least two classes", got=f"shape {logits_NK.shape}")
-        )
+        raise InputError("logits_NK", expected="at least two classes", got=f"shape {logits_NK.shape}")
     if (logits_NK >= 0).all() and np.allclose(logits_NK.sum(axis=1), 1, atol=1e-6):
         raise InputError(
-            explain(
-                "logits_NK",
-                expected="logits",
-                got="rows in [0, 1] that sum to 1",
-                mend="these look like probabilities, take their logarithm",
-            )
+            "logits_NK",
+            expected="logits",
+            got="rows in [0, 1] that sum to 1",
+            mend="these look like probabilities, take their logarithm",
         )
     target_N = check_target(target_N, *logits_NK.shape)
     check_several_classes("temperature", target_N)
@@ -76,5 +72,5 @@ def fit_temperature(logits_NK: np.ndarray, target_N: np.ndarray) -> Temperature:
     if min(low, high) <= found.fun + 1e-9:  # no better inside the range than at its end
         expected = "validation sources that fix it"
         got = "all of them right (T to 0)" if low < high else "logits that tell nothing (T to infinity)"
-        raise UndefinedMetricError(explain("temperature", expected=expected, got=got, mend="leave it at 1"))
+        raise UndefinedMetricError("temperature", expected=expected, got=got, mend="leave it at 1")
     return Temperature(float(np.exp(found.x)), nll(0.0), float(found.fun), len(target_N))

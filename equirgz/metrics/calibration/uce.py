@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError, require
 from equirgz.metrics.calibration.binning import equal_width_bins
 from equirgz.metrics.check import UndefinedMetricError, check_finite, check_several_classes, check_target
 
@@ -29,12 +29,10 @@ def uncertainty_calibration_error(
     u_N, e_N = _check(uncertainty_N, error_N, n_classes)
     if len(u_N) < n_bins:
         raise UndefinedMetricError(
-            explain(
-                "uncertainty calibration error",
-                expected=f"at least {n_bins} sources, one per bin",
-                got=len(u_N),
-                mend="use fewer bins",
-            )
+            "uncertainty calibration error",
+            expected=f"at least {n_bins} sources, one per bin",
+            got=len(u_N),
+            mend="use fewer bins",
         )
     bin_N = equal_width_bins(u_N, n_bins)
     scale = n_classes / (n_classes - 1)
@@ -66,17 +64,14 @@ def classwise_uncertainty_calibration_error(
 def _check(uncertainty_N: np.ndarray, error_N: np.ndarray, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
     u_N, e_N = check_finite("uncertainty_N", uncertainty_N, 1), check_finite("error_N", error_N, 1)
     if len(u_N) != len(e_N):
-        raise InputError(explain("error_N", expected=f"{len(u_N)} entries", got=len(e_N)))
-    if n_classes < 2:
-        raise InputError(explain("n_classes", expected=">= 2", got=n_classes))
+        raise InputError("error_N", expected=f"{len(u_N)} entries", got=len(e_N))
+    require(n_classes >= 2, "n_classes", expected=">= 2", got=n_classes)
     for name, values in (("uncertainty_N", u_N), ("error_N", e_N)):
         if values.min() < -1e-9 or values.max() > 1 + 1e-9:
             raise InputError(
-                explain(
-                    name,
-                    expected="values in [0, 1]",
-                    got=f"{values.min():.4g} to {values.max():.4g}",
-                    mend="divide an entropy by ln K",
-                )
+                name,
+                expected="values in [0, 1]",
+                got=f"{values.min():.4g} to {values.max():.4g}",
+                mend="divide an entropy by ln K",
             )
     return u_N.clip(0, 1), e_N.clip(0, 1)

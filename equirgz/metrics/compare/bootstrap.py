@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 from equirgz.metrics.base import METRICS
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 from equirgz.metrics.interval import check_level, interval_without_spread
@@ -62,11 +62,8 @@ def bootstrap_interval(
     check_choice("bootstrap method", method, ("percentile", "basic"))
     lengths = sorted({len(np.asarray(array)) for array in arrays})
     if len(lengths) != 1 or lengths[0] == 0:
-        raise InputError(
-            explain("bootstrap arrays", expected="arrays of one length above 0", got=f"lengths {lengths}")
-        )
-    if n_draws < 10:
-        raise InputError(explain("n_draws", expected=">= 10", got=n_draws))
+        raise InputError("bootstrap arrays", expected="arrays of one length above 0", got=f"lengths {lengths}")
+    require(n_draws >= 10, "n_draws", expected=">= 10", got=n_draws)
     arrays = tuple(np.asarray(array) for array in arrays)
     members = _cluster_members(lengths[0], cluster_N)
     generator = np.random.default_rng(derive_seed(seed, "bootstrap"))
@@ -81,11 +78,7 @@ def bootstrap_interval(
     drawn = np.array(values)[np.isfinite(values)] if values else np.empty(0)
     if len(drawn) < n_draws / 2:
         raise UndefinedMetricError(
-            explain(
-                "bootstrap",
-                expected="a number from at least half of the draws",
-                got=f"{len(drawn)} of {n_draws}",
-            )
+            "bootstrap", expected="a number from at least half of the draws", got=f"{len(drawn)} of {n_draws}"
         )
     value = float(function(*arrays))
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
@@ -113,7 +106,7 @@ def _cluster_members(n: int, cluster_N: np.ndarray | None) -> Any:
     if cluster_N is None:
         return range(n)
     if len(cluster_N) != n:
-        raise InputError(explain("cluster_N", expected=f"{n} entries", got=len(cluster_N)))
+        raise InputError("cluster_N", expected=f"{n} entries", got=len(cluster_N))
     _, inverse = np.unique(np.asarray(cluster_N), return_inverse=True)
     order = inverse.argsort(kind="stable")
     return np.split(order, np.flatnonzero(np.diff(inverse[order])) + 1)

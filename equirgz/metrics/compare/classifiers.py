@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.calibration.brier import brier_score
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.metrics.compare.over_runs import check_runs
@@ -35,9 +35,7 @@ def compare_pairs(
     checked = {name: check_runs(p_RNK, target_N) for name, p_RNK in probability.items()}
     shapes = {p_RNK.shape for p_RNK, _ in checked.values()}
     if len(checked) < 2 or len(shapes) != 1:
-        raise InputError(
-            explain("compare_pairs", expected="two or more classifiers of one shape", got=sorted(shapes))
-        )
+        raise InputError("compare_pairs", expected="two or more classifiers of one shape", got=sorted(shapes))
     rows = []
     for (first, (a_RNK, y_N)), (second, (b_RNK, _)) in itertools.combinations(checked.items(), 2):
         wrong_a, wrong_b = a_RNK.argmax(2) != y_N, b_RNK.argmax(2) != y_N

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.base import METRICS, find_range
 from equirgz.metrics.calibration.brier import decompose_brier
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
@@ -28,7 +28,7 @@ def check_runs(probability_RNK: np.ndarray, target_N: np.ndarray) -> tuple[np.nd
     """Return checked probabilities (R, N, K) and labels (N,). Raises: InputError for unusable input."""
     p_RNK = np.asarray(probability_RNK, np.float64)
     if p_RNK.ndim != 3 or len(p_RNK) == 0:
-        raise InputError(explain("probability_RNK", expected="shape (R, N, K) with R >= 1", got=p_RNK.shape))
+        raise InputError("probability_RNK", expected="shape (R, N, K) with R >= 1", got=p_RNK.shape)
     checked = [check_predictions(p_NK, target_N) for p_NK in p_RNK]
     return np.stack([p_NK for p_NK, _ in checked]), checked[0][1]
 

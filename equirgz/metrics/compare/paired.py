@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_finite
 
 
@@ -29,9 +29,7 @@ class PairedTest:
 def _differences(a_R: np.ndarray, b_R: np.ndarray) -> np.ndarray:
     a_R, b_R = check_finite("first values", a_R, 1), check_finite("second values", b_R, 1)
     if len(a_R) != len(b_R):
-        raise InputError(
-            explain("paired values", expected="as many second as first", got=f"{len(a_R)} and {len(b_R)}")
-        )
+        raise InputError("paired values", expected="as many second as first", got=f"{len(a_R)} and {len(b_R)}")
     return a_R - b_R
 
 
@@ -79,7 +77,7 @@ def adjust_holm(p_value_T: np.ndarray) -> np.ndarray:
     p_T = np.asarray(p_value_T, dtype=np.float64)
     told_T = ~np.isnan(p_T)
     if p_T.ndim != 1 or (p_T[told_T] < 0).any() or (p_T[told_T] > 1).any():
-        raise InputError(explain("p-values", expected="one axis, values in [0, 1]", got=f"shape {p_T.shape}"))
+        raise InputError("p-values", expected="one axis, values in [0, 1]", got=f"shape {p_T.shape}")
     adjusted_T = np.full(p_T.shape, np.nan)
     known = p_T[told_T]
     order = known.argsort(kind="stable")

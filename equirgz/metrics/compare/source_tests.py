@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binom, norm
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_predictions
 from equirgz.metrics.compare.bootstrap import BootstrapInterval, bootstrap_interval
 
@@ -40,13 +40,9 @@ def mcnemar_test(wrong_first_N: np.ndarray, wrong_second_N: np.ndarray) -> McNem
     """
     first_N, second_N = np.asarray(wrong_first_N), np.asarray(wrong_second_N)
     if first_N.shape != second_N.shape or first_N.ndim != 1 or len(first_N) == 0:
-        raise InputError(
-            explain(
-                "wrong sources", expected="two equal, non-empty lists", got=(first_N.shape, second_N.shape)
-            )
-        )
+        raise InputError("wrong sources", expected="two equal, non-empty lists", got=(first_N.shape, second_N.shape))
     if not (np.isin(first_N, (0, 1)).all() and np.isin(second_N, (0, 1)).all()):
-        raise InputError(explain("wrong sources", expected="true or false per source", got="other values"))
+        raise InputError("wrong sources", expected="true or false per source", got="other values")
     b = int(((first_N == 1) & (second_N == 0)).sum())
     c = int(((first_N == 0) & (second_N == 1)).sum())
     p_value = min(1.0, 2 * float(binom.cdf(min(b, c), b + c, 0.5))) if b + c else 1.0
@@ -72,7 +68,7 @@ def paired_bootstrap(
     p_NK, target_N = check_predictions(first_NK, target_N)
     q_NK, _ = check_predictions(second_NK, target_N)
     if p_NK.shape != q_NK.shape:
-        raise InputError(explain("second_NK", expected=f"shape {p_NK.shape}", got=f"shape {q_NK.shape}"))
+        raise InputError("second_NK", expected=f"shape {p_NK.shape}", got=f"shape {q_NK.shape}")
     return bootstrap_interval(
         lambda a, b, y: function(a, y) - function(b, y),
         p_NK,
@@ -105,13 +101,11 @@ def required_sources(
     d = delta if disagreement_percent is None else disagreement_percent / 100
     if not 0 < delta <= 1 or not delta <= d <= 1:
         raise InputError(
-            explain(
-                "difference, disagreement",
-                expected="0 < difference <= disagreement <= 100 %",
-                got=f"{difference_percent}, {disagreement_percent}",
-            )
+            "difference, disagreement",
+            expected="0 < difference <= disagreement <= 100 %",
+            got=f"{difference_percent}, {disagreement_percent}",
         )
     if not (0 < power < 1 and 0 < alpha < 1):
-        raise InputError(explain("power, alpha", expected="shares inside (0, 1)", got=f"{power}, {alpha}"))
+        raise InputError("power, alpha", expected="shares inside (0, 1)", got=f"{power}, {alpha}")
     z = norm.ppf(1 - alpha / 2) * math.sqrt(d) + norm.ppf(power) * math.sqrt(d - delta**2)
     return math.ceil(z**2 / delta**2 - 1e-9)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import chi2_contingency
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_probability
 
 
@@ -32,11 +32,9 @@ def class_prior_shift(count_first_K: np.ndarray, count_second_K: np.ndarray) -> 
         np.asarray(count_second_K, dtype=np.float64),
     )
     if first_K.ndim != 1 or first_K.shape != second_K.shape or not np.isfinite([first_K, second_K]).all():
-        raise InputError(
-            explain("class counts", expected="two equally long lists", got=(first_K.shape, second_K.shape))
-        )
+        raise InputError("class counts", expected="two equally long lists", got=(first_K.shape, second_K.shape))
     if min(first_K.min(), second_K.min()) < 0 or 0 in (first_K.sum(), second_K.sum()):
-        raise InputError(explain("class counts", expected=">= 0 and not all 0", got="negative or empty"))
+        raise InputError("class counts", expected=">= 0 and not all 0", got="negative or empty")
     used = first_K + second_K > 0
     p_value = 1.0
     if used.sum() > 1:
@@ -61,16 +59,12 @@ def estimate_class_shares(
     p_NK = check_probability(probability_NK)
     t_K = np.asarray(train_share_K, dtype=np.float64)
     if t_K.shape != p_NK.shape[1:] or not (t_K > 0).all() or abs(t_K.sum() - 1) > 1e-6:
-        raise InputError(
-            explain("train_share_K", expected=f"{p_NK.shape[1]} shares > 0 that sum to 1", got=t_K.tolist())
-        )
+        raise InputError("train_share_K", expected=f"{p_NK.shape[1]} shares > 0 that sum to 1", got=t_K.tolist())
     q_K = t_K.copy()
     for _ in range(max_steps):
         weighted_NK = p_NK * (q_K / t_K)
         total_N1 = weighted_NK.sum(axis=1, keepdims=True)
-        new_K = np.divide(weighted_NK, total_N1, out=np.zeros_like(weighted_NK), where=total_N1 > 0).mean(
-            axis=0
-        )
+        new_K = np.divide(weighted_NK, total_N1, out=np.zeros_like(weighted_NK), where=total_N1 > 0).mean(axis=0)
         new_K /= new_K.sum()
         done = np.abs(new_K - q_K).max() < tolerance
         q_K = new_K

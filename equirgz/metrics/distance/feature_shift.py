@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.metrics.distance.frechet import check_features, frechet_distance
 from equirgz.metrics.distance.mmd import median_width, squared_mmd
 from equirgz.metrics.distance.sinkhorn import sinkhorn_divergence
@@ -55,8 +55,7 @@ def measure_shift(
     NaN: refused. Raises: InputError for unusable features or n_draws < 20.
     """
     a_NF, b_MF = check_features(first_NF, second_MF)
-    if n_draws < 20:
-        raise InputError(explain("n_draws", expected=">= 20", got=n_draws))
+    require(n_draws >= 20, "n_draws", expected=">= 20", got=n_draws)
     generator = np.random.default_rng(derive_seed(seed, "shift"))
     value, n = float(distance(a_NF, b_MF)), len(a_NF)
     pooled = np.concatenate([a_NF, b_MF])
@@ -96,8 +95,7 @@ def compute_shift(
     pooled = np.concatenate([a_NF, b_MF])
     spread_F = pooled.std(axis=0)
     used = spread_F > 1e-12 * float(np.abs(pooled).max())
-    if not used.any():
-        raise InputError(explain("features", expected="a feature that varies", got="none"))
+    require(used.any(), "features", expected="a feature that varies", got="none")
     a_NF, b_MF = ((x[:, used] - pooled[:, used].mean(axis=0)) / spread_F[used] for x in (a_NF, b_MF))
     width = median_width(a_NF, b_MF)
     distances: dict[str, Distance] = {

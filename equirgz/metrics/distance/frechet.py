@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_finite
 
 
@@ -15,11 +15,7 @@ def check_features(first_NF: np.ndarray, second_MF: np.ndarray) -> tuple[np.ndar
         check_finite("second features", second_MF, 2, 2),
     )
     if a_NF.shape[1] != b_MF.shape[1]:
-        raise InputError(
-            explain(
-                "features", expected="equally many per source", got=f"{a_NF.shape[1]} and {b_MF.shape[1]}"
-            )
-        )
+        raise InputError("features", expected="equally many per source", got=f"{a_NF.shape[1]} and {b_MF.shape[1]}")
     return a_NF, b_MF
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.distance import cdist, pdist
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.metrics.distance.frechet import check_features
 
 
@@ -23,8 +23,7 @@ def median_width(first_NF: np.ndarray, second_MF: np.ndarray) -> float:
     """
     pooled = np.concatenate(check_features(first_NF, second_MF))
     width = float(np.median(cdist(pooled, pooled)[np.triu_indices(len(pooled), 1)])) or median_distance(pooled)
-    if not width > 0:
-        raise InputError(explain("features", expected="sources that differ", got="a median distance of 0"))
+    require(width > 0, "features", expected="sources that differ", got="a median distance of 0")
     return width
 
 
@@ -37,8 +36,7 @@ def squared_mmd(first_NF: np.ndarray, second_MF: np.ndarray, width: float | None
     """
     a_NF, b_MF = check_features(first_NF, second_MF)
     width = median_width(a_NF, b_MF) if width is None else width
-    if not width > 0:
-        raise InputError(explain("kernel width", expected="> 0", got=width))
+    require(width > 0, "kernel width", expected="> 0", got=width)
 
     def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.exp(-cdist(x, y, "sqeuclidean") / (2 * width**2))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.spatial.distance import cdist
 
-from equirgz.errors import InputError, NumericalError, explain
+from equirgz.errors import NumericalError, explain, require
 from equirgz.metrics.distance.frechet import check_features
 from equirgz.metrics.distance.mmd import median_distance
 
@@ -31,8 +31,7 @@ def sinkhorn_divergence(
     a_NF, b_MF = check_features(first_NF, second_MF)
     if blur is None:
         blur = median_distance(np.concatenate([a_NF, b_MF])) / 10 or 1.0  # all alike: S is 0 at any blur
-    if not blur > 0:
-        raise InputError(explain("blur", expected="a length > 0", got=blur))
+    require(blur > 0, "blur", expected="a length > 0", got=blur)
     between = _transport(cdist(a_NF, b_MF, "sqeuclidean") / 2, blur**2, max_steps, tolerance)
     within_a, within_b = (
         _self_transport(cdist(x, x, "sqeuclidean") / 2, blur**2, max_steps, tolerance) for x in (a_NF, b_MF)

@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.distance.frechet import check_features
 from equirgz.metrics.uncertainty.out_of_distribution import Auroc, auroc
 from equirgz.seeding import derive_seed
@@ -35,18 +35,12 @@ def classifier_two_sample_test(
     """
     a_NF, b_MF = check_features(first_NF, second_MF)
     if min(len(a_NF), len(b_MF)) < 4:
-        raise InputError(
-            explain("two-sample test", expected="four sources in each set", got=(len(a_NF), len(b_MF)))
-        )
+        raise InputError("two-sample test", expected="four sources in each set", got=(len(a_NF), len(b_MF)))
     generator = np.random.default_rng(derive_seed(seed, "two_sample"))
     halves = [np.array_split(x[generator.permutation(len(x))], 2) for x in (a_NF, b_MF)]
     fit_x = np.concatenate([halves[0][0], halves[1][0]])
     fit_y = np.repeat([0, 1], [len(halves[0][0]), len(halves[1][0])])
     scaler = StandardScaler().fit(fit_x)
-    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000).fit(
-        scaler.transform(fit_x), fit_y
-    )
+    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=2000).fit(scaler.transform(fit_x), fit_y)
     score_a, score_b = (model.decision_function(scaler.transform(half[1])) for half in halves)
-    return TwoSampleTest(
-        auroc(score_a, score_b), float(mannwhitneyu(score_b, score_a, alternative="greater").pvalue)
-    )
+    return TwoSampleTest(auroc(score_a, score_b), float(mannwhitneyu(score_b, score_a, alternative="greater").pvalue))

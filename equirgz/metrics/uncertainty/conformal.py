@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 from equirgz.metrics.check import check_predictions, check_probability, check_target
 from equirgz.metrics.interval import wilson_interval
 
@@ -47,8 +47,7 @@ def fit_conformal(
     NaN: refused. Raises: InputError for coverage outside (0, 1) or unusable input.
     """
     check_choice("conformal score", score, ("threshold", "adaptive"))
-    if not 0 < coverage < 1:
-        raise InputError(explain("coverage", expected="a share inside (0, 1)", got=coverage))
+    require(0 < coverage < 1, "coverage", expected="a share inside (0, 1)", got=coverage)
     p_NK, target_N = check_predictions(probability_NK, target_N)
     n = len(target_N)
     rank = math.ceil((n + 1) * coverage - 1e-9)
@@ -78,11 +77,7 @@ def measure_sets(member_NK: np.ndarray, target_N: np.ndarray) -> SetQuality:
     """Return how often the sets hold the truth and how large they are. Raises: InputError for unusable input."""
     member_NK = np.asarray(member_NK)
     if member_NK.ndim != 2 or member_NK.dtype != bool or len(member_NK) == 0:
-        raise InputError(
-            explain(
-                "member_NK", expected="a boolean (N, K) array", got=f"{member_NK.dtype} {member_NK.shape}"
-            )
-        )
+        raise InputError("member_NK", expected="a boolean (N, K) array", got=f"{member_NK.dtype} {member_NK.shape}")
     target_N = check_target(target_N, *member_NK.shape)
     held_N, size_N = member_NK[np.arange(len(target_N)), target_N], member_NK.sum(axis=1)
     low, high = wilson_interval(float(held_N.sum()), len(target_N))

@@ -11,7 +11,7 @@ from scipy.special import expit, logit, logsumexp
 from scipy.stats import norm, rankdata
 from scipy.stats import t as student
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.metrics.check import check_finite
 from equirgz.metrics.interval import check_level
 
@@ -22,8 +22,7 @@ def energy_score(logits_NK: np.ndarray, temperature: float = 1.0) -> np.ndarray:
     For predictive samples, average the scores over samples. NaN: refused. Raises: InputError for T <= 0.
     """
     logits_NK = check_finite("logits_NK", logits_NK, 2)
-    if not temperature > 0:
-        raise InputError(explain("temperature", expected="> 0", got=temperature))
+    require(temperature > 0, "temperature", expected="> 0", got=temperature)
     return -temperature * logsumexp(logits_NK / temperature, axis=1)
 
 
@@ -83,9 +82,7 @@ def _score_interval(value: float, n: int, m: int, level: float) -> tuple[float, 
     return float(low), float(high)
 
 
-def _logit_interval(
-    value: float, beating_N: np.ndarray, beaten_M: np.ndarray, level: float
-) -> tuple[float, float]:
+def _logit_interval(value: float, beating_N: np.ndarray, beaten_M: np.ndarray, level: float) -> tuple[float, float]:
     """Return logistic(logit A -+ t s / (A (1 - A))), s^2 DeLong's variance of A."""
     parts = [(x.var(ddof=1) / len(x), len(x) - 1) for x in (beating_N, beaten_M)]
     variance = sum(v for v, _ in parts)
@@ -96,13 +93,10 @@ def _logit_interval(
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 
-def false_positive_rate(
-    score_inside_N: np.ndarray, score_outside_M: np.ndarray, recall: float = 0.95
-) -> float:
+def false_positive_rate(score_inside_N: np.ndarray, score_outside_M: np.ndarray, recall: float = 0.95) -> float:
     """Return the share of inside sources flagged when at least ``recall`` of the outside ones are (score >= cut)."""
     inside_N = check_finite("scores inside", score_inside_N, 1)
     outside_M = np.sort(check_finite("scores outside", score_outside_M, 1))[::-1]
-    if not 0 < recall <= 1:
-        raise InputError(explain("recall", expected="a share in (0, 1]", got=recall))
+    require(0 < recall <= 1, "recall", expected="a share in (0, 1]", got=recall)
     cut = outside_M[math.ceil(recall * len(outside_M) - 1e-9) - 1]
     return float((inside_N >= cut).mean())

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.integrate import trapezoid
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.uncertainty.predictive_samples import check_samples
 
 WIDTH, N_POINTS = 0.1, 100  # as published
@@ -46,18 +46,14 @@ def overlap_index(
     NaN: refused. Raises: InputError for unusable samples or width <= 0.
     """
     if not width > 0 or n_points < 3:
-        raise InputError(
-            explain("width, n_points", expected="width > 0 and n_points >= 3", got=(width, n_points))
-        )
+        raise InputError("width, n_points", expected="width > 0 and n_points >= 3", got=(width, n_points))
     first_SN, second_SN = _two_classes(probability_SNK)
     x_X = np.linspace(0, 1, n_points)
     eta_N = np.empty(first_SN.shape[1])
     step = max(1, 4_000_000 // (n_points * first_SN.shape[0]))
     for start in range(0, len(eta_N), step):
         part = slice(start, start + step)
-        smaller_XM = np.minimum(
-            *(_folded(s[:, part], x_X, width, edge_corrected) for s in (first_SN, second_SN))
-        )
+        smaller_XM = np.minimum(*(_folded(s[:, part], x_X, width, edge_corrected) for s in (first_SN, second_SN)))
         total_M = trapezoid(smaller_XM, x_X, axis=0) if edge_corrected else smaller_XM.sum(axis=0) / n_points
         eta_N[part] = total_M
     return np.clip(eta_N, 0.0, 1.0) if edge_corrected else eta_N

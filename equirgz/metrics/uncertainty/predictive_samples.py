@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import xlogy
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_probability, check_target
 
 
@@ -17,12 +17,10 @@ def check_samples(probability_SNK: np.ndarray) -> np.ndarray:
     p_SNK = np.asarray(probability_SNK)
     if p_SNK.ndim != 3:
         raise InputError(
-            explain(
-                "probability_SNK",
-                expected="shape (S, N, K)",
-                got=f"shape {p_SNK.shape}",
-                mend="a single prediction is probability_NK[None]",
-            )
+            "probability_SNK",
+            expected="shape (S, N, K)",
+            got=f"shape {p_SNK.shape}",
+            mend="a single prediction is probability_NK[None]",
         )
     return check_probability(p_SNK.reshape(-1, p_SNK.shape[-1])).reshape(p_SNK.shape)
 
@@ -59,7 +57,7 @@ def posterior_error(probability_SNK: np.ndarray, target_N: np.ndarray, mass: flo
     p_SNK = check_samples(probability_SNK)
     target_N = check_target(target_N, *p_SNK.shape[1:])
     if not 0 < mass <= 1 or (mass < 1 and p_SNK.shape[2] > 2):
-        raise InputError(explain("mass", expected="a share in (0, 1], 1 for more than two classes", got=mass))
+        raise InputError("mass", expected="a share in (0, 1], 1 for more than two classes", got=mass)
     wrong_SN = p_SNK.argmax(axis=2) != target_N
     if mass == 1:
         return wrong_SN.mean(axis=0)
@@ -67,6 +65,4 @@ def posterior_error(probability_SNK: np.ndarray, target_N: np.ndarray, mass: flo
     low_N, high_N = np.quantile(first_SN, [(1 - mass) / 2, (1 + mass) / 2], axis=0)
     inside_SN = (first_SN >= low_N) & (first_SN <= high_N)
     count_N = inside_SN.sum(axis=0)
-    return np.where(
-        count_N > 0, (wrong_SN & inside_SN).sum(axis=0) / np.maximum(count_N, 1), wrong_SN.mean(axis=0)
-    )
+    return np.where(count_N > 0, (wrong_SN & inside_SN).sum(axis=0) / np.maximum(count_N, 1), wrong_SN.mean(axis=0))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.check import check_finite
 
 
@@ -32,14 +32,10 @@ def risk_coverage(confidence_N: np.ndarray, wrong_N: np.ndarray) -> RiskCoverage
     """
     confidence_N, wrong_N = check_finite("confidence_N", confidence_N, 1), check_finite("wrong_N", wrong_N, 1)
     if len(confidence_N) != len(wrong_N) or wrong_N.min() < 0 or wrong_N.max() > 1:
-        raise InputError(
-            explain("wrong_N", expected=f"{len(confidence_N)} values in [0, 1]", got=f"{len(wrong_N)} values")
-        )
+        raise InputError("wrong_N", expected=f"{len(confidence_N)} values in [0, 1]", got=f"{len(wrong_N)} values")
     _, group_N = np.unique(-confidence_N, return_inverse=True)
     mean_wrong_G = np.bincount(group_N, weights=wrong_N) / np.bincount(group_N)
     count_N = np.arange(1, len(wrong_N) + 1)
     risk_N = np.cumsum(mean_wrong_G[np.sort(group_N)]) / count_N
     ideal_N = np.cumsum(np.sort(wrong_N)) / count_N
-    return RiskCoverage(
-        count_N / len(wrong_N), risk_N, float(risk_N.mean()), float(risk_N.mean() - ideal_N.mean())
-    )
+    return RiskCoverage(count_N / len(wrong_N), risk_N, float(risk_N.mean()), float(risk_N.mean() - ideal_N.mean()))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.metrics.calibration.uce import (
     classwise_uncertainty_calibration_error,
     uncertainty_calibration_error,
@@ -53,9 +53,7 @@ def compute_uncertainty_metrics(probability_SNK: np.ndarray, target_N: np.ndarra
     }
     for name, u_N in (("entropy", entropy_N), ("mutual_information", information_N)):
         u_N = np.clip(u_N / math.log(k), 0, 1)
-        values[f"uncertainty/uce_{name}", "%", "lower"] = _defined(
-            uncertainty_calibration_error, u_N, wrong_N, k
-        )
+        values[f"uncertainty/uce_{name}", "%", "lower"] = _defined(uncertainty_calibration_error, u_N, wrong_N, k)
         classwise = _defined(classwise_uncertainty_calibration_error, u_N, wrong_N, target_N, k)
         values[f"uncertainty/uce_{name}_classwise", "%", "lower"] = classwise
     if k == 2:
@@ -81,17 +79,14 @@ def compute_selective_metrics(probability_NK: np.ndarray, target_N: np.ndarray) 
     ]
 
 
-def compute_ood_metrics(
-    score_inside_N: np.ndarray, score_outside: Mapping[str, np.ndarray]
-) -> list[dict[str, Any]]:
+def compute_ood_metrics(score_inside_N: np.ndarray, score_outside: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
     """Return rows of how well a score (energy, entropy: high outside) tells other sources from those of the test set.
 
     Per set: ood/auroc with low and high (its 95 % interval), and ood/false_positive_rate at 95 % recall (%); each
     row names its set in ``outside`` and counts its sources in ``n_outside``.
     NaN: refused. Raises: InputError for an empty set or none at all.
     """
-    if not score_outside:
-        raise InputError(explain("score_outside", expected="at least one set of other sources", got="none"))
+    require(score_outside, "score_outside", expected="at least one set of other sources", got="none")
     rows = []
     for name, score_M in score_outside.items():
         found = auroc(score_inside_N, score_M)

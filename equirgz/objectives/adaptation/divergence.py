@@ -16,9 +16,7 @@ def compute_dynamic_blur(x_BF: Tensor, y_BF: Tensor, share: float = 0.05, floor:
 
 
 @full_precision
-def compute_sinkhorn_divergence(
-    x_BF: Tensor, y_BF: Tensor, blur: float, p: int = 2, scaling: float = 0.9
-) -> Tensor:
+def compute_sinkhorn_divergence(x_BF: Tensor, y_BF: Tensor, blur: float, p: int = 2, scaling: float = 0.9) -> Tensor:
     """Return the debiased Sinkhorn divergence of two equally weighted samples (arXiv 1810.08278).
 
     ``S = OT_e(x, y) - OT_e(x, x) / 2 - OT_e(y, y) / 2`` with cost ``|x - y|^p / p`` and entropic
@@ -39,9 +37,7 @@ def compute_sinkhorn_divergence(
 
 
 @full_precision
-def compute_mmd(
-    x_BF: Tensor, y_BF: Tensor, bandwidths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)
-) -> Tensor:
+def compute_mmd(x_BF: Tensor, y_BF: Tensor, bandwidths: tuple[float, ...] = (0.25, 0.5, 1.0, 2.0, 4.0)) -> Tensor:
     """Return the squared maximum mean discrepancy of two samples (Gretton et al. 2012, biased form).
 
     ``mean k(x, x') + mean k(y, y') - 2 mean k(x, y)`` with k the mean of Gaussians

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.objectives.adaptation.divergence import (
     compute_dynamic_blur,
     compute_mmd,
@@ -49,8 +49,7 @@ class DomainAdaptation(Objective):
 
     def __init__(self, backbone: nn.Module, n_classes: int, latent: int, warmup_share: float) -> None:
         super().__init__(backbone, n_classes)
-        if not 0 <= warmup_share < 1:
-            raise InputError(explain("warmup_share", expected="a share in [0, 1)", got=warmup_share))
+        require(0 <= warmup_share < 1, "warmup_share", expected="a share in [0, 1)", got=warmup_share)
         self.warmup_share = warmup_share
         self.to_latent = nn.Sequential(nn.Linear(backbone.num_features, latent), nn.LayerNorm(latent))
         self.classifier = nn.Linear(latent, n_classes)
@@ -97,9 +96,7 @@ class Sidda(DomainAdaptation):
 
     no_weight_decay = frozenset({"eta_supervised", "eta_alignment"})
 
-    def __init__(
-        self, backbone: nn.Module, n_classes: int, latent: int = 64, warmup_share: float = 0.6
-    ) -> None:
+    def __init__(self, backbone: nn.Module, n_classes: int, latent: int = 64, warmup_share: float = 0.6) -> None:
         super().__init__(backbone, n_classes, latent, warmup_share)
         self.eta_supervised = nn.Parameter(torch.ones(()))
         self.eta_alignment = nn.Parameter(torch.ones(()))

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, Batch
 from equirgz.objectives.bayesian.posterior import WeightPosterior, list_weights
 from equirgz.seeding import derive_seed
@@ -44,8 +44,7 @@ class Ivon(WeightPosterior):
     ) -> None:
         super().__init__(backbone, n_classes, dropout)
         for name, value in (("ess_factor", ess_factor), ("hessian_init", hessian_init)):
-            if value <= 0:
-                raise InputError(explain(name, expected="a positive number", got=value))
+            require(value > 0, name, expected="a positive number", got=value)
         self.ess_factor, self.hessian_init, self.beta1, self.beta2 = ess_factor, hessian_init, beta1, beta2
         self.noisy = list_weights(self, norms=True)
         self.register_buffer("ess", torch.tensor(float(ess_factor)))
@@ -70,10 +69,7 @@ class Ivon(WeightPosterior):
     def make_optimizer(self, groups: list[dict[str, Any]], lr: float) -> torch.optim.Optimizer:
         """Return the optimiser that moves means and curvatures."""
         decay = max(group["weight_decay"] for group in groups)
-        if decay <= 0:
-            raise InputError(
-                explain("optimizer.weight_decay of ivon", expected="a positive number", got=decay)
-            )
+        require(decay > 0, "optimizer.weight_decay of ivon", expected="a positive number", got=decay)
         self.decay.fill_(decay)
         return IvonOptimizer(self, groups, lr)
 

@@ -10,7 +10,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.base import OBJECTIVES
 from equirgz.objectives.bayesian.posterior import seeded
 from equirgz.objectives.supervised import Supervised
@@ -41,15 +41,13 @@ class LastLayerLaplace(Supervised):
         n_weights = n_classes * (backbone.num_features + 1)
         if n_weights > MAX_WEIGHTS:
             raise InputError(
-                explain(
-                    "laplace",
-                    expected=f"at most {MAX_WEIGHTS} classifier weights",
-                    got=n_weights,
-                    mend="use fewer features or classes",
-                )
+                "laplace",
+                expected=f"at most {MAX_WEIGHTS} classifier weights",
+                got=n_weights,
+                mend="use fewer features or classes",
             )
         if precision is not None and precision <= 0:
-            raise InputError(explain("precision", expected="a positive number", got=precision))
+            raise InputError("precision", expected="a positive number", got=precision)
         self.precision = precision
         self.register_buffer("root_WW", torch.zeros(n_weights, n_weights))
 
@@ -68,9 +66,7 @@ class LastLayerLaplace(Supervised):
         root_WW = basis_WW * (eigen_W + self.fitted_precision).rsqrt()
         self.root_WW.copy_(root_WW)
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK at ``n_samples`` draws of the classifier; the backbone runs once."""
         h_BF = _with_bias(self.backbone(x_BCHW))
         weight_KF = torch.cat([self.classifier.weight, self.classifier.bias[:, None]], 1)

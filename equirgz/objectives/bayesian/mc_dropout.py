@@ -20,14 +20,10 @@ class McDropout(Supervised):
 
     n_predictive_samples = 32
 
-    def __init__(
-        self, backbone: nn.Module, n_classes: int, dropout: float = 0.5, label_smoothing: float = 0.0
-    ) -> None:
+    def __init__(self, backbone: nn.Module, n_classes: int, dropout: float = 0.5, label_smoothing: float = 0.0) -> None:
         super().__init__(backbone, n_classes, label_smoothing, dropout)
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK, each sample with its own dropped features.
 
         A backbone without dropout answers the same each time, so it is asked once.
@@ -40,9 +36,9 @@ class McDropout(Supervised):
             for part in parts:
                 part.training = True
             with seeded(generator):
-                return torch.stack([
-                    self.logits(x_BCHW) if fixed_BF is None else self.classifier(fixed_BF) for _ in range(n_samples)
-                ])
+                return torch.stack(
+                    [self.logits(x_BCHW) if fixed_BF is None else self.classifier(fixed_BF) for _ in range(n_samples)]
+                )
         finally:
             for part, training in modes:
                 part.training = training

@@ -32,9 +32,7 @@ def seeded(generator: torch.Generator | None) -> Iterator[None]:
 
 def list_weights(module: nn.Module, norms: bool) -> list[str]:
     """Return the names of trainable parameters, with or without those of normalisation layers."""
-    of_norms = {
-        id(p) for part in module.modules() if "Norm" in type(part).__name__ for p in part.parameters()
-    }
+    of_norms = {id(p) for part in module.modules() if "Norm" in type(part).__name__ for p in part.parameters()}
     return [n for n, p in module.named_parameters() if p.requires_grad and (norms or id(p) not in of_norms)]
 
 
@@ -79,9 +77,7 @@ class WeightPosterior(Objective):
         std = self.std()
         return {n: m + std[n] * torch.randn_like(m) for n, m in self.means().items() if n not in skip}
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK of ``n_samples`` networks, each drawn once for the whole batch."""
         with seeded(generator):
             return torch.stack([self.logits_at(self.draw_weights(), x_BCHW) for _ in range(n_samples)])

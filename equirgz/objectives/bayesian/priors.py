@@ -28,9 +28,7 @@ def compute_laplace_kl(mean: Tensor, std: Tensor, prior_std: Tensor | float) -> 
     """
     scale = torch.as_tensor(prior_std, dtype=mean.dtype, device=mean.device) / math.sqrt(2)
     ratio = mean / std
-    absolute = std * math.sqrt(2 / math.pi) * torch.exp(-0.5 * ratio**2) + mean * torch.erf(
-        ratio / math.sqrt(2)
-    )
+    absolute = std * math.sqrt(2 / math.pi) * torch.exp(-0.5 * ratio**2) + mean * torch.erf(ratio / math.sqrt(2))
     entropy = 0.5 * math.log(2 * math.pi * math.e) + torch.log(std)
     return (torch.log(2 * scale) + absolute / scale - entropy).sum()
 

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from equirgz.backbones.wrapped import copy_network
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.bayesian.posterior import WeightPosterior
 
 Score = dict[str, Tensor]
@@ -57,11 +57,9 @@ def prune(objective: WeightPosterior, score: Score, share: float, names: str = "
     chosen = [name for name in score if fnmatch.fnmatch(name, names)]
     if not 0 <= share <= 1 or not chosen:
         raise InputError(
-            explain(
-                "prune",
-                expected=f"a share in [0, 1] and a pattern of {list(score)[:4]}...",
-                got=f"share {share}, pattern {names!r}",
-            )
+            "prune",
+            expected=f"a share in [0, 1] and a pattern of {list(score)[:4]}...",
+            got=f"share {share}, pattern {names!r}",
         )
     pruned = copy_network(objective)
     flat = torch.cat([score[name].flatten() for name in chosen])

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice, require
 from equirgz.objectives.base import OBJECTIVES, Batch
 from equirgz.objectives.bayesian.posterior import WeightPosterior, list_weights
 from equirgz.objectives.bayesian.priors import PRIOR_KL, PRIORS
@@ -49,9 +49,8 @@ class Variational(WeightPosterior):
         super().__init__(backbone, n_classes, dropout)
         for name, value in (("prior_std", prior_std), ("initial_std", initial_std)):
             if value is not None and value <= 0:
-                raise InputError(explain(name, expected="a positive number", got=value))
-        if temperature < 0:
-            raise InputError(explain("temperature", expected="0 or more", got=temperature))
+                raise InputError(name, expected="a positive number", got=value)
+        require(temperature >= 0, "temperature", expected="0 or more", got=temperature)
         self.prior, self.temperature = check_choice("prior", prior, PRIORS), temperature
         self.local_reparametrisation = local_reparametrisation
         self.noisy = list_weights(self, norms=False)

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, make_mlp
 from equirgz.objectives.losses import compute_nt_xent
 from equirgz.objectives.selfsupervised.two_view import TwoView
@@ -31,8 +31,7 @@ class SimClr(TwoView):
         temperature: float = 0.2,
     ) -> None:
         super().__init__(backbone, n_classes)
-        if temperature <= 0:
-            raise InputError(explain("temperature", expected="a positive number", got=temperature))
+        require(temperature > 0, "temperature", expected="a positive number", got=temperature)
         self.temperature = temperature
         self.projector = make_mlp(backbone.num_features, hidden, projection)
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View, make_classifier
 from equirgz.objectives.ema import make_target, update_ema
 from equirgz.objectives.gather import gather_rows
@@ -54,12 +54,9 @@ class FixMatch(Objective):
         dropout: float = 0.0,
     ) -> None:
         super().__init__(backbone, n_classes)
-        if not 0 <= threshold <= 1:
-            raise InputError(explain("threshold", expected="a probability", got=threshold))
-        if not 0 <= ema_momentum < 1:
-            raise InputError(explain("ema_momentum", expected="a number in [0, 1)", got=ema_momentum))
-        if ratio < 1:
-            raise InputError(explain("ratio", expected="at least 1", got=ratio))
+        require(0 <= threshold <= 1, "threshold", expected="a probability", got=threshold)
+        require(0 <= ema_momentum < 1, "ema_momentum", expected="a number in [0, 1)", got=ema_momentum)
+        require(ratio >= 1, "ratio", expected="at least 1", got=ratio)
         self.threshold, self.weight, self.ema_momentum = threshold, weight, ema_momentum
         self.unlabelled_ratio = ratio
         self.distribution_alignment = distribution_alignment
@@ -119,9 +116,7 @@ class FixMatch(Objective):
             update_ema(self.ema_classifier, self.classifier, momentum)
 
 
-def measure_impurity(
-    probability_BK: Tensor, mask_B: Tensor, hidden_label_B: Tensor | None
-) -> dict[str, Tensor]:
+def measure_impurity(probability_BK: Tensor, mask_B: Tensor, hidden_label_B: Tensor | None) -> dict[str, Tensor]:
     """Return ``impurity``: wrong guesses among those that count, where the labels happen to be known."""
     if hidden_label_B is None:
         return {}

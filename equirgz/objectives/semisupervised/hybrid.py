@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.objectives.base import OBJECTIVES, Batch, View, make_classifier
 from equirgz.objectives.gather import mean_over_processes
 from equirgz.objectives.selfsupervised.byol import Byol
@@ -54,11 +54,7 @@ class Hybrid(Byol):
     ) -> None:
         super().__init__(backbone, n_classes, hidden, projection, base_momentum)
         if questions is not None and (not questions or min(questions) < 2 or questions[0] != n_classes):
-            raise InputError(
-                explain(
-                    "questions", expected=f"numbers of answers >= 2, the first {n_classes}", got=questions
-                )
-            )
+            raise InputError("questions", expected=f"numbers of answers >= 2, the first {n_classes}", got=questions)
         self.weight, self.balance = weight, check_choice("balance", balance, ("fixed", "matched"))
         self.questions = None if questions is None else tuple(questions)
         n_outputs = n_classes if questions is None else sum(questions)
@@ -78,9 +74,7 @@ class Hybrid(Byol):
             return raw
         return torch.log(self._first_concentrations(raw))
 
-    def sample_logits(
-        self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK; with votes, logs of draws from the Dirichlet of question 0."""
         raw = self.classifier(self.backbone(x_BCHW))
         if self.questions is None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.objectives.gather import mean_over_processes
 from equirgz.objectives.precision import full_precision, widen
 
@@ -56,11 +56,7 @@ def check_votes(votes_NA: Tensor, questions: Sequence[int]) -> None:
     """Raise InputError unless votes are counts (NaN: missing) and every question was voted on."""
     if votes_NA.ndim != 2 or votes_NA.shape[1] != sum(questions):
         raise InputError(
-            explain(
-                "votes",
-                expected=f"one column for each of {sum(questions)} answers",
-                got=tuple(votes_NA.shape),
-            )
+            "votes", expected=f"one column for each of {sum(questions)} answers", got=tuple(votes_NA.shape)
         )
     k_NA = torch.nan_to_num(votes_NA.double())
     if bool((k_NA < 0).any()) or bool((k_NA != k_NA.round()).any()):

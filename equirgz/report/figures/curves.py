@@ -42,9 +42,7 @@ def plot_error_vs_labels(part: Part) -> Figure | None:
     place = {n: 10 ** (np.log10(counts[-2]) + 0.3) if n == ALL_LABELS else n for n in counts}
     for panel, augmentation in zip(panels[0], facets, strict=True):
         means = summarise(
-            rows[rows["augmentation"] == augmentation].assign(
-                n_labels=lambda f: f["n_labels"].fillna(ALL_LABELS)
-            ),
+            rows[rows["augmentation"] == augmentation].assign(n_labels=lambda f: f["n_labels"].fillna(ALL_LABELS)),
             [*part.axes.names, "n_labels"],
         )
         for k, (values, look) in enumerate(looks.items()):

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.metrics.calibration.reliability_bins import reliability_table
 from equirgz.metrics.compare.over_runs import check_runs
 from equirgz.metrics.uncertainty.risk_coverage import risk_coverage
@@ -53,9 +53,7 @@ def plot_network_reliability(
             for bin_ in _pooled(probability[name], target_N, class_index):
                 panel.bar((bin_["bin"] + 0.5) / N_BINS, bin_["share"], 0.9 / N_BINS, color="0.87", zorder=1)
                 bar = [[max(0.0, bin_["observed"] - bin_["low"])], [max(0.0, bin_["high"] - bin_["observed"])]]
-                panel.errorbar(
-                    bin_["stated"], bin_["observed"], bar, **look, markersize=3.5, elinewidth=0.9, zorder=3
-                )
+                panel.errorbar(bin_["stated"], bin_["observed"], bar, **look, markersize=3.5, elinewidth=0.9, zorder=3)
             if scaled is not None:
                 found = _pooled(scaled[test][0][name], target_N, class_index)
                 panel.plot(
@@ -124,7 +122,7 @@ def plot_network_rotation(rows: Sequence[Mapping[str, Any]]) -> Figure:
     metrics = [m for m in ROTATION if len(table) and table.loc[table["metric"] == m, "angle_deg"].nunique() > 1]
     if not metrics:
         expected = f"rows of {', '.join(ROTATION)} at several angles"
-        raise ResultsError(explain("rotation figure", expected=expected, got="none"))
+        raise ResultsError("rotation figure", expected=expected, got="none")
     names = list(dict.fromkeys(table["network"]))
     looks = network_looks(names)
     n_lines = -(-len(metrics) // 2)

@@ -59,9 +59,7 @@ def plot_metrics_vs_group(part: Part) -> Figure | None:
     return figure
 
 
-def _draw_orders(
-    panel: Panel, part: Part, metric: str, augmentation: str, series: list[tuple[tuple, float]]
-) -> None:
+def _draw_orders(panel: Panel, part: Part, metric: str, augmentation: str, series: list[tuple[tuple, float]]) -> None:
     """Draw ``series``, (values of the naming columns besides the group, label count) each, next to each other."""
     rest = [c for c in part.axes.names if c != "group"]
     measured, perfect = (

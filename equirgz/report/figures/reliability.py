@@ -14,9 +14,7 @@ from equirgz.report.rows.summary import Look, Part, label_counts, labels_text, m
 N_BINS, MAX_PANELS, PER_LINE = 10, 12, 4
 
 
-def plot_reliability(
-    part: Part, predictions: pd.DataFrame | None, class_names: tuple[str, ...] = ()
-) -> Figure | None:
+def plot_reliability(part: Part, predictions: pd.DataFrame | None, class_names: tuple[str, ...] = ()) -> Figure | None:
     """Return a reliability diagram per series, at the largest label count and the last augmentation.
 
     Two classes: the share of class 1 against its probability; more: the share of right answers

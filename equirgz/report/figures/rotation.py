@@ -47,9 +47,7 @@ def plot_rotation(part: Part) -> Figure | None:
         for panel, augmentation in zip(line, facets, strict=True):
             means = summarise(rows[rows["augmentation"] == augmentation], [*part.axes.names, "angle_deg"])
             for k, (values, look) in enumerate(looks.items()):
-                curve = means[(means[list(part.axes.names)] == list(values)).all(axis=1)].sort_values(
-                    "angle_deg"
-                )
+                curve = means[(means[list(part.axes.names)] == list(values)).all(axis=1)].sort_values("angle_deg")
                 if curve.empty:
                     continue
                 angle, mean, half = (curve[c].to_numpy() for c in ("angle_deg", "mean", "half_width"))

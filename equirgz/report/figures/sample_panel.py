@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.report.figures.style import PAGE_IN, make_figure
 
 PER_CLASS = 8
@@ -26,16 +26,10 @@ def read_samples(folder: Path) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]
         with np.load(file, allow_pickle=False) as arrays:
             image_NHW, label_N, names = (arrays[key] for key in ("image_NHW", "label_N", "class_names"))
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise ResultsError(
-            explain(str(file), expected="arrays image_NHW, label_N, class_names", got=error)
-        ) from error
+        raise ResultsError(str(file), expected="arrays image_NHW, label_N, class_names", got=error) from error
     if image_NHW.ndim != 3 or label_N.shape != image_NHW.shape[:1]:
         raise ResultsError(
-            explain(
-                str(file),
-                expected="image_NHW (N, H, W) and label_N (N,)",
-                got=f"{image_NHW.shape} and {label_N.shape}",
-            )
+            str(file), expected="image_NHW (N, H, W) and label_N (N,)", got=f"{image_NHW.shape} and {label_N.shape}"
         )
     return image_NHW, label_N, tuple(str(name) for name in names)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from equirgz.errors import InputError, explain, suggest
+from equirgz.errors import InputError, suggest
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.power_law import MIN_SIZES, PowerLaw, fit_power_law
 from equirgz.report.figures.style import GREY, add_legend, make_panels, set_log_numbers, set_log_ticks
@@ -54,7 +54,7 @@ def check_scaling(report: Mapping[str, Any], axes: Mapping[str, Sequence[Any]], 
         return LABELS.x
     chosen = report["scaling"]
     if not isinstance(chosen, dict) or set(chosen) != {"x"}:
-        raise InputError(explain(f"{source}: key 'report.scaling'", expected="a mapping {x: ...}", got=repr(chosen)))
+        raise InputError(f"{source}: key 'report.scaling'", expected="a mapping {x: ...}", got=repr(chosen))
     x = str(chosen["x"])
     if x in (LABELS.x, "parameters"):
         return x
@@ -63,7 +63,7 @@ def check_scaling(report: Mapping[str, Any], axes: Mapping[str, Sequence[Any]], 
     numbers = pd.to_numeric(pd.Series([str(label) for label in axes[x]]), errors="coerce")
     if not (numbers > 0).all():
         bad = [label for label, number in zip(axes[x], numbers, strict=True) if not number > 0]
-        raise InputError(explain(f"{source}: report.scaling.x: axis {x!r}", expected="numbers > 0", got=repr(bad[0])))
+        raise InputError(f"{source}: report.scaling.x: axis {x!r}", expected="numbers > 0", got=repr(bad[0]))
     return x
 
 
@@ -186,10 +186,7 @@ def plot_scaling(part: Part, abscissa: Abscissa = LABELS) -> Figure | None:
         here = [name for name, a in fitted if a == augmentation]
         for k, name in enumerate(here):
             fit, look = fitted[name, augmentation], looks[name]
-            runs = rows[
-                (rows[list(axes.names)] == list(name)).all(axis=1)
-                & (rows["augmentation"] == augmentation)
-            ]
+            runs = rows[(rows[list(axes.names)] == list(name)).all(axis=1) & (rows["augmentation"] == augmentation)]
             shift = 1.025 ** (k - (len(here) - 1) / 2)
             style = {**look.point, "linestyle": "none", "markersize": 2.5}
             upper.plot(runs["size"] * shift, runs["value"], alpha=0.6, **style)

@@ -27,9 +27,7 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
     looks = make_looks(rows, part.axes)
     answers = {}
     for augmentation in sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS]:
-        found = {
-            look.name: cells.get((tuple(values), n_labels, augmentation)) for values, look in looks.items()
-        }
+        found = {look.name: cells.get((tuple(values), n_labels, augmentation)) for values, look in looks.items()}
         found = {name: cell for name, cell in found.items() if cell is not None}
         if not found:
             continue

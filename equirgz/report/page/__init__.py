@@ -75,13 +75,10 @@ def _rank(table: Table) -> tuple:
 
 def _facts(results: Results, cells: Cells) -> list[tuple[str, str]]:
     counts = pd.Series(list(cells.status.values())).value_counts()
-    runs = ", ".join(
-        f"{counts[status]} {status}" for status in ("done", "failed", "missing") if status in counts
-    )
+    runs = ", ".join(f"{counts[status]} {status}" for status in ("done", "failed", "missing") if status in counts)
     versions = ", ".join(sorted(set(results.rows["version"])))
     data = "; ".join(
-        f"{name} ({', '.join(sorted(set(rows['data_checksum'])))})"
-        for name, rows in results.rows.groupby("data")
+        f"{name} ({', '.join(sorted(set(rows['data_checksum'])))})" for name, rows in results.rows.groupby("data")
     )
     return [("runs", runs), ("code", f"equirgz {versions}"), ("data", data)]
 

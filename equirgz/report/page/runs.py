@@ -23,9 +23,7 @@ class Cells:
     def __init__(self, results: Results) -> None:
         self.results = results
         self.runs = {run["run_key"]: run for run in results.plan.get("runs", ())}
-        self._keys = dict(
-            results.rows[["run_key", "cell_key"]].drop_duplicates().itertuples(index=False, name=None)
-        )
+        self._keys = dict(results.rows[["run_key", "cell_key"]].drop_duplicates().itertuples(index=False, name=None))
         self._keys |= {key: run["cell_key"] for key, run in self.runs.items() if "cell_key" in run}
         self._places: dict[str, dict[tuple, str]] = defaultdict(dict)
         self.status: dict[str, str] = {}
@@ -60,9 +58,7 @@ class Cells:
             ["run_key", "metric"]
         )
         measured = values.pivot(index="run_key", columns="metric", values="value")
-        spent = timings.drop_duplicates(["run_key", "metric"]).pivot(
-            index="run_key", columns="metric", values="value"
-        )
+        spent = timings.drop_duplicates(["run_key", "metric"]).pivot(index="run_key", columns="metric", values="value")
         known = rows.drop_duplicates("run_key").set_index("run_key")
         members: dict[str, list[str]] = defaultdict(list)
         for run_key, cell_key in self._keys.items():
@@ -74,8 +70,7 @@ class Cells:
                 "name": self._describe(run_keys[0], known),
                 "config": yaml.safe_dump(configs[cell_key], sort_keys=False) if cell_key in configs else "",
                 "runs": [
-                    self._view_run(key, known, measured, spent)
-                    for key in sorted(run_keys, key=self._seed(known))
+                    self._view_run(key, known, measured, spent) for key in sorted(run_keys, key=self._seed(known))
                 ],
             }
             for cell_key, run_keys in members.items()
@@ -100,23 +95,17 @@ class Cells:
             parts = [f"{key} {show_value(v)}" for key, v in labels.items() if key not in (*PAIR, "replicate")]
             return ", ".join(parts) or "the one cell"
         row = known.loc[run_key]
-        return (
-            f"{row['backbone']} {row['group']}, {show_labels(row['n_labels'])} labels, {row['augmentation']}"
-        )
+        return f"{row['backbone']} {row['group']}, {show_labels(row['n_labels'])} labels, {row['augmentation']}"
 
     @staticmethod
     def _seed(known: pd.DataFrame) -> Any:
         return lambda key: (float(known.loc[key, "seed"]) if key in known.index else math.inf, key)
 
-    def _view_run(
-        self, key: str, known: pd.DataFrame, measured: pd.DataFrame, spent: pd.DataFrame
-    ) -> dict[str, Any]:
+    def _view_run(self, key: str, known: pd.DataFrame, measured: pd.DataFrame, spent: pd.DataFrame) -> dict[str, Any]:
         numbers = {m: measured.loc[key, m] for m in measured if key in measured.index}
         times = {m: spent.loc[key, m] for m in spent if key in spent.index}
         labels = (self.runs.get(key) or {}).get("labels") or {}
-        seeds = [
-            known.loc[key, c] if key in known.index else labels.get(c, labels.get("replicate")) for c in PAIR
-        ]
+        seeds = [known.loc[key, c] if key in known.index else labels.get(c, labels.get("replicate")) for c in PAIR]
         return {
             "key": key,
             "seeds": [show_value(seed) for seed in seeds],

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.page import make_page
@@ -25,9 +25,7 @@ def find_browser() -> str:
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         mend = "install Debian's package chromium"
-        raise ResultsError(
-            explain("screenshot", expected=f"one of {', '.join(BROWSERS)}", got="none", mend=mend)
-        )
+        raise ResultsError("screenshot", expected=f"one of {', '.join(BROWSERS)}", got="none", mend=mend)
     return found
 
 
@@ -56,7 +54,7 @@ def write_screenshot(
             raise ResultsError(f"screenshot: expected {browser} to end within 180 s; try again") from error
         if not shot.exists():
             got = " ".join(done.stderr.split())[-200:] or f"status {done.returncode}"
-            raise ResultsError(explain("screenshot", expected=f"a picture from {browser}", got=got))
+            raise ResultsError("screenshot", expected=f"a picture from {browser}", got=got)
         with Image.open(shot) as picture:
             buffer = io.BytesIO()
             picture.convert("RGB").save(buffer, "PNG", optimize=True)

@@ -27,12 +27,8 @@ def view_table(table: Table, cells: Cells) -> dict[str, Any]:
         for j in columns:
             cell, text = table.cells[i, j], cell_text(table, i, j)
             mean = None if math.isnan(cell.mean) else cell.mean
-            views.append(
-                {"text": text.words, "bold": text.bold, "sort": mean, "link": cells.link(table, i, j)}
-            )
-        costs = [
-            {"text": cost_text(values[i]), "sort": _finite(values[i])} for values in table.costs.values()
-        ]
+            views.append({"text": text.words, "bold": text.bold, "sort": mean, "link": cells.link(table, i, j)})
+        costs = [{"text": cost_text(values[i]), "sort": _finite(values[i])} for values in table.costs.values()]
         reported = table.reported[i] if table.reported else ""
         rows.append({"name": row_name(table, i), "cells": views, "costs": costs, "reported": reported})
     key = table.key
@@ -57,8 +53,10 @@ def view_sheet(found: Statistic) -> dict[str, Any]:
         "where": f"{part.data + ', ' if part.several else ''}{part.split}, {part.readout}",
         "columns": list(zip(sheet.upper, sheet.header, strict=True)),
         "rows": [
-            [(word, (i, j) in sheet.bold, None if j < sheet.n_names else _leading_number(word))
-             for j, word in enumerate(line)]
+            [
+                (word, (i, j) in sheet.bold, None if j < sheet.n_names else _leading_number(word))
+                for j, word in enumerate(line)
+            ]
             for i, line in enumerate(sheet.lines)
         ],
         "best": sheet.footer,

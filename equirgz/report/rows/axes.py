@@ -68,9 +68,7 @@ def find_axes(rows: pd.DataFrame) -> Axes:
     details = tuple(c for c in extra if inside[c].max() > 1)
     names = list(ALWAYS)
     for column in ["objective", *(c for c in extra if c not in details)]:
-        settled = rows.groupby([*names, "augmentation", "n_labels"], dropna=False)[column].nunique(
-            dropna=False
-        )
+        settled = rows.groupby([*names, "augmentation", "n_labels"], dropna=False)[column].nunique(dropna=False)
         if rows[column].nunique(dropna=False) > 1 and settled.max() > 1:
             names.append(column)
     return Axes(tuple(names), details)

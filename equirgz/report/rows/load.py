@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import ROW_COLUMNS, read_json
 from equirgz.report.rows.pooled_folds import (
@@ -51,13 +51,9 @@ def load_results(path: Path | str) -> pd.DataFrame:
     frame = _read_csv(file, "run `equirgz bench run` or `equirgz bench tables` on the folder first")
     missing = [column for column in REQUIRED if column not in frame.columns]
     if missing:
-        raise ResultsError(
-            explain(str(file), expected=f"columns {', '.join(REQUIRED)}", got=f"none called {missing[0]!r}")
-        )
+        raise ResultsError(str(file), expected=f"columns {', '.join(REQUIRED)}", got=f"none called {missing[0]!r}")
     if frame.empty:
-        raise ResultsError(
-            explain(str(file), expected="at least one row", got="none", mend="no run has finished")
-        )
+        raise ResultsError(str(file), expected="at least one row", got="none", mend="no run has finished")
     for column in ROW_COLUMNS:
         if column not in frame.columns:
             frame[column] = ""
@@ -76,7 +72,7 @@ def find_rows(folder: Path) -> Path:
     plain, packed = folder / "rows.csv", folder / "rows.csv.gz"
     if plain.exists() and packed.exists():
         raise ResultsError(
-            explain(str(folder), expected="rows.csv or rows.csv.gz", got="both", mend="remove the one that is older")
+            str(folder), expected="rows.csv or rows.csv.gz", got="both", mend="remove the one that is older"
         )
     return packed if packed.exists() else plain
 
@@ -86,11 +82,9 @@ def _read_csv(file: Path, mend: str) -> pd.DataFrame:
     try:
         return pd.read_csv(file, dtype=str, keep_default_na=False).astype(object)
     except FileNotFoundError as error:
-        raise ResultsError(explain(str(file), expected="a file", got="none", mend=mend)) from error
+        raise ResultsError(str(file), expected="a file", got="none", mend=mend) from error
     except (OSError, EOFError, ValueError) as error:
-        raise ResultsError(
-            f"{file}: expected a readable CSV, got {type(error).__name__}: {error}; {mend}"
-        ) from error
+        raise ResultsError(f"{file}: expected a readable CSV, got {type(error).__name__}: {error}; {mend}") from error
 
 
 def _to_numbers(column: pd.Series, file: Path) -> pd.Series:
@@ -177,13 +171,11 @@ def open_results(folder: Path | str | Results) -> Results:
         return folder
     folder = as_path(folder)
     if not folder.is_dir():
-        raise ResultsError(
-            explain(str(folder), expected="a results folder", got="none", mend="check the path")
-        )
+        raise ResultsError(str(folder), expected="a results folder", got="none", mend="check the path")
     file = folder / "grid.json"
     plan = read_json(file) if file.exists() else {}
     if not isinstance(plan, dict):
-        raise ResultsError(explain(str(file), expected="a mapping", got=type(plan).__name__))
+        raise ResultsError(str(file), expected="a mapping", got=type(plan).__name__)
     results = Results(folder, load_results(folder), plan)
     folds = group_folds(results.rows, plan)
     if folds is None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report.rows.axes import Axes, show_value, sort_values
 from equirgz.report.rows.load import Results
@@ -71,7 +71,7 @@ def check_reference(options: Mapping[str, Any], source: str = "grid") -> dict[st
     named = options.get("reference") or {}
     if not isinstance(named, Mapping) or any(isinstance(value, (list, Mapping)) for value in named.values()):
         expected = "a mapping of axes to one label each, such as {method: supervised}"
-        raise InputError(explain(f"{source}: key 'report.reference'", expected=expected, got=repr(named)))
+        raise InputError(f"{source}: key 'report.reference'", expected=expected, got=repr(named))
     return dict(named)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.metrics import compute_metrics
 from equirgz.records import content_hash
 
@@ -57,12 +57,10 @@ def group_folds(rows: pd.DataFrame, plan: dict[str, Any]) -> Folds | None:
             complete.add(key)
     if not complete:
         raise ResultsError(
-            explain(
-                "cross-validation",
-                expected="all folds of at least one seed",
-                got=f"{len(known)} finished folds, none of them whole",
-                mend="run the other folds (split.fold: 0 to n_folds - 1)",
-            )
+            "cross-validation",
+            expected="all folds of at least one seed",
+            got=f"{len(known)} finished folds, none of them whole",
+            mend="run the other folds (split.fold: 0 to n_folds - 1)",
         )
     return Folds(whole, frozenset(complete))
 
@@ -88,10 +86,7 @@ def pool_rows(rows: pd.DataFrame, predictions: pd.DataFrame | None, folds: Folds
     rows = relabel(rows, folds)
     joined = rows["run_key"].isin(folds.complete)
     counted = _count_anew(predictions, folds)
-    lines = [
-        _join(group, counted)
-        for _, group in rows[joined].groupby(["run_key", *WHERE], dropna=False, sort=True)
-    ]
+    lines = [_join(group, counted) for _, group in rows[joined].groupby(["run_key", *WHERE], dropna=False, sort=True)]
     pooled = pd.DataFrame(lines, columns=rows.columns).assign(fold="")
     return pd.concat([rows[~joined], pooled], ignore_index=True).astype(rows.dtypes)
 
@@ -99,9 +94,7 @@ def pool_rows(rows: pd.DataFrame, predictions: pd.DataFrame | None, folds: Folds
 def _count_anew(predictions: pd.DataFrame | None, folds: Folds) -> dict[tuple, dict[str, Any]]:
     """Return (run_key, readout, split, metric) -> the metric over the joined predictions."""
     if predictions is None:
-        raise ResultsError(
-            "cross-validation: expected predictions.csv.gz beside the rows, got none; collect again"
-        )
+        raise ResultsError("cross-validation: expected predictions.csv.gz beside the rows, got none; collect again")
     found = predictions[predictions["run_key"].isin(folds.complete) & (predictions["target"] >= 0)]
     return {
         (*place, row["metric"]): row
@@ -139,9 +132,7 @@ def pool_predictions(predictions: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     twice = frame.duplicated(place)
     if twice.any():
         first = frame.loc[twice, "source_id"].iloc[0]
-        raise ResultsError(
-            explain("cross-validation", expected="each source in one fold", got=f"{first} in two")
-        )
+        raise ResultsError("cross-validation", expected="each source in one fold", got=f"{first} in two")
     return frame
 
 

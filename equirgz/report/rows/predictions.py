@@ -38,9 +38,7 @@ def pool_predictions(results: Results, part: Part) -> dict[Place, Cell]:
     found = results.predictions
     if found is None:
         return {}
-    found = found[
-        (found["split"] == part.split) & (found["readout"] == part.readout) & (found["target"] >= 0)
-    ]
+    found = found[(found["split"] == part.split) & (found["readout"] == part.readout) & (found["target"] >= 0)]
     columns = [*part.axes.names, "n_labels", "augmentation", *PAIR]
     runs = part.rows.drop_duplicates("run_key").set_index("run_key")[columns]
     cells: dict[Place, list] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import ResultsError, explain, suggest
+from equirgz.errors import ResultsError, suggest
 from equirgz.report.rows.axes import ANGLE, PAIR, Axes, find_axes, show_labels
 from equirgz.report.rows.load import Results
 from equirgz.report.rows.predictions import pool_predictions
@@ -33,9 +33,7 @@ def make_tables(results: Results) -> Iterator[Table]:
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
         costs = _row_costs(of_data, steps, axes)
-        measured = of_data[
-            ~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)
-        ]
+        measured = of_data[~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)]
         keys = ["split", "readout", "metric"]
         for (split, readout, metric), rows in measured.groupby(keys, sort=True):
             for angle, details, part, part_axes in _separate(rows, axes):
@@ -65,12 +63,10 @@ def find_table(
     if not chosen:
         known = sorted(set(results.rows["metric"]))
         raise ResultsError(
-            explain(
-                f"{results.folder}",
-                expected=f"rows of {metric} on {split} ({readout or 'any readout'}{f', {data}' if data else ''})",
-                got="none",
-                mend=suggest(metric, known) if metric not in known else show_choices(results.rows, metric),
-            )
+            f"{results.folder}",
+            expected=f"rows of {metric} on {split} ({readout or 'any readout'}{f', {data}' if data else ''})",
+            got="none",
+            mend=suggest(metric, known) if metric not in known else show_choices(results.rows, metric),
         )
     return chosen[0]
 
@@ -102,14 +98,10 @@ def plan_runs(results: Results, rows: pd.DataFrame, data: str, axes: Axes) -> pd
         if place is not None:
             status = "failed" if run["run_key"] in failed else "missing"
             lost.append({"run_key": run["run_key"], "status": status, **place})
-    return pd.concat(
-        [done, pd.DataFrame(lost, columns=[*columns, "status"]).astype(done.dtypes)], ignore_index=True
-    )
+    return pd.concat([done, pd.DataFrame(lost, columns=[*columns, "status"]).astype(done.dtypes)], ignore_index=True)
 
 
-def _place(
-    labels: dict[str, Any], done: pd.DataFrame, columns: list[str], seen: dict
-) -> dict[str, Any] | None:
+def _place(labels: dict[str, Any], done: pd.DataFrame, columns: list[str], seen: dict) -> dict[str, Any] | None:
     """Return the value of each column for a run known by its axis labels, None where it cannot be told."""
     place: dict[str, Any] = {}
     for column in columns:
@@ -118,9 +110,7 @@ def _place(
             place[column] = seen[column, labels[column]]
         elif column in labels:
             label = labels[column]
-            place[column] = (
-                (np.nan if label is None else float(label)) if column == "n_labels" else str(label)
-            )
+            place[column] = (np.nan if label is None else float(label)) if column == "n_labels" else str(label)
         elif len(values) == 1:
             place[column] = values.iloc[0]
         else:
@@ -211,9 +201,7 @@ def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[st
 def _add_context(table: Table, costs: dict[str, dict[tuple, float]], results: Results) -> Table:
     for title, of_row in costs.items():
         place = next(iter(of_row))  # naming values, without the angle that may follow them
-        table.costs[title] = [
-            of_row.get(tuple(label)[: len(place)], np.nan) for _, label in table.labels.iterrows()
-        ]
+        table.costs[title] = [of_row.get(tuple(label)[: len(place)], np.nan) for _, label in table.labels.iterrows()]
     table.reported.extend(_reported(table, results.options.get("reported") or []))
     return table
 

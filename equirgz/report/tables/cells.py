@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.metrics.compare.paired import adjust_holm, paired_t_test
 from equirgz.metrics.interval import student_interval
 from equirgz.report.rows.axes import ANGLE, PAIR, Axes, sort_values
@@ -114,8 +114,7 @@ def make_table(
         for j, column in enumerate(columns)
     }
     cells = {
-        (i, j): _make_cell(runs[i, j], plan.get((tuple(labels.iloc[i]), *columns[j]), []), perfect_of)
-        for i, j in runs
+        (i, j): _make_cell(runs[i, j], plan.get((tuple(labels.iloc[i]), *columns[j]), []), perfect_of) for i, j in runs
     }
     direction = rows["direction"].iloc[0]
     comparable = direction != "none" and ANGLE not in axes.names  # rows at other angles are no rivals
@@ -148,22 +147,18 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
     versions = sorted(rows["version"].unique())
     if len(versions) > 1:
         raise ResultsError(
-            explain(
-                what,
-                expected="rows of one version",
-                got=", ".join(versions),
-                mend="run all of them with one version, in a folder of its own",
-            )
+            what,
+            expected="rows of one version",
+            got=", ".join(versions),
+            mend="run all of them with one version, in a folder of its own",
         )
     twice = rows[rows.duplicated(["run_key", "angle_deg"])]
     if len(twice):
         raise ResultsError(
-            explain(
-                what,
-                expected="one value per run",
-                got=f"several for run {twice['run_key'].iloc[0]}",
-                mend="name what differs in a column of its own",
-            )
+            what,
+            expected="one value per run",
+            got=f"several for run {twice['run_key'].iloc[0]}",
+            mend="name what differs in a column of its own",
         )
     extra = [name for name in axes.names if name not in ("backbone", "group", "objective", ANGLE)]
     groups = rows.groupby(extra, dropna=False) if extra else [((), rows)]
@@ -171,12 +166,10 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
         checksums = sorted(group["data_checksum"].unique())
         if len(checksums) > 1:
             raise ResultsError(
-                explain(
-                    what,
-                    expected="rows of one data set",
-                    got=f"data checksums {', '.join(checksums)}",
-                    mend="keep results of different data in different folders",
-                )
+                what,
+                expected="rows of one data set",
+                got=f"data checksums {', '.join(checksums)}",
+                mend="keep results of different data in different folders",
             )
 
 

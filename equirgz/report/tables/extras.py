@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.metrics.calibration.brier import brier_score, decompose_brier
 from equirgz.metrics.compare.over_runs import BRIER_BINS, BRIER_PARTS_RANGE
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
@@ -28,12 +28,8 @@ def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str,
     """Return the extras that a grid's ``report`` section asks for, each once; raise InputError for an unknown one."""
     named = options.get("extras") or ()
     if not isinstance(named, (list, tuple)):
-        raise InputError(
-            explain(f"{source}: key 'report.extras'", expected=f"a list of {EXTRAS}", got=repr(named))
-        )
-    return tuple(
-        dict.fromkeys(check_choice(f"{source}: key 'report.extras'", name, EXTRAS) for name in named)
-    )
+        raise InputError(f"{source}: key 'report.extras'", expected=f"a list of {EXTRAS}", got=repr(named))
+    return tuple(dict.fromkeys(check_choice(f"{source}: key 'report.extras'", name, EXTRAS) for name in named))
 
 
 def find_extras(results: Results, part: Part) -> dict[str, Callable[[], tuple[list[list[str]], Sheet] | None]]:
@@ -59,9 +55,7 @@ def _selective(metric: str, title: str, highest: float) -> Number:
 
 
 def _brier(part: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    return lambda probability_SK, target_S: getattr(
-        decompose_brier(probability_SK, target_S, BRIER_BINS), part
-    )
+    return lambda probability_SK, target_S: getattr(decompose_brier(probability_SK, target_S, BRIER_BINS), part)
 
 
 FAMILIES = {

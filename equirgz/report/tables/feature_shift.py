@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.metrics.compare.paired import adjust_holm
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
@@ -32,9 +32,7 @@ def make_shift_sheet(pairs: Mapping[str, Sequence[Mapping[str, Any]]]) -> Sheet:
     rows = [(pair, row) for pair, of_pair in pairs.items() for row in of_pair]
     lacking = [column for _, row in rows for column in COLUMNS if column not in row]
     if not rows or lacking:
-        raise ResultsError(
-            explain("shift rows", expected=f"rows with {', '.join(COLUMNS)}", got=(lacking or ["none"])[0])
-        )
+        raise ResultsError("shift rows", expected=f"rows with {', '.join(COLUMNS)}", got=(lacking or ["none"])[0])
     adjusted = adjust_holm([row["p_value"] for _, row in rows])
     metrics = list(dict.fromkeys(row["metric"] for _, row in rows))
     cells = {(pair, row["metric"]): (row, p) for (pair, row), p in zip(rows, adjusted, strict=True)}
@@ -71,9 +69,7 @@ def write_shift_table(pairs: Mapping[str, Sequence[Mapping[str, Any]]], stem: Pa
     for pair, rows in pairs.items():
         for row in rows:
             values = (row[column] for column in COLUMNS)
-            writer.writerow(
-                [pair, *("" if v is None else f"{v:.8g}" if isinstance(v, float) else v for v in values)]
-            )
+            writer.writerow([pair, *("" if v is None else f"{v:.8g}" if isinstance(v, float) else v for v in values)])
     contents = {".csv": text.getvalue(), ".md": sheet_to_markdown(sheet), ".tex": sheet_to_latex(sheet)}
     paths = [stem.with_name(stem.name + suffix) for suffix in contents]
     for path, content in zip(paths, contents.values(), strict=True):

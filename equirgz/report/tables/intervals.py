@@ -69,9 +69,7 @@ MAIN = Family(
 )
 
 
-def make_intervals(
-    results: Results, part: Part, family: Family = MAIN
-) -> tuple[list[list[str]], Sheet] | None:
+def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple[list[list[str]], Sheet] | None:
     """Return (lines of the csv, the printed table) at the largest label count; None without predictions.
 
     Each number is the mean over the seeds of a cell; its interval redraws the test sources (all seeds of a

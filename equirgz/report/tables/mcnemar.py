@@ -47,8 +47,7 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
         return None
     adjusted = adjust_holm([tested.test.p_value for tested in found.values()])
     found = {
-        place: replace(tested, p_holm=float(p))
-        for (place, tested), p in zip(found.items(), adjusted, strict=True)
+        place: replace(tested, p_holm=float(p)) for (place, tested), p in zip(found.items(), adjusted, strict=True)
     }
     csv = [[*part.axes.names, *CSV_COLUMNS]]
     for ((name, reference), (n_labels, augmentation)), tested in found.items():

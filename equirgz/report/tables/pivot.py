@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown
@@ -58,10 +58,10 @@ def make_pivot(
         if row["metric"] in metrics:
             place = cells.setdefault(tuple(str(row[name]) for name in names), {})
             if row["metric"] in place:
-                raise ResultsError(explain(label, expected=f"one {row['metric']} per line", got="two"))
+                raise ResultsError(label, expected=f"one {row['metric']} per line", got="two")
             place[row["metric"]] = row
     if not cells:
-        raise ResultsError(explain(label, expected=f"rows of {', '.join(metrics)}", got="none"))
+        raise ResultsError(label, expected=f"rows of {', '.join(metrics)}", got="none")
     shown = {m: how for m, how in metrics.items() if any(m in line for line in cells.values())}
     lines = [
         [*place, *(show_interval(line[m], digits) if m in line else MISSING for m, (_, digits) in shown.items())]

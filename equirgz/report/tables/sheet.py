@@ -39,10 +39,7 @@ class Sheet:
     @property
     def full_header(self) -> list[str]:
         """Both titles in one: "50 labels, none"."""
-        return [
-            f"{upper}, {lower}" if upper else lower
-            for upper, lower in zip(self.upper, self.header, strict=True)
-        ]
+        return [f"{upper}, {lower}" if upper else lower for upper, lower in zip(self.upper, self.header, strict=True)]
 
 
 def sheet_to_markdown(sheet: Sheet) -> str:
@@ -151,10 +148,7 @@ def sheet_to_text(sheet: Sheet) -> str:
 
     Naming columns that say the same on every line move to the title.
     """
-    lines = [
-        [f"*{w}" if (i, j) in sheet.bold else w for j, w in enumerate(line)]
-        for i, line in enumerate(sheet.lines)
-    ]
+    lines = [[f"*{w}" if (i, j) in sheet.bold else w for j, w in enumerate(line)] for i, line in enumerate(sheet.lines)]
     same = _constant_columns(sheet)
     shown = [j for j in range(len(sheet.header)) if j not in same]
     footer = [list(line) for line in sheet.footer]
@@ -165,10 +159,7 @@ def sheet_to_text(sheet: Sheet) -> str:
     n_left = sum(j < sheet.n_names for j in shown)
     text = []
     for line in grid:
-        words = [
-            w.ljust(k) if j < n_left else w.rjust(k)
-            for j, (w, k) in enumerate(zip(line, widths, strict=True))
-        ]
+        words = [w.ljust(k) if j < n_left else w.rjust(k) for j, (w, k) in enumerate(zip(line, widths, strict=True))]
         text.append("  ".join(words).rstrip())
     rule = "-" * (sum(widths) + 2 * (len(widths) - 1))
     constant = ", ".join(lines[0][j] for j in same)

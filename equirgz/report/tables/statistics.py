@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from functools import partial
 
-from equirgz.errors import ResultsError, explain
+from equirgz.errors import ResultsError
 from equirgz.report.figures.scaling import find_abscissa, make_scaling_table
 from equirgz.report.rows.load import Results
 from equirgz.report.rows.summary import Part, make_parts
@@ -70,7 +70,7 @@ def find_statistic(
             return found
     where = f"{kind} on {split} ({readout or 'network'}{f', {data}' if data else ''})"
     mend = "it needs predictions.csv.gz and several runs, and an extra has to be asked for in the grid's report section"
-    raise ResultsError(explain(f"{results.folder}", expected=where, got="none", mend=mend))
+    raise ResultsError(f"{results.folder}", expected=where, got="none", mend=mend)
 
 
 def _name(kind: str, part: Part) -> str:

@@ -47,9 +47,7 @@ def title(table: Table) -> str:
 def number_format(table: Table, mean: float) -> str:
     """Return the format of a cell: one decimal for %, three for others, powers of ten where those show nothing."""
     sizes = [abs(c.mean) for c in table.cells.values() if c.status == "done" and c.mean]
-    if sizes and (
-        max(sizes) < 0.005 or max(sizes) >= 1e5 or (max(sizes) / min(sizes) > 1e3 and abs(mean) < 1e-3)
-    ):
+    if sizes and (max(sizes) < 0.005 or max(sizes) >= 1e5 or (max(sizes) / min(sizes) > 1e3 and abs(mean) < 1e-3)):
         return ".1e"
     return ".1f" if table.unit == "%" else ".3f"
 

@@ -120,11 +120,7 @@ def format_table(
     check_choice("style of a table", style, ("text", *FORMATS))
     if isinstance(folder, pd.DataFrame) and "fold" in folder and (folder["fold"] != "").any():
         raise ResultsError("rows of folds: expected their results folder, got a table; give the path of the folder")
-    results = (
-        Results(Path("."), folder, {"name": "rows"})
-        if isinstance(folder, pd.DataFrame)
-        else open_results(folder)
-    )
+    results = Results(Path("."), folder, {"name": "rows"}) if isinstance(folder, pd.DataFrame) else open_results(folder)
     if metric in (*STATISTICS, *EXTRAS):
         found = find_statistic(results, metric, split, readout, data)
         return {**_formats(found), "text": sheet_to_text(found.sheet)}[style]

@@ -20,9 +20,7 @@ def images():
 
 def make_set(pixels, name="b", position=None):
     n = len(pixels)
-    return ImageSet(
-        name, pixels, np.full(n, -1), np.array([f"{name}{i}" for i in range(n)]), (), 1.8, position
-    )
+    return ImageSet(name, pixels, np.full(n, -1), np.array([f"{name}{i}" for i in range(n)]), (), 1.8, position)
 
 
 @pytest.mark.parametrize("reflect", [False, True])

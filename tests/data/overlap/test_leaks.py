@@ -44,10 +44,7 @@ def test_pixels_match_as_by_comparing_every_pair_in_every_orientation(dtype):
     pairs = match_pixels(make_set(a), make_set(b))
     orbits = [{x.tobytes() for x in turns(y)} for y in b]
     expected = {
-        (i, j)
-        for i, x in enumerate(a)
-        for j, orbit in enumerate(orbits)
-        if x.min() != x.max() and x.tobytes() in orbit
+        (i, j) for i, x in enumerate(a) for j, orbit in enumerate(orbits) if x.min() != x.max() and x.tobytes() in orbit
     }
     assert 20 < len(expected) < 200 and set(zip(pairs.i.tolist(), pairs.j.tolist(), strict=True)) == expected
 
@@ -69,9 +66,7 @@ def test_identical_pixels_under_other_ids_and_positions_are_refused_or_dropped(s
     test = make_set(sky.image_NHW[:2], "t", position=position[:2])
     pixels = np.concatenate([np.rot90(sky.image_NHW[1:2], 1, (1, 2)), sky.image_NHW[4:]])
     pool = make_set(pixels, "p", position=position[:9] + 40)
-    message = (
-        r"p: expected no source with the pixels of a test source, got 1 \(e\.g\. p0\); set data\.drop_leaks"
-    )
+    message = r"p: expected no source with the pixels of a test source, got 1 \(e\.g\. p0\); set data\.drop_leaks"
     with pytest.raises(InputError, match=message):
         refuse_leaks(pool, {"test": test})
     kept = refuse_leaks(pool, {"test": test}, drop=True)
@@ -85,9 +80,7 @@ def test_sets_without_positions_at_one_scale_are_compared_by_image(sky):
     bright = (0.7 * turned).astype(np.uint8)
     test = make_set(sky.image_NHW[:3], "t", position=[[10, 0], [11, 0], [12, 0]])
     pool = make_set(np.concatenate([sky.image_NHW[8:], bright]), "p")
-    with pytest.raises(
-        InputError, match=r"with the image of a test source at some orientation, got [1-3] \(e"
-    ):
+    with pytest.raises(InputError, match=r"with the image of a test source at some orientation, got [1-3] \(e"):
         refuse_leaks(pool, {"test": test})
     kept = refuse_leaks(pool, {"test": test}, drop=True)
     assert kept.source_id_N.tolist()[:4] == ["p0", "p1", "p2", "p3"] and len(kept) < 7
@@ -108,11 +101,14 @@ def test_sources_that_nothing_can_compare_are_refused_dropped_or_kept_with_a_not
     held = {"test": test, "again": replace(test, name="first/uncertain")}
     assert refuse_leaks(pool, {"test": test}) is pool
     for drop in (False, True):  # to drop all would leave nothing
-        with pytest.raises(InputError, match=(
-            "other survey: expected sources whose overlap with other sets can be checked, got 3 of 3 sources that "
-            "neither positions nor images can compare with first/test, first/uncertain; give both sets positions "
-            "or one pixel scale, or set data.allow_unchecked: true"
-        )):
+        with pytest.raises(
+            InputError,
+            match=(
+                "other survey: expected sources whose overlap with other sets can be checked, got 3 of 3 sources that "
+                "neither positions nor images can compare with first/test, first/uncertain; give both sets positions "
+                "or one pixel scale, or set data.allow_unchecked: true"
+            ),
+        ):
             refuse_unchecked(pool, held, drop=drop)
     for _ in range(2):
         assert refuse_unchecked(pool, held, allow=True) is pool
@@ -170,9 +166,7 @@ def test_training_sources_shown_in_a_pool_are_known_after_preprocessing(sky):
     assert marked.table[SHOWS].tolist() == ["", "", "t2"] and marked.checksum == pool.checksum
     small = replace(marked, image_NHW=marked.image_NHW[:, ::30, ::30], recipe="small")
     held = replace(train.subset([2]), image_NHW=train.image_NHW[2:3, ::29, ::29], recipe="small")
-    with pytest.raises(
-        InputError, match=r"with the image of a test source at some orientation, got 1 \(e\.g\. p2"
-    ):
+    with pytest.raises(InputError, match=r"with the image of a test source at some orientation, got 1 \(e\.g\. p2"):
         refuse_leaks(small, {"test": held})
     others = replace(held, source_id_N=np.array(["t1"]))
     assert refuse_leaks(small, {"test": others}) is small
@@ -181,9 +175,7 @@ def test_training_sources_shown_in_a_pool_are_known_after_preprocessing(sky):
 
 def test_test_sources_of_mirabest_in_frdeep_are_refused_or_dropped(data_root):
     config = DataConfig(name="mirabest_confident", image_size=15, unlabelled="frdeep_first")
-    with pytest.raises(
-        InputError, match=r"frdeep_first/train: expected no source with .* test source.*, got \d+ "
-    ):
+    with pytest.raises(InputError, match=r"frdeep_first/train: expected no source with .* test source.*, got \d+ "):
         load_data(config, data_root)
     whole = load_data("frdeep_first", data_root, image_size=15).train
     data = load_data(config, data_root, drop_leaks=True)
@@ -244,8 +236,12 @@ def write_pictures(folder, image_N, first=0):
         Image.fromarray(image).save(folder / f"{k:04d}.png")
     rows = "".join(f"{k:04d}.png,{k % 2}\n" for k in range(first, first + len(image_N)))
     (folder.parent / f"{folder.name}.csv").write_text("file,label\n" + rows)
-    return {"path": str(folder), "catalogue": str(folder.parent / f"{folder.name}.csv"), "label_column": "label",
-            "pixel_scale_arcsec": 1.8}
+    return {
+        "path": str(folder),
+        "catalogue": str(folder.parent / f"{folder.name}.csv"),
+        "label_column": "label",
+        "pixel_scale_arcsec": 1.8,
+    }
 
 
 def test_a_folder_that_tests_shares_names_with_the_folder_that_trains_but_no_image(tmp_path):
