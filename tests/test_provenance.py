@@ -13,7 +13,14 @@ import equirgz
 from equirgz.provenance import SCIENCE
 
 PACKAGE = Path(equirgz.__file__).parent
-OUTSIDE = {"errors", "provenance", "registry", "paths", "progress", "grid.run.memory"}  # say what went wrong or who ran; decide no number
+OUTSIDE = {
+    "errors",
+    "provenance",
+    "registry",
+    "paths",
+    "progress",
+    "grid.run.memory",
+}  # say what went wrong or who ran; decide no number
 
 
 def test_what_a_run_is_made_of_is_in_the_version():
