@@ -5,6 +5,7 @@ in float32 and float64, and compares
 
     features  h(g x) = h(x)          module(x) -> (B, F)
     maps      m(g x) = g m(x)        module.forward_maps(x) -> (B, fields, |G|, H, W)
+    fields    y(g x) = g y(x)        layer(x), for a layer with in_type and out_type (or those given)
 
 relative to the largest value. It returns the table of errors when it passes and raises
 AssertionError with the failing lines marked. For a bare layer, pass ``maps=layer`` (and
@@ -19,7 +20,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from equirgz.geometry.action import apply_element_to_maps, warp
+from equirgz.geometry.action import apply_element_to_fields, apply_element_to_maps, warp
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 
 TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-7}
@@ -37,6 +39,8 @@ def assert_equivariant(
     features: str | Callable | None = "forward",
     maps: str | Callable | None = "forward_maps",
     in_group: Group | str | None = None,
+    in_type: FieldType | None = None,
+    out_type: FieldType | None = None,
     seed: int = 0,
 ) -> list[tuple[str, str, int, float]]:
     """Check every lattice element; return lines (dtype, what, g, relative error).
@@ -44,24 +48,36 @@ def assert_equivariant(
     ``features`` and ``maps`` are method names of ``module`` (a missing one is left out) or
     functions of (module, x); None leaves that check out. With ``in_group`` the input is a regular
     field of that group, (B, in_channels, |G|, H, W), and is acted on as one.
+    With ``in_type`` the input is a tensor of that type, and with ``out_type`` the output of ``module`` is;
+    nothing else is checked then. A layer that has both is checked by them.
     The module is copied for each dtype and is in eval mode; its own state is not touched.
     """
-    group = _as_group(group if group is not None else module.group)
+    if (features, maps, in_group) == ("forward", "forward_maps", None):
+        in_type = in_type or getattr(module, "in_type", None)
+        out_type = out_type or getattr(module, "out_type", None)
+    typed = in_type is not None and out_type is not None
+    group = in_type.group if typed else _as_group(group if group is not None else module.group)
     size = size if size is not None else module.image_size
     limits = TOLERANCE | (tolerance or {})
     lines = []
     for dtype in dtypes:
         copied = copy.deepcopy(module).to(dtype).eval()
         checks = {"features": _bind(copied, features), "maps": _bind(copied, maps)}
+        if typed:
+            checks = {"fields": _bind(copied, "forward")}
         checks = {what: call for what, call in checks.items() if call is not None}
         assert checks, "nothing to check: the module has neither features nor maps"
-        x = _make_input(batch, in_channels, in_group, size, dtype, seed)
+        x = _make_input(batch, in_type.size if typed else in_channels, in_group, size, dtype, seed)
         with torch.no_grad():
             expected = {what: call(x) for what, call in checks.items()}
             for g in (g for g in range(group.order) if group.is_lattice(g)):
-                g_x = _act(x, group, g, in_group)
+                g_x = apply_element_to_fields(x, in_type, g) if typed else _act(x, group, g, in_group)
                 for what, call in checks.items():
-                    acted = apply_element_to_maps(expected[what], group, g) if what == "maps" else expected[what]
+                    acted = expected[what]
+                    if what == "maps":
+                        acted = apply_element_to_maps(acted, group, g)
+                    elif what == "fields":
+                        acted = apply_element_to_fields(acted, out_type, g)
                     lines.append((str(dtype).removeprefix("torch."), what, g, _relative(call(g_x), acted)))
     failed = [not line[-1] <= limits[getattr(torch, line[0])] for line in lines]
     if any(failed):

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 
+regular, trivial = FieldType.regular, FieldType.trivial
+
 GROUPS = ("C1", "C2", "C3", "C4", "C6", "C8", "D1", "D2", "D3", "D4", "D6")
 
 

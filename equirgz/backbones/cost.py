@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
 from equirgz.backbones.base import Backbone, count_parameters
 from equirgz.backbones.reference.convert import native_twin
-from equirgz.nn import GroupConv2d
-from equirgz.nn.conv.trivial import TrivialConv2d
+from equirgz.nn.cost import count_multiply_adds
 
 
 @torch.no_grad()
@@ -16,8 +17,8 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
     """Return the cost of one image through ``backbone`` in its expanded, ordinary form.
 
     Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions, linear layers and
-    attention products, dense) and ``activation_bytes`` (outputs of every leaf module, and what a leaf
-    declares besides in its ``cost``, float32). A network of a reference engine costs what its native
+    attention products, dense) and ``activation_bytes`` (outputs of every layer, and what it
+    keeps besides by its ``activation_bytes``, float32). A network of a reference engine costs what its native
     twin does.
     """
     backbone = native_twin(backbone)
@@ -27,19 +28,11 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         if not isinstance(output, torch.Tensor):
             return
         totals["activation_bytes"] += 4 * output.numel()
-        for key, amount in getattr(module, "cost", {}).items():
-            totals[key] += amount
-        if isinstance(module, GroupConv2d | TrivialConv2d | nn.Conv2d):
-            groups = getattr(module, "groups", 1)
-            taps = (
-                module.kernel_size**2 if isinstance(module.kernel_size, int) else module.kernel_size[0] ** 2
-            )
-            totals["multiply_adds"] += output.numel() * inputs[0].shape[1] // groups * taps
-        elif isinstance(module, nn.Linear):
-            totals["multiply_adds"] += output.numel() * module.in_features
+        if hasattr(module, "activation_bytes"):
+            totals["activation_bytes"] += module.activation_bytes()
+        totals["multiply_adds"] += count_multiply_adds(module, inputs[0], output)
 
-    leaves = [m for m in backbone.modules() if not any(True for _ in m.children())]
-    handles = [m.register_forward_hook(count) for m in leaves]
+    handles = [m.register_forward_hook(count) for m in dict.fromkeys(_counted(backbone))]
     was_training = backbone.training
     try:
         backbone.eval()
@@ -53,3 +46,12 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         for handle in handles:
             handle.remove()
     return {"parameters": count_parameters(backbone), **totals}
+
+
+def _counted(module: nn.Module) -> Iterator[nn.Module]:
+    """Yield the layers that are counted whole: those that know their cost, and those without children."""
+    if hasattr(module, "multiply_adds") or not any(True for _ in module.children()):
+        yield module
+    else:
+        for child in module.children():
+            yield from _counted(child)

@@ -1,8 +1,8 @@
 """``to_plain``: the same network out of ordinary torch.nn layers, for export and deployment.
 
-Every steerable layer has an ordinary twin (expanded Conv2d, repeated BatchNorm2d or LayerNorm, fixed
-depthwise Conv2d, pooling over the group as MaxPool3d), so that every module without children is one
-of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
+Every steerable layer knows its ordinary twin by its method ``to_plain`` (expanded Conv2d, repeated
+BatchNorm2d or LayerNorm, fixed depthwise Conv2d, pooling over the group as MaxPool3d), so that every module
+without children is one of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
 
 * DiskMask, SoftDiskMask: the product of the image and a fixed image;
 * RelativeAttention: softmax attention over positions and group elements with a table of biases,
@@ -24,12 +24,6 @@ from equirgz.backbones.base import Backbone
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import InputError, explain
-from equirgz.nn.conv.group import GroupConv2d
-from equirgz.nn.conv.trivial import TrivialConv2d
-from equirgz.nn.dropout import FieldDropout
-from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d
-from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
-from equirgz.nn.reproduction import PixelFieldDropout
 
 WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
 
@@ -44,23 +38,6 @@ class PlainEncoder(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.network.features(x_BCHW)
-
-
-class ChannelLayerNorm2d(nn.Module):
-    """``torch.nn.LayerNorm`` over the channels of maps, the twin of a :class:`FieldLayerNorm2d`.
-
-    Shape: (B, C, H, W) -> the same.
-    """
-
-    def __init__(self, field_norm: FieldLayerNorm2d) -> None:
-        super().__init__()
-        order = field_norm.group.order
-        weight_C, bias_C = (p.detach().repeat_interleave(order) for p in (field_norm.weight, field_norm.bias))
-        self.norm = nn.LayerNorm(len(weight_C), field_norm.eps).to(weight_C)
-        self.norm.load_state_dict({"weight": weight_C, "bias": bias_C})
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
 
 def to_plain(backbone: Backbone) -> PlainEncoder:
@@ -79,26 +56,12 @@ def to_plain(backbone: Backbone) -> PlainEncoder:
 
 
 def _replace(module: nn.Module) -> None:
+    """Put the twin of every layer that knows one in its place."""
     for name, child in module.named_children():
-        twin = _twin(child)
-        if twin is None:
-            _replace(child)
+        if hasattr(child, "to_plain"):
+            setattr(module, name, child.to_plain().eval())
         else:
-            setattr(module, name, twin.eval())
-
-
-def _twin(module: nn.Module) -> nn.Module | None:
-    if isinstance(module, GroupConv2d | TrivialConv2d):
-        return module.to_conv2d()
-    if isinstance(module, FieldBatchNorm2d):
-        return module.to_batch_norm()
-    if isinstance(module, FieldLayerNorm2d):
-        return ChannelLayerNorm2d(module)
-    if isinstance(module, FieldDropout | PixelFieldDropout):
-        return nn.Identity()
-    if isinstance(module, AntialiasedAvgPool2d | AntialiasedMaxPool2d | GroupPooling):
-        return module.to_plain()
-    return None
+            _replace(child)
 
 
 def export_onnx(

@@ -186,6 +186,15 @@ def check_field_type(what: str, got: FieldType, expected: FieldType) -> FieldTyp
     return got
 
 
+def check_kinds(what: str, field_type: FieldType, *kinds: str) -> FieldType:
+    """Return ``field_type`` where all its fields are of one of ``kinds``, else raise InputError."""
+    group = field_type.group
+    kinds = [kind for kind in kinds if kind != "regular" or group.order > 1] or ["trivial"]
+    if len(field_type.parts) != 1 or field_type.parts[0].representation.name not in kinds:
+        raise InputError(explain(what, expected=f"all {' or all '.join(kinds)} fields", got=str(field_type)))
+    return field_type
+
+
 def _write(count: int, name: str) -> str:
     return f"{count} {name}"
 

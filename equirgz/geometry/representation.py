@@ -61,7 +61,7 @@ class Representation:
     @cached_property
     def cosets(self) -> tuple[tuple[int, ...], ...] | None:
         """The cosets k H that the channels stand for, H first; None where channels are not permuted."""
-        if self.name in ("vector",) or self.name.startswith("irrep"):
+        if not self.permutes:
             return None
         subgroup = _subgroup(self.group, self.name)
         cosets: list[tuple[int, ...]] = []
@@ -74,12 +74,14 @@ class Representation:
     @property
     def permutes(self) -> bool:
         """Whether every element permutes the channels, so that any function of single numbers is equivariant."""
-        return self.cosets is not None
+        return not self.name.startswith(("vector", "irrep"))
 
-    @property
+    @cached_property
     def size(self) -> int:
-        """Number of channels D of one field."""
-        return self.matrix_GDD.shape[1] if self.cosets is None else len(self.cosets)
+        """Number of channels D of one field, told without any table of the group."""
+        if self.permutes:
+            return self.group.order // len(_subgroup(self.group, self.name))
+        return 1 if "irrep" in self.name and 2 * _frequency(self.name)[0] % self.group.n_rotations == 0 else 2
 
     def source_D(self, g: int) -> np.ndarray:
         """Return the channel that ``g`` moves to each channel; only where channels are permuted."""

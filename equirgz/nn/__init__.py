@@ -1,14 +1,25 @@
 """Steerable layers in plain PyTorch: tensors in, tensors out.
 
-A stack of F regular fields of a group G is a tensor with ``F * |G|`` channels, field-major: channel
-``f * |G| + g`` holds field f at group element g (order: :mod:`equirgz.geometry.group`). A trivial
-field is one channel that a group element only turns in space.
+What the channels of a tensor are is told by its type, :class:`equirgz.geometry.field_type.FieldType`: layers
+are built with the types that they take and give, ``in_type`` and ``out_type``. F regular fields of a group G
+are F * |G| channels, field-major: channel ``f * |G| + g`` holds field f at group element g (order:
+:mod:`equirgz.geometry.group`). A trivial field is one channel that a group element only turns in space.
+
+A layer of ours that has an ordinary twin knows it, ``to_plain()``, and one that multiplies knows how often,
+``multiply_adds(height, width)``.
 """
 
-from equirgz.nn.conv.group import GroupConv2d, make_conv
+from equirgz.geometry.field_type import FieldType
+from equirgz.nn.activation import LengthReLU
+from equirgz.nn.conv.field import FieldConv2d
+from equirgz.nn.conv.group import GroupConv2d
+from equirgz.nn.conv.trivial import TrivialConv2d
+from equirgz.nn.decoder import EquivariantHead2d, InvariantHead2d, SkipConcat, UpBlock, UpsampleOdd2d
+from equirgz.nn.direct_sum import DirectSum, FieldSequential, per_kind
 from equirgz.nn.dropout import FieldDropout
+from equirgz.nn.factory import make_activation, make_conv, make_norm
 from equirgz.nn.gates import AttentionGate
-from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, make_norm
+from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import DiskMask, InvariantReadout
 from equirgz.nn.self_attention import GroupSelfAttention, estimate_attention_bytes
@@ -17,15 +28,29 @@ __all__ = [
     "AntialiasedAvgPool2d",
     "AntialiasedMaxPool2d",
     "AttentionGate",
+    "DirectSum",
     "DiskMask",
+    "EquivariantHead2d",
     "FieldBatchNorm2d",
+    "FieldConv2d",
     "FieldDropout",
     "FieldLayerNorm2d",
+    "FieldSequential",
+    "FieldType",
     "GroupConv2d",
     "GroupPooling",
     "GroupSelfAttention",
+    "InvariantHead2d",
     "InvariantReadout",
+    "LengthBatchNorm2d",
+    "LengthReLU",
+    "SkipConcat",
+    "TrivialConv2d",
+    "UpBlock",
+    "UpsampleOdd2d",
     "estimate_attention_bytes",
+    "make_activation",
     "make_conv",
     "make_norm",
+    "per_kind",
 ]

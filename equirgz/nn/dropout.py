@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
-from equirgz.geometry.group import Group
+from equirgz.geometry.field_type import FieldType
 
 
 def check_dropout(p: object) -> float:
@@ -22,20 +22,25 @@ def check_dropout(p: object) -> float:
 class FieldDropout(nn.Module):
     """In training, zero each field of each image with probability ``p`` and scale the rest by 1/(1-p).
 
-    Shape: (B, F * |G|, H, W) -> the same; all |G| channels of a field share one draw.
-    Raises InputError unless 0 <= p < 1.
+    Shape: (B, in_type.size, H, W) -> the same; all channels of a field share one draw.
+    Raises InputError unless 0 <= p < 1, and for fields of several kinds (use ``per_kind``).
     """
 
-    def __init__(self, group: Group, p: float = 0.5) -> None:
+    def __init__(self, in_type: FieldType, p: float = 0.5) -> None:
         super().__init__()
-        self.group, self.p = group, check_dropout(p)
+        self.in_type = self.out_type = in_type
+        self._field_size, self.p = in_type.field_size, check_dropout(p)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return x_BCHW
         batch, channels, height, width = x_BCHW.shape
-        by_field = x_BCHW.reshape(batch, channels // self.group.order, self.group.order * height, width)
+        by_field = x_BCHW.reshape(batch, channels // self._field_size, self._field_size * height, width)
         return F.dropout2d(by_field, self.p, True).reshape(batch, channels, height, width)
 
+    def to_plain(self) -> nn.Module:
+        """Return what stands for dropout in eval mode: nothing."""
+        return nn.Identity()
+
     def extra_repr(self) -> str:
-        return f"{self.group}, p={self.p}"
+        return f"{self.in_type}, p={self.p}"

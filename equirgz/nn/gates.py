@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
+from equirgz.geometry.field_type import FieldType, check_kinds, check_same_group
 
 
 class AttentionGate(nn.Module):
@@ -20,12 +21,19 @@ class AttentionGate(nn.Module):
     "sigmoid" or "softmax" over the pixels.
 
     Shapes: x (B, C, H, W), gating (B, D, H', W') -> y (B, C, H, W), alpha (B, 1, H, W).
+    Raises InputError unless both types are trivial fields of one group.
     """
 
     def __init__(
-        self, channels: int, gating_channels: int, hidden: int = 64, normalise: str = "range"
+        self, in_type: FieldType, gating_type: FieldType, hidden: int = 64, normalise: str = "range"
     ) -> None:
         super().__init__()
+        check_same_group("gate", in_type, gating_type)
+        check_kinds("gate input", in_type, "trivial")
+        check_kinds("gating signal", gating_type, "trivial")
+        self.in_type = self.out_type = in_type
+        self.gating_type = gating_type
+        channels, gating_channels = in_type.size, gating_type.size
         if normalise not in ("range", "sigmoid", "softmax"):
             raise InputError(explain("gate", expected="'range', 'sigmoid' or 'softmax'", got=repr(normalise)))
         self.normalise = normalise

@@ -7,12 +7,14 @@ exact at other angles.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
-from equirgz.geometry.group import Group
+from equirgz.geometry.field_type import FieldType
 from equirgz.nn.cpu.sliding_max import sliding_max2d
 from equirgz.nn.derived import DerivedBuffers
 
@@ -20,9 +22,10 @@ from equirgz.nn.derived import DerivedBuffers
 class _GaussianDownsample(DerivedBuffers):
     """Depthwise blur with a normalised Gaussian and stride: the shared half of both pools below."""
 
-    def __init__(self, channels: int, sigma: float, stride: int) -> None:
+    def __init__(self, in_type: FieldType, sigma: float, stride: int) -> None:
         super().__init__()
-        self.channels, self.sigma, self.stride = channels, sigma, stride
+        self.in_type = self.out_type = in_type
+        self.channels, self.sigma, self.stride = in_type.size, sigma, stride
         self.half_width = max(1, round(4 * sigma)) if sigma > 0 else 0
         self.padding = self.half_width
         self.register_derived()
@@ -42,7 +45,7 @@ class _GaussianDownsample(DerivedBuffers):
         """Return the Gaussian."""
         return {"kernel_HW": self.exact_kernel()}
 
-    def to_conv2d(self) -> nn.Conv2d:
+    def _ordinary_blur(self) -> nn.Conv2d:
         """Return the ordinary depthwise convolution with the same outputs."""
         plain = nn.Conv2d(
             self.channels,
@@ -68,18 +71,18 @@ class AntialiasedAvgPool2d(_GaussianDownsample):
     The attribute ``padding`` (half the window) is another one in converted networks alone.
     """
 
-    def __init__(self, channels: int, sigma: float = 0.6, stride: int = 2) -> None:
-        super().__init__(channels, sigma, stride)
+    def __init__(self, in_type: FieldType, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(in_type, sigma, stride)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.blur(x_BCHW)
 
     def to_plain(self) -> nn.Module:
         """Return the ordinary layers with the same outputs."""
-        return self.to_conv2d()
+        return self._ordinary_blur()
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, sigma={self.sigma}, stride={self.stride}"
+        return f"{self.in_type}, sigma={self.sigma}, stride={self.stride}"
 
 
 class AntialiasedMaxPool2d(_GaussianDownsample):
@@ -89,8 +92,12 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
     published networks is not (half a pixel off) and is kept for reproduction.
     """
 
-    def __init__(self, channels: int, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
-        super().__init__(channels, sigma, stride)
+    def __init__(self, in_type: FieldType, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
+        super().__init__(in_type, sigma, stride)
+        if not in_type.permutes:
+            expected = "fields whose channels are permuted (regular, trivial, quotient)"
+            mend = "use AntialiasedAvgPool2d"
+            raise InputError(explain("AntialiasedMaxPool2d input", expected=expected, got=str(in_type), mend=mend))
         self.window = window
         self.window_padding = window // 2 if window % 2 else 0
 
@@ -99,37 +106,56 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
 
     def to_plain(self) -> nn.Module:
         """Return the ordinary layers with the same outputs."""
-        return nn.Sequential(nn.MaxPool2d(self.window, 1, self.window_padding), self.to_conv2d())
+        return nn.Sequential(nn.MaxPool2d(self.window, 1, self.window_padding), self._ordinary_blur())
 
     def extra_repr(self) -> str:
-        return f"{self.channels}, window={self.window}, sigma={self.sigma}, stride={self.stride}"
+        return f"{self.in_type}, window={self.window}, sigma={self.sigma}, stride={self.stride}"
 
 
 class GroupPooling(nn.Module):
-    """Pool each regular field over the group: y_f(p) = max_g f(p, g) (or the mean).
+    """Pool each field over its channels: y_f(p) = max_d f(p, d) (or the mean), and its length where they mix.
 
-    Shape: (B, F * |G|, H, W) -> (B, F, H, W). The result is a stack of trivial fields.
+    Shape: (B, in_type.size, H, W) -> (B, in_type.count, H, W): one trivial field for each field, whatever its
+    kind. For regular fields this is the maximum over the group; trivial ones stay as they are.
     """
 
-    def __init__(self, group: Group, how: str = "max") -> None:
+    def __init__(self, in_type: FieldType, how: str = "max") -> None:
         super().__init__()
         if how not in ("max", "mean"):
             raise InputError(explain("group pooling", expected="'max' or 'mean'", got=repr(how)))
-        self.group, self.how = group, how
+        self.in_type, self.how = in_type, how
+        self.out_type = FieldType.trivial(in_type.group, in_type.count)
+        self._parts = [
+            (part.size, part.representation.size, part.representation.permutes) for part in in_type.parts
+        ]
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        if self.group.order == 1:
+        sizes = [channels for channels, _, _ in self._parts]
+        parts = x_BCHW.split(sizes, 1) if len(sizes) > 1 else (x_BCHW,)
+        pooled = [
+            self._pool(part, size, permutes)
+            for part, (_, size, permutes) in zip(parts, self._parts, strict=True)
+        ]
+        return torch.cat(pooled, 1) if len(pooled) > 1 else pooled[0]
+
+    def _pool(self, x_BCHW: Tensor, size: int, permutes: bool) -> Tensor:
+        x_BFDHW = x_BCHW.unflatten(1, (-1, size))
+        if not permutes:
+            return torch.linalg.vector_norm(x_BFDHW, dim=2)
+        if size == 1:
             return x_BCHW
-        x_BFGHW = x_BCHW.unflatten(1, (-1, self.group.order))
-        return x_BFGHW.amax(2) if self.how == "max" else x_BFGHW.mean(2)
+        return x_BFDHW.amax(2) if self.how == "max" else x_BFDHW.mean(2)
 
     def to_plain(self) -> nn.Module:
-        """Return the ordinary layers with the same outputs: the group axis is the depth of a 3-D pooling."""
-        order = self.group.order
-        if order == 1:
+        """Return the ordinary layers with the same outputs: the channels of a field are the depth of a 3-D
+        pooling. Of mixed kinds the layer itself, which consists of ordinary operators."""
+        if len(self._parts) > 1 or not self.in_type.permutes:
+            return copy.deepcopy(self)
+        size = self.in_type.field_size
+        if size == 1:
             return nn.Identity()
-        pool = (nn.MaxPool3d if self.how == "max" else nn.AvgPool3d)((order, 1, 1))
-        return nn.Sequential(nn.Unflatten(1, (-1, order)), pool, nn.Flatten(1, 2))
+        pool = (nn.MaxPool3d if self.how == "max" else nn.AvgPool3d)((size, 1, 1))
+        return nn.Sequential(nn.Unflatten(1, (-1, size)), pool, nn.Flatten(1, 2))
 
     def extra_repr(self) -> str:
-        return f"{self.group}, {self.how}"
+        return f"{self.in_type}, {self.how}"

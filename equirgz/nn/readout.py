@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.action import disk_mask
-from equirgz.geometry.group import Group
+from equirgz.geometry.field_type import FieldType
 from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.pooling import GroupPooling
 
@@ -17,15 +17,15 @@ class InvariantReadout(nn.Module):
 
     ``space`` is "mean", "max" or "mean_max" (both, concatenated). The order matters: pooling the
     group and then flattening is not invariant (relative error 1.1 at 90 degrees).
-    Shape: (B, F * |G|, H, W) -> (B, F) or (B, 2 F).
+    Shape: (B, in_type.size, H, W) -> (B, F) or (B, 2 F), with F fields.
     """
 
-    def __init__(self, group: Group, space: str = "mean", group_pool: str = "max") -> None:
+    def __init__(self, in_type: FieldType, space: str = "mean", group_pool: str = "max") -> None:
         super().__init__()
         if space not in ("mean", "max", "mean_max"):
             raise InputError(explain("readout", expected="'mean', 'max' or 'mean_max'", got=repr(space)))
-        self.space = space
-        self.group_pooling = GroupPooling(group, group_pool)
+        self.in_type, self.space = in_type, space
+        self.group_pooling = GroupPooling(in_type, group_pool)
 
     @property
     def features_per_field(self) -> int:
@@ -46,8 +46,10 @@ class InvariantReadout(nn.Module):
 class FixedMask(DerivedBuffers):
     """Multiply images by one ``size`` x ``size`` mask, ``exact_mask``; the base of all mask layers.
 
-    Shape: (B, C, size, size) -> the same. Raises InputError for another size.
+    Shape: (B, C, size, size) -> the same, of any fields. Raises InputError for another size.
     """
+
+    keeps_fields = True
 
     def __init__(self, size: int) -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.geometry.group import Group
+from equirgz.geometry.field_type import FieldType
 from equirgz.nn.dropout import check_dropout
 from equirgz.nn.readout import FixedMask
 
@@ -37,23 +37,28 @@ class SoftDiskMask(FixedMask):
 
 
 class PixelFieldDropout(nn.Module):
-    """In training, zero a field at single pixels with probability ``p``; all |G| channels share the draw.
+    """In training, zero a field at single pixels with probability ``p``; all channels of the field share the draw.
 
     Kept values are scaled by 1 / (1 - p). The law is equivariant in distribution. Neighbouring pixels
     of a map are alike, so that this regularises less than :class:`equirgz.nn.FieldDropout`.
-    Shape: (B, F * |G|, H, W) -> the same.
+    Shape: (B, in_type.size, H, W) -> the same.
     """
 
-    def __init__(self, group: Group, p: float = 0.5) -> None:
+    def __init__(self, in_type: FieldType, p: float = 0.5) -> None:
         super().__init__()
-        self.group, self.p = group, check_dropout(p)
+        self.in_type = self.out_type = in_type
+        self._field_size, self.p = in_type.field_size, check_dropout(p)
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not self.training or self.p == 0.0:
             return x_BCHW
-        x_BFGHW = x_BCHW.unflatten(1, (-1, self.group.order))
-        keep_BF1HW = F.dropout(torch.ones_like(x_BFGHW[:, :, :1]), self.p, True)
-        return (x_BFGHW * keep_BF1HW).flatten(1, 2)
+        x_BFDHW = x_BCHW.unflatten(1, (-1, self._field_size))
+        keep_BF1HW = F.dropout(torch.ones_like(x_BFDHW[:, :, :1]), self.p, True)
+        return (x_BFDHW * keep_BF1HW).flatten(1, 2)
+
+    def to_plain(self) -> nn.Module:
+        """Return what stands for dropout in eval mode: nothing."""
+        return nn.Identity()
 
     def extra_repr(self) -> str:
-        return f"{self.group}, p={self.p}"
+        return f"{self.in_type}, p={self.p}"

@@ -24,9 +24,10 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, explain
 from equirgz.geometry.action import disk_mask
+from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.geometry.group import Group
-from equirgz.nn.conv.group import make_conv
 from equirgz.nn.derived import DerivedBuffers
+from equirgz.nn.factory import make_conv
 
 MIB = 2**20
 
@@ -84,7 +85,7 @@ class RelativeAttention(DerivedBuffers):
 
     Parameters
     ----------
-    group, map_size, fields, heads : as in :class:`GroupSelfAttention`.
+    in_type, map_size, heads : as in :class:`GroupSelfAttention`.
     window : None attends to every position; a number of pixels, to positions at most that far away.
     disk : leave out positions beyond the inscribed disk (plus half a pixel), which would tell how the
         image was turned; the output is 0 there.
@@ -97,9 +98,8 @@ class RelativeAttention(DerivedBuffers):
 
     def __init__(
         self,
-        group: Group,
+        in_type: FieldType,
         map_size: int,
-        fields: int,
         heads: int,
         *,
         window: int | None = None,
@@ -108,11 +108,13 @@ class RelativeAttention(DerivedBuffers):
         memory_budget_mib: float = 64.0,
     ) -> None:
         super().__init__()
+        self.in_type = self.out_type = check_kinds("attention", in_type, "regular")
+        group, fields = in_type.group, in_type.count
+        self.group, self.map_size, self.fields, self.heads = group, map_size, fields, heads
         if heads < 1 or fields % heads:
             raise InputError(explain("attention fields", expected=f"a multiple of {heads} heads", got=fields))
         if window is not None and window < 1:
             raise InputError(explain("attention window", expected="None or at least 1 pixel", got=window))
-        self.group, self.map_size, self.fields, self.heads = group, map_size, fields, heads
         self.window, self.disk, self.max_frequency = window, disk, max_frequency
         self._check_memory(memory_budget_mib)
         self.register_derived()
@@ -249,35 +251,38 @@ class RelativeAttention(DerivedBuffers):
             received_BP = none_BP.index_add(1, self.neighbour_PO.flatten(), given_BM)
         return self._on_map(received_BP[:, None])
 
-    @property
-    def cost(self) -> dict[str, int]:
-        """Multiply-adds of the two products and activation bytes of scores and weights, per image."""
+    def multiply_adds(self, height: int, width: int) -> int:
+        """Return the products of one image: of queries and keys, and of weights and values."""
         keys = self.pixel_P.shape[0] if self.window is None else self.neighbour_PO.shape[1]
         pairs = self.pixel_P.shape[0] * keys * self.group.order**2
+        return 2 * self.fields * pairs
+
+    def activation_bytes(self) -> int:
+        """Return the bytes of scores and weights that one image keeps besides the output."""
         shape = (self.group, self.map_size, self.fields, self.heads)
-        kept = estimate_attention_bytes(*shape, self.window, self.disk)
-        return {"multiply_adds": 2 * self.fields * pairs, "activation_bytes": kept}
+        return estimate_attention_bytes(*shape, self.window, self.disk)
 
     def extra_repr(self) -> str:
         return (
-            f"{self.group}, map_size={self.map_size}, fields={self.fields}, heads={self.heads}, "
+            f"{self.in_type}, map_size={self.map_size}, heads={self.heads}, "
             f"window={self.window}, disk={self.disk}, max_frequency={self.max_frequency}"
         )
 
 
 class GroupSelfAttention(nn.Module):
-    """Multi-head self-attention of ``fields`` regular fields on a ``map_size`` x ``map_size`` map.
+    """Multi-head self-attention of the regular fields ``in_type`` on a ``map_size`` x ``map_size`` map.
 
     Law: y(g . f) = g . y(f), exact for lattice elements. Queries, keys, values and output are 1x1 group
     convolutions; options as in :class:`RelativeAttention`. For C1 this is ordinary self-attention.
-    Shape: (B, fields * |G|, S, S) -> the same.
+    Shape: (B, in_type.size, S, S) -> the same.
     """
 
-    def __init__(self, group: Group, map_size: int, fields: int, heads: int = 4, **options: object) -> None:
+    def __init__(self, in_type: FieldType, map_size: int, heads: int = 4, **options: object) -> None:
         super().__init__()
-        self.attend = RelativeAttention(group, map_size, fields, heads, **options)
-        self.query, self.key, self.value = (make_pointwise(group, fields, fields) for _ in range(3))
-        self.out = make_pointwise(group, fields, fields, bias=True)
+        self.in_type = self.out_type = in_type
+        self.attend = RelativeAttention(in_type, map_size, heads, **options)
+        self.query, self.key, self.value = (make_pointwise(in_type, in_type) for _ in range(3))
+        self.out = make_pointwise(in_type, in_type, bias=True)
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
         return self.out(self.attend(self.query(x_BCSS), self.key(x_BCSS), self.value(x_BCSS)))
@@ -287,9 +292,9 @@ class GroupSelfAttention(nn.Module):
         return self.attend.received(self.query(x_BCSS), self.key(x_BCSS))
 
 
-def make_pointwise(group: Group, in_fields: int, out_fields: int, bias: bool = False) -> nn.Module:
+def make_pointwise(in_type: FieldType, out_type: FieldType, bias: bool = False) -> nn.Module:
     """Return a 1x1 group convolution that keeps the variance of its input (no ReLU follows)."""
-    conv = make_conv(group, in_fields, out_fields, 1, bias=bias)
+    conv = make_conv(in_type, out_type, 1, bias=bias)
     with torch.no_grad():
         conv.weight.mul_(0.5**0.5)
     return conv

@@ -29,6 +29,7 @@ def test_every_representation_keeps_products_and_lengths(name):
     for kind in kinds_of(group):
         representation = Representation(group, kind)
         rho_GDD = representation.matrix_GDD
+        assert rho_GDD.shape == (group.order, representation.size, representation.size)
         product_GGDD = np.einsum("gij,hjk->ghik", rho_GDD, rho_GDD)
         np.testing.assert_allclose(product_GGDD, rho_GDD[group.product_GG], atol=1e-12)
         square_GDD = rho_GDD @ rho_GDD.transpose(0, 2, 1)

@@ -13,6 +13,7 @@ from equirgz.geometry.group import get_group
 from equirgz.nn import FieldLayerNorm2d, GroupSelfAttention, estimate_attention_bytes
 from equirgz.nn.self_attention import RelativeAttention, offset_functions
 from tests.equivariance import assert_equivariant
+from tests.field_types import regular
 
 
 def noise(*shape, seed=0, dtype=torch.float64):
@@ -25,7 +26,7 @@ def on_fields(module, x_BFGHW):
 
 def layer(group, map_size=5, fields=4, heads=2, **options):
     torch.manual_seed(0)
-    return GroupSelfAttention(get_group(group), map_size, fields, heads, **options)
+    return GroupSelfAttention(regular(group, fields), map_size, heads, **options)
 
 
 @pytest.mark.parametrize("group", ["C1", "C4", "C8", "D1", "D4", "D6"])
@@ -55,7 +56,7 @@ def test_a_position_that_does_not_turn_is_found_out():
 def test_against_the_sum_over_tokens_written_out(window):
     """Every token pair of a 3x3 map under D4, the offset turned by the matrix of g^-1 alone."""
     group, size = get_group("D4"), 3
-    attend = RelativeAttention(group, size, 2, 1, window=window, disk=False).double()
+    attend = RelativeAttention(regular(group, 2), size, 1, window=window, disk=False).double()
     q, k, v = (noise(1, 16, size, size, seed=s) for s in range(3))
     weight_UK = attend.weight.detach()[0]
     reach = (size - 1) * math.sqrt(2) if window is None else window
@@ -131,7 +132,7 @@ def test_nearly_exact_between_lattice_angles():
     """A smooth source turned by 45 degrees under C8, against a bias that does not turn."""
     group, size = get_group("C8"), 17
     torch.manual_seed(0)
-    module = GroupSelfAttention(group, size, 2, 1, memory_budget_mib=256).eval()
+    module = GroupSelfAttention(regular(group, 2), size, 1, memory_budget_mib=256).eval()
     axis = torch.linspace(-1, 1, size)
     row, column = torch.meshgrid(axis, axis, indexing="ij")
     centres = 0.3 * noise(2 * group.order, 2, dtype=torch.float32).clamp(-1, 1)
@@ -166,21 +167,21 @@ def test_positional_functions_are_steerable():
 def test_memory_is_refused_with_the_numbers_and_the_mend_works():
     group = get_group("D16")
     with pytest.raises(InputError) as refusal:
-        GroupSelfAttention(group, 9, 8, 4)
+        GroupSelfAttention(regular(group, 8), 9, 4)
     message = str(refusal.value)
     tokens = 32 * 69
     needed = 4 * 2 * 4 * tokens**2
     assert estimate_attention_bytes(group, 9, 8, 4) == needed
     assert f"{needed / 2**20:.1f} MiB" in message and f"{tokens} tokens" in message
     assert "at most 64 MiB" in message and "window=2" in message and "\n" not in message
-    GroupSelfAttention(group, 9, 8, 4, window=2)
-    GroupSelfAttention(group, 9, 8, 4, memory_budget_mib=math.ceil(needed / 2**20))
+    GroupSelfAttention(regular(group, 8), 9, 4, window=2)
+    GroupSelfAttention(regular(group, 8), 9, 4, memory_budget_mib=math.ceil(needed / 2**20))
 
 
 def test_estimate_is_what_autograd_keeps():
     """Scores and weights measured on the tensors that a backward pass holds, within a factor of 2."""
     group = get_group("D4")
-    attend = RelativeAttention(group, 7, 4, 2)
+    attend = RelativeAttention(regular(group, 4), 7, 2)
     kept = {}
 
     def pack(x):
@@ -212,7 +213,7 @@ def test_bad_options(options, message):
 
 def test_field_layer_norm():
     group = get_group("D4")
-    norm = FieldLayerNorm2d(group, 3).double()
+    norm = FieldLayerNorm2d(regular(group, 3)).double()
     x = noise(2, 3, 8, 5, 5) * 3 + 1
     y = on_fields(norm, x)
     torch.testing.assert_close(y.mean((1, 2)), torch.zeros(2, 5, 5, dtype=y.dtype), rtol=0, atol=1e-12)

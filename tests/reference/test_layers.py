@@ -9,8 +9,8 @@ from parity import LIMIT, assert_parity, relative
 from torch import nn
 
 from equirgz.backbones.reference import from_reference, refine_samples, to_reference
-from equirgz.backbones.reference.engines import FieldStack
 from equirgz.backbones.reference.filters import sampled_basis
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import get_group
 from equirgz.nn import AntialiasedAvgPool2d, FieldBatchNorm2d
 from equirgz.nn.reproduction import PixelFieldDropout
@@ -30,9 +30,10 @@ def compare(engine, layer, channels: int, size: int, dtype: torch.dtype) -> torc
     return native
 
 
-def stacks(group: str, regular_in: bool, regular_out: bool) -> tuple[FieldStack, FieldStack]:
+def stacks(group: str, regular_in: bool, regular_out: bool) -> tuple[FieldType, FieldType]:
     symmetry = get_group(group)
-    return FieldStack(symmetry, 2, regular_in), FieldStack(symmetry, 3, regular_out)
+    kinds = {True: FieldType.regular, False: FieldType.trivial}
+    return kinds[regular_in](symmetry, 2), kinds[regular_out](symmetry, 3)
 
 
 @pytest.mark.parametrize("dtype", LIMIT, ids=str)
@@ -49,7 +50,7 @@ def test_convolution(engine, group, regular_in, regular_out, dtype) -> None:
     before = sampled_basis(layer).clone()
     refine_samples(layer)
     assert relative(sampled_basis(layer), before) < 1e-6
-    compare(engine, layer, source.channels, 11, dtype)
+    compare(engine, layer, source.size, 11, dtype)
 
 
 @pytest.mark.parametrize("kernel_size", [1, 3, 7, 9])
@@ -59,7 +60,7 @@ def test_convolution_with_other_kernels(engine, group, kernel_size) -> None:
     layer = engine.nn.R2Conv(
         engine.field_type(source), engine.field_type(target), kernel_size=kernel_size, bias=False
     )
-    native = compare(engine, layer, source.channels, 11, torch.float32)
+    native = compare(engine, layer, source.size, 11, torch.float32)
     assert native.weight.numel() == layer.weights.numel()
 
 
@@ -72,7 +73,7 @@ def test_float64_without_any_refinement() -> None:
     torch.set_default_dtype(torch.float64)
     try:
         layer = engine.nn.R2Conv(engine.field_type(source), engine.field_type(target), 5, padding=2)
-        compare(engine, layer, source.channels, 9, torch.float64)
+        compare(engine, layer, source.size, 9, torch.float64)
     finally:
         torch.set_default_dtype(torch.float32)
 
@@ -80,14 +81,14 @@ def test_float64_without_any_refinement() -> None:
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("regular", [True, False], ids=["regular", "trivial"])
 def test_inner_batch_norm(engine, regular, training) -> None:
-    stack = FieldStack(get_group("D3"), 4, regular)
+    stack = FieldType("D3", "4 regular" if regular else "4 trivial")
     layer = engine.nn.InnerBatchNorm(engine.field_type(stack), eps=1e-3, momentum=0.3)
     with torch.no_grad():
         for tensor in (*layer.parameters(), *layer.buffers()):
             if tensor.is_floating_point() and tensor.dim() == 1:
                 tensor.uniform_(0.5, 2.0)
     layer.train(training)
-    native = compare(engine, layer, stack.channels, 7, torch.float32)
+    native = compare(engine, layer, stack.size, 7, torch.float32)
     assert native.training == training
     inner = next(m for m in layer.modules() if isinstance(m, torch.nn.BatchNorm3d))
     ours = next(m for m in native.modules() if isinstance(m, torch.nn.BatchNorm2d))
@@ -129,26 +130,26 @@ def pointwise_layers(engine, field_type):
     ],
 )
 def test_layer_without_weights(engine, name, dtype) -> None:
-    stack = FieldStack(get_group("D4"), 2, True)
+    stack = FieldType.regular(get_group("D4"), 2)
     layer = pointwise_layers(engine, engine.field_type(stack))[name]
     refine_samples(layer.to(dtype))
     if name == "group_pooling":  # the libraries return float32 for every dtype; ours keeps it
-        x = torch.randn(3, stack.channels, 13, 13, dtype=dtype)
+        x = torch.randn(3, stack.size, 13, 13, dtype=dtype)
         assert typed_call(engine, layer)(x).dtype == torch.float32 and from_reference(layer)(x).dtype == dtype
         dtype = torch.float32
-    compare(engine, layer, stack.channels, 13, dtype)
+    compare(engine, layer, stack.size, 13, dtype)
 
 
 @pytest.mark.parametrize("padding", [0, 1, None])
 def test_antialiased_average_keeps_its_padding_there_and_back(engine, padding) -> None:
-    stack = FieldStack(get_group("C4"), 2, True)
+    stack = FieldType.regular(get_group("C4"), 2)
     kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")
     layer = engine.nn.SequentialModule(kind(engine.field_type(stack), sigma=0.6, stride=2, padding=padding))
     native = from_reference(layer)
-    norm = FieldBatchNorm2d(stack.group, 2)  # it tells the next layer what its input is
+    norm = FieldBatchNorm2d(stack)  # it tells the next layer what its input is
     back = to_reference(nn.Sequential(norm, *native), engine.name)
     assert not any(isinstance(m, AntialiasedAvgPool2d) for m in back.modules())
-    x = torch.randn(1, stack.channels, 13, 13)
+    x = torch.randn(1, stack.size, 13, 13)
     size = 13 + 2 * (2 if padding is None else padding) - 5
     assert native(x).shape[-1] == native[0].to_plain()(x).shape[-1] == size // 2 + 1
     assert relative(native(x), typed_call(engine, layer)(x)) < 1e-5
@@ -159,8 +160,8 @@ def test_antialiased_average_keeps_its_padding_there_and_back(engine, padding) -
 @pytest.mark.parametrize("p", [0.2, 0.7])
 def test_dropout_has_the_same_law(engine, p) -> None:
     """FieldDropout shares one draw per pixel over the group; PointwiseDropout draws each number."""
-    stack = FieldStack(get_group("C4"), 3, True)
-    x = torch.ones(8, stack.channels, 40, 40)
+    stack = FieldType.regular(get_group("C4"), 3)
+    x = torch.ones(8, stack.size, 40, 40)
     for kind, shared in ((engine.nn.FieldDropout, True), (engine.nn.PointwiseDropout, False)):
         layer = kind(engine.field_type(stack), p)
         native = from_reference(layer)
@@ -174,8 +175,8 @@ def test_dropout_has_the_same_law(engine, p) -> None:
 
 
 def test_sequence_keeps_names_order_and_mode(engine) -> None:
-    source = FieldStack(get_group("D2"), 1, False)
-    middle = FieldStack(get_group("D2"), 3, True)
+    source = FieldType.trivial(get_group("D2"), 1)
+    middle = FieldType.regular(get_group("D2"), 3)
     nn = engine.nn
     regular = engine.field_type(middle)
     body = nn.SequentialModule(
@@ -198,9 +199,9 @@ def test_element_order_and_direction_agree(engine) -> None:
 
     for name in ("C4", "D4", "D1"):
         group = get_group(name)
-        stack = FieldStack(group, 2, True)
+        stack = FieldType.regular(group, 2)
         field_type = engine.field_type(stack)
-        x = torch.randn(1, stack.channels, 5, 5)
+        x = torch.randn(1, stack.size, 5, 5)
         typed = engine.nn.GeometricTensor(x, field_type)
         for g, element in enumerate(field_type.gspace.fibergroup.elements):
             theirs = typed.transform(element).tensor

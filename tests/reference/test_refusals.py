@@ -10,14 +10,14 @@ from torch import nn
 
 from equirgz.backbones import create_backbone
 from equirgz.backbones.reference import from_reference, load_engine, to_reference
-from equirgz.backbones.reference.engines import FieldStack
 from equirgz.errors import InputError
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import get_group
 
 
 @pytest.fixture
 def kind(engine):
-    return engine.field_type(FieldStack(get_group("D4"), 2, True))
+    return engine.field_type(FieldType.regular(get_group("D4"), 2))
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from equirgz.backbones.arguments import scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
-from equirgz.nn import AttentionGate, DiskMask, GroupPooling, make_conv, make_norm
+from equirgz.nn import AttentionGate, DiskMask, FieldSequential, GroupPooling, make_conv, make_norm
 
 
 class AttentionGateNet(Backbone):
@@ -37,20 +38,19 @@ class AttentionGateNet(Backbone):
         self.check_size(name, *((3, 17) if exact else (0, 8)))
         self.mask = DiskMask(image_size)
         self.stages = nn.ModuleList()
-        previous = in_channels
-        for stage, (count, repeats) in enumerate(zip(fields, (3, 3, 3, 2), strict=True)):
+        previous = FieldType.trivial(group, self.in_channels)
+        for count, repeats in zip(fields, (3, 3, 3, 2), strict=True):
             layers: list[nn.Module] = []
-            for repeat in range(repeats):
-                lifting = stage == 0 and repeat == 0
-                conv = make_conv(group, previous, count, kernel_size, lifting=lifting, bias=bias, basis=basis)
-                layers += [conv, nn.ReLU(), make_norm(group, count)]
-                previous = count
-            self.stages.append(nn.Sequential(*layers))
+            out_type = FieldType.regular(group, count)
+            for _ in range(repeats):
+                conv = make_conv(previous, out_type, kernel_size, bias=bias, basis=basis)
+                layers += [conv, nn.ReLU(), make_norm(out_type)]
+                previous = out_type
+            self.stages.append(FieldSequential(*layers))
         self.pool = nn.MaxPool2d(3, 2, 1)
-        self.group_pooling = GroupPooling(group)
-        self.gates = nn.ModuleList(
-            AttentionGate(count, fields[-1], normalise=normalise) for count in fields[:-1]
-        )
+        self.group_pooling = nn.ModuleList(GroupPooling(stage.out_type) for stage in self.stages)
+        *gated, gating = (pool.out_type for pool in self.group_pooling)
+        self.gates = nn.ModuleList(AttentionGate(type_, gating, normalise=normalise) for type_ in gated)
         self.num_features = sum(fields[:-1])
 
     def _stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
@@ -65,7 +65,7 @@ class AttentionGateNet(Backbone):
         return self._stage_maps(x_BCHW)[-1]
 
     def _gated(self, x_BCHW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        pooled = [self.group_pooling(maps) for maps in self._stage_maps(x_BCHW)]
+        pooled = [pool(maps) for pool, maps in zip(self.group_pooling, self._stage_maps(x_BCHW), strict=True)]
         pairs = [gate(maps, pooled[-1]) for gate, maps in zip(self.gates, pooled[:-1], strict=True)]
         return [y for y, _ in pairs], [alpha for _, alpha in pairs]
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from equirgz.backbones.arguments import scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.networks.attention import AttentionGateNet
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
-from equirgz.nn import AttentionGate, GroupConv2d, GroupPooling, make_norm
+from equirgz.nn import AttentionGate, FieldSequential, GroupConv2d, GroupPooling, make_norm
 from equirgz.nn.dropout import check_dropout
 from equirgz.nn.reproduction import SoftDiskMask
 
@@ -20,10 +21,10 @@ from equirgz.nn.reproduction import SoftDiskMask
 class PublishedGate(AttentionGate):
     """The gate as published: no bias on the gating signal, and a range over the WHOLE batch if asked for."""
 
-    def __init__(self, channels: int, gating_channels: int, over_batch: bool) -> None:
-        super().__init__(channels, gating_channels)
+    def __init__(self, in_type: FieldType, gating_type: FieldType, over_batch: bool) -> None:
+        super().__init__(in_type, gating_type)
         self.over_batch = over_batch
-        self.phi = nn.Conv2d(gating_channels, self.phi.out_channels, 1, bias=False)
+        self.phi = nn.Conv2d(gating_type.size, self.phi.out_channels, 1, bias=False)
 
     def attention(self, x_BCHW: Tensor, gating_BDHW: Tensor) -> Tensor:
         if not self.over_batch:
@@ -69,7 +70,8 @@ class PublishedAttentionNet(AttentionGateNet):
         )
         self.mask = SoftDiskMask(image_size)
         self.pool = nn.MaxPool2d(2)
-        self.gates = nn.ModuleList(PublishedGate(count, fields[-1], over_batch) for count in fields[:-1])
+        *gated, gating = (pool.out_type for pool in self.group_pooling)
+        self.gates = nn.ModuleList(PublishedGate(type_, gating, over_batch) for type_ in gated)
 
 
 @BACKBONES.register("steerable_attention_published")
@@ -104,14 +106,15 @@ class PublishedCnn(Backbone):
         self.check_size("steerable_cnn_published", 0, 2 ** len(fields))
         side = self.image_size // 2 ** len(fields)
         self.stages = nn.ModuleList()
-        previous = in_channels
+        previous = FieldType.trivial(group, self.in_channels)
         for stage, count in enumerate(fields):
-            conv = GroupConv2d(group, previous, count, 3 if stage else 5, lifting=stage == 0, bias=True)
-            layers = (conv, make_norm(group, count), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(check_dropout(dropout)))
-            self.stages.append(nn.Sequential(*layers))
-            previous = count
-        self.group_pooling = GroupPooling(group)
-        self.head = nn.Sequential(nn.Linear(previous * side**2, 256), nn.LayerNorm(256))
+            out_type = FieldType.regular(group, count)
+            conv = GroupConv2d(previous, out_type, 3 if stage else 5, bias=True)
+            layers = (conv, make_norm(out_type), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(check_dropout(dropout)))
+            self.stages.append(FieldSequential(*layers))
+            previous = out_type
+        self.group_pooling = GroupPooling(previous)
+        self.head = nn.Sequential(nn.Linear(previous.count * side**2, 256), nn.LayerNorm(256))
         nn.init.normal_(self.head[0].weight, std=0.005)
         nn.init.zeros_(self.head[0].bias)
         self.num_features = 256

@@ -9,29 +9,30 @@ from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_width, scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
-from equirgz.backbones.networks.heads import FlattenHead
+from equirgz.backbones.networks.heads import HEADS, make_head
 from equirgz.errors import check_choice
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
-from equirgz.nn import InvariantReadout, make_conv, make_norm
+from equirgz.nn import FieldSequential, make_conv, make_norm
 
 
 class BasicBlock(nn.Module):
     """y = relu(norm(conv(relu(norm(conv x)))) + shortcut x), 3x3; the shortcut is 1x1 where shapes change.
 
-    Shape: (B, in_fields * |G|, H, W) -> (B, out_fields * |G|, H', W').
+    Shape: (B, in_type.size, H, W) -> (B, out_type.size, H', W').
     """
 
-    def __init__(self, group: Group, in_fields: int, out_fields: int, stride: int, basis: str | None) -> None:
+    def __init__(self, in_type: FieldType, out_type: FieldType, stride: int, basis: str | None) -> None:
         super().__init__()
-        self.conv1 = make_conv(group, in_fields, out_fields, 3, stride=stride, basis=basis)
-        self.norm1 = make_norm(group, out_fields)
-        self.conv2 = make_conv(group, out_fields, out_fields, 3, basis=basis)
-        self.norm2 = make_norm(group, out_fields)
+        self.in_type, self.out_type = in_type, out_type
+        self.conv1 = make_conv(in_type, out_type, 3, stride=stride, basis=basis)
+        self.norm1 = make_norm(out_type)
+        self.conv2 = make_conv(out_type, out_type, 3, basis=basis)
+        self.norm2 = make_norm(out_type)
         self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or in_fields != out_fields:
-            self.shortcut = nn.Sequential(
-                make_conv(group, in_fields, out_fields, 1, stride=stride, basis=basis),
-                make_norm(group, out_fields),
+        if stride != 1 or in_type != out_type:
+            self.shortcut = FieldSequential(
+                make_conv(in_type, out_type, 1, stride=stride, basis=basis), make_norm(out_type)
             )
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -57,30 +58,22 @@ class ResNet(Backbone):
         basis: str | None,
     ) -> None:
         super().__init__(group, in_channels, image_size)
-        check_choice(f"{name} head", head, ("invariant", "flatten"))
+        self.is_invariant = check_choice(f"{name} head", head, HEADS) == "invariant"
         self.check_size(name, 4, 17)
-        self.is_invariant = head == "invariant"
-        self.stem = nn.Sequential(
-            make_conv(group, in_channels, fields[0], 3, lifting=True, basis=basis),
-            make_norm(group, fields[0]),
-            nn.ReLU(),
-            nn.MaxPool2d(3, 2, 1),
+        in_type, previous = FieldType.trivial(group, self.in_channels), FieldType.regular(group, fields[0])
+        self.stem = FieldSequential(
+            make_conv(in_type, previous, 3, basis=basis), make_norm(previous), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
         )
         self.residual = nn.ModuleList()
-        previous = fields[0]
         for count, stride in zip(fields, (1, 2, 2, 2), strict=True):
+            out_type = FieldType.regular(group, count)
             for block_stride in (stride, 1):
-                self.residual.append(BasicBlock(group, previous, count, block_stride, basis))
-                previous = count
-        if head == "flatten":
-            map_size = image_size
-            for _ in range(4):
-                map_size = (map_size - 1) // 2 + 1
-            self.head: nn.Module = FlattenHead(group, previous, map_size)
-            self.num_features = self.head.layers[-1].out_features
-        else:
-            self.head = InvariantReadout(group, readout)
-            self.num_features = previous * self.head.features_per_field
+                self.residual.append(BasicBlock(previous, out_type, block_stride, basis))
+                previous = out_type
+        map_size = self.image_size
+        for _ in range(4):
+            map_size = (map_size - 1) // 2 + 1
+        self.head, self.num_features = make_head(name, head, previous, map_size, readout)
 
     def maps(self, x_BCHW: Tensor) -> Tensor:
         x_BCHW = self.stem(x_BCHW)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.base import Backbone
-from equirgz.backbones.networks.heads import FlattenHead
+from equirgz.backbones.networks.heads import HEADS, make_head
 from equirgz.errors import InputError, check_choice, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 from equirgz.nn import (
     AntialiasedAvgPool2d,
     AntialiasedMaxPool2d,
     FieldDropout,
-    InvariantReadout,
+    FieldSequential,
     make_conv,
     make_norm,
 )
@@ -65,71 +67,41 @@ class SequentialBackbone(Backbone):
         stem_stride: int = 1,
     ) -> None:
         super().__init__(group, in_channels, image_size)
-        check_choice(f"{name} pool", pool, _POOLS)
-        check_choice(f"{name} head", head, ("invariant", "flatten"))
-        n_stages = len(fields)
-        if n_stages < 1:
-            raise InputError(
-                explain(f"{name} fields", expected="at least one stage", got="none", mend="use (6, 16)")
-            )
-        kernels = kernel_sizes if isinstance(kernel_sizes, tuple | list) else (kernel_sizes,) * n_stages
-        kernels = tuple(check_whole(f"{name} kernel_sizes", kernel) for kernel in kernels)
-        if len(kernels) != n_stages:
-            mend = "give one odd number for all stages, or one per stage"
-            raise InputError(
-                explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels), mend=mend)
-            )
-        if stem_stride not in (1, 2):
-            raise InputError(explain(f"{name} stem_stride", expected="1 or 2", got=stem_stride, mend="use 2"))
-        n_pools = n_stages - (not pool_last)
-        n_stride2 = n_pools + (stem_stride == 2)
-
-        def map_size(size: int) -> int:
-            """Return the side of the last maps, 0 where nothing is left of an image of side ``size``."""
-            for stage, kernel in enumerate(kernels):
-                stride = stem_stride if stage == 0 else 1
-                size = (size + 2 * (kernel // 2 if padding is None else padding) - kernel) // stride + 1
-                size = _pooled_size(size, pool, pool_window) if stage < n_pools else size
-                if size < 1:
-                    return 0
-            return size
-
-        if head == "invariant" and padding is None and pool_window % 2 == 1:
-            self.check_size(name, n_stride2, 2**n_stride2 + 1)
+        self.is_invariant = check_choice(f"{name} head", head, HEADS) == "invariant"
+        geometry = _Stages(
+            kernels=_check_kernels(name, fields, kernel_sizes),
+            padding=padding,
+            pool=check_choice(f"{name} pool", pool, _POOLS),
+            pool_window=pool_window,
+            n_pools=len(fields) - (not pool_last),
+            stem_stride=_check_stem_stride(name, stem_stride),
+        )
+        if self.is_invariant and padding is None and pool_window % 2 == 1:
+            self.check_size(name, geometry.n_stride2, 2**geometry.n_stride2 + 1)
         else:
-            self.check_size(name, 0, next(size for size in itertools.count(1) if map_size(size)))
-        self.is_invariant = head == "invariant"
+            self.check_size(name, 0, next(size for size in itertools.count(1) if geometry.map_size(size)))
         self.stages = nn.ModuleList()
-        previous = in_channels
-        for stage, (count, kernel) in enumerate(zip(fields, kernels, strict=True)):
-            stride = stem_stride if stage == 0 else 1
+        in_type = FieldType.trivial(group, self.in_channels)
+        for stage, count in enumerate(fields):
+            out_type = FieldType.regular(group, count)
             layers: list[nn.Module] = [
                 make_conv(
-                    group,
-                    previous,
-                    count,
-                    kernel,
-                    lifting=stage == 0,
-                    stride=stride,
+                    in_type,
+                    out_type,
+                    geometry.kernels[stage],
+                    stride=geometry.stride(stage),
                     padding=padding,
                     bias=bias and not norm,
                     basis=basis,
                 )
             ]
-            layers += [make_norm(group, count)] if norm else []
+            layers += [make_norm(out_type)] if norm else []
             layers.append(nn.ReLU())
-            if stage < n_pools:
-                layers.append(_make_pool(pool, count * group.order, pool_window))
-            if check_dropout(dropout):
-                layers.append(FieldDropout(group, dropout))
-            self.stages.append(nn.Sequential(*layers))
-            previous = count
-        if head == "flatten":
-            self.head: nn.Module = FlattenHead(group, previous, map_size(self.image_size))
-            self.num_features = self.head.layers[-1].out_features
-        else:
-            self.head = InvariantReadout(group, readout)
-            self.num_features = previous * self.head.features_per_field
+            layers += [_make_pool(pool, out_type, pool_window)] if stage < geometry.n_pools else []
+            layers += [FieldDropout(out_type, dropout)] if check_dropout(dropout) else []
+            self.stages.append(FieldSequential(*layers))
+            in_type = out_type
+        self.head, self.num_features = make_head(name, head, in_type, geometry.map_size(self.image_size), readout)
 
     def maps(self, x_BCHW: Tensor) -> Tensor:
         for stage in self.stages:
@@ -143,17 +115,68 @@ class SequentialBackbone(Backbone):
         return [*self.stages, self.head] if any(True for _ in self.head.parameters()) else list(self.stages)
 
 
-def _make_pool(pool: str, channels: int, window: int) -> nn.Module:
+@dataclass(frozen=True)
+class _Stages:
+    """What the stages do to the side of an image."""
+
+    kernels: tuple[int, ...]
+    padding: int | None
+    pool: str
+    pool_window: int
+    n_pools: int
+    stem_stride: int
+
+    @property
+    def n_stride2(self) -> int:
+        """How often the side is halved."""
+        return self.n_pools + (self.stem_stride == 2)
+
+    def stride(self, stage: int) -> int:
+        """Return the stride of the convolution of ``stage``."""
+        return self.stem_stride if stage == 0 else 1
+
+    def map_size(self, size: int) -> int:
+        """Return the side of the last maps, 0 where nothing is left of an image of side ``size``."""
+        for stage, kernel in enumerate(self.kernels):
+            padding = kernel // 2 if self.padding is None else self.padding
+            size = (size + 2 * padding - kernel) // self.stride(stage) + 1
+            size = self._pooled(size) if stage < self.n_pools else size
+            if size < 1:
+                return 0
+        return size
+
+    def _pooled(self, size: int) -> int:
+        if self.pool == "antialiased_max" and self.pool_window % 2 == 0:
+            size -= self.pool_window - 1
+        elif self.pool == "max" and self.pool_window % 2 == 0:
+            return size // 2
+        return (size - 1) // 2 + 1
+
+
+def _check_kernels(name: str, fields: tuple[int, ...], kernel_sizes: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return one kernel size per stage; raise InputError for no stage, or another number of sizes."""
+    n_stages = len(fields)
+    if n_stages < 1:
+        raise InputError(explain(f"{name} fields", expected="at least one stage", got="none", mend="use (6, 16)"))
+    kernels = kernel_sizes if isinstance(kernel_sizes, tuple | list) else (kernel_sizes,) * n_stages
+    kernels = tuple(check_whole(f"{name} kernel_sizes", kernel) for kernel in kernels)
+    if len(kernels) != n_stages:
+        mend = "give one odd number for all stages, or one per stage"
+        raise InputError(
+            explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels), mend=mend)
+        )
+    return kernels
+
+
+def _check_stem_stride(name: str, stem_stride: int) -> int:
+    if stem_stride not in (1, 2):
+        raise InputError(explain(f"{name} stem_stride", expected="1 or 2", got=stem_stride, mend="use 2"))
+    return stem_stride
+
+
+def _make_pool(pool: str, in_type: FieldType, window: int) -> nn.Module:
     if pool == "antialiased_avg":
-        return AntialiasedAvgPool2d(channels)
+        return AntialiasedAvgPool2d(in_type)
     if pool == "antialiased_max":
-        return AntialiasedMaxPool2d(channels, window)
+        return AntialiasedMaxPool2d(in_type, window)
     return nn.MaxPool2d(window, 2, window // 2 if window % 2 else 0)
-
-
-def _pooled_size(size: int, pool: str, window: int) -> int:
-    if pool == "antialiased_max" and window % 2 == 0:
-        size -= window - 1
-    elif pool == "max" and window % 2 == 0:
-        return size // 2
-    return (size - 1) // 2 + 1

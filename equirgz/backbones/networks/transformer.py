@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from equirgz.backbones.arguments import check_positive, check_whole, scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.errors import InputError, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import (
     AntialiasedAvgPool2d,
     DiskMask,
+    FieldSequential,
     InvariantReadout,
     estimate_attention_bytes,
     make_conv,
@@ -26,21 +28,20 @@ from equirgz.nn.self_attention import GroupSelfAttention, make_pointwise
 class TransformerBlock(nn.Module):
     """x + attention(norm x), then x + mlp(norm x); the MLP is two 1x1 group convolutions around a GELU.
 
-    Shape: (B, fields * |G|, S, S) -> the same. Equivariant as :class:`equirgz.nn.GroupSelfAttention`.
+    Shape: (B, in_type.size, S, S) -> the same. Equivariant as :class:`equirgz.nn.GroupSelfAttention`.
     """
 
     def __init__(
-        self, group: Group, map_size: int, fields: int, heads: int, mlp_ratio: float, **options: object
+        self, in_type: FieldType, map_size: int, heads: int, mlp_ratio: float, **options: object
     ) -> None:
         super().__init__()
-        hidden = max(1, round(mlp_ratio * fields))
-        self.norm1 = FieldLayerNorm2d(group, fields)
-        self.attention = GroupSelfAttention(group, map_size, fields, heads, **options)
-        self.norm2 = FieldLayerNorm2d(group, fields)
-        self.mlp = nn.Sequential(
-            make_pointwise(group, fields, hidden, bias=True),
-            nn.GELU(),
-            make_pointwise(group, hidden, fields, bias=True),
+        self.in_type = self.out_type = in_type
+        hidden = FieldType.regular(in_type.group, max(1, round(mlp_ratio * in_type.count)))
+        self.norm1 = FieldLayerNorm2d(in_type)
+        self.attention = GroupSelfAttention(in_type, map_size, heads, **options)
+        self.norm2 = FieldLayerNorm2d(in_type)
+        self.mlp = FieldSequential(
+            make_pointwise(in_type, hidden, bias=True), nn.GELU(), make_pointwise(hidden, in_type, bias=True)
         )
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
@@ -94,26 +95,22 @@ class SteerableTransformer(Backbone):
         self.check_size(name, n_stride2, 2**n_stride2 + 1)
         self.mask = DiskMask(image_size)
         self.stem = nn.ModuleList()
-        previous, map_size = in_channels, (image_size - 1) // 2 + 1
+        previous, map_size = FieldType.trivial(group, self.in_channels), (image_size - 1) // 2 + 1
         for stage, count in enumerate(stem_fields):
-            conv = make_conv(
-                group, previous, count, 5, lifting=stage == 0, stride=2 if stage == 0 else 1, basis=basis
-            )
-            pool = AntialiasedAvgPool2d(count * group.order)
-            self.stem.append(nn.Sequential(conv, make_norm(group, count), nn.ReLU(), pool))
-            previous, map_size = count, (map_size - 1) // 2 + 1
-        self.embed = nn.Sequential(
-            make_conv(group, previous, fields, 3, basis=basis), make_norm(group, fields)
-        )
+            out_type = FieldType.regular(group, count)
+            conv = make_conv(previous, out_type, 5, stride=1 if stage else 2, basis=basis)
+            pool = AntialiasedAvgPool2d(out_type)
+            self.stem.append(FieldSequential(conv, make_norm(out_type), nn.ReLU(), pool))
+            previous, map_size = out_type, (map_size - 1) // 2 + 1
+        out_type = FieldType.regular(group, fields)
+        self.embed = FieldSequential(make_conv(previous, out_type, 3, basis=basis), make_norm(out_type))
+        options["memory_budget_mib"] = memory_budget_mib
         self.transformer = nn.ModuleList(
-            TransformerBlock(
-                group, map_size, fields, heads, mlp_ratio, memory_budget_mib=memory_budget_mib, **options
-            )
-            for _ in range(depth)
+            TransformerBlock(out_type, map_size, heads, mlp_ratio, **options) for _ in range(depth)
         )
-        self.norm = FieldLayerNorm2d(group, fields)
+        self.norm = FieldLayerNorm2d(out_type)
         self.map_mask = DiskMask(map_size, margin_px=-0.5)
-        self.readout = InvariantReadout(group, readout)
+        self.readout = InvariantReadout(out_type, readout)
         self.num_features = fields * self.readout.features_per_field
 
     @property

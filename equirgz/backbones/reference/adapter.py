@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from equirgz.backbones.reference.engines import Engine, FieldStack
+from equirgz.backbones.reference.engines import Engine
 from equirgz.backbones.reference.filters import refine_layer
+from equirgz.geometry.field_type import FieldType
 
 
 class ReferenceModule(nn.Module):
     """A module of escnn or e2cnn that takes and returns plain tensors.
 
-    ``body`` is the library's module for inputs ``in_stack``. Its filters are sampled anew whenever
+    ``body`` is the library's module for inputs ``in_type``. Its filters are sampled anew whenever
     the module is moved or cast, so that float64 is exact; ``sampled`` lists each layer inside that
     holds samples, an equal layer of ours, and the matrix between their weights (None: no weights).
     """
@@ -24,13 +25,13 @@ class ReferenceModule(nn.Module):
         self,
         engine: Engine,
         body: nn.Module,
-        in_stack: FieldStack,
+        in_type: FieldType,
         sampled: list[tuple[nn.Module, nn.Module, np.ndarray | None]],
     ) -> None:
         super().__init__()
         self.engine_name = engine.name
         self.body = body
-        self.in_stack = in_stack
+        self.in_type = in_type
         self._wrap = (engine.nn.GeometricTensor, body.in_type)
         self._sampled = sampled
 

@@ -10,14 +10,16 @@ from torch import nn
 
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.reference.adapter import ReferenceModule
-from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, load_engine
+from equirgz.backbones.reference.engines import Engine, library_of, load_engine
 from equirgz.backbones.reference.filters import copy_to_library, refine_layer
 from equirgz.errors import InputError
+from equirgz.geometry.field_type import FieldType
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d
+from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
 
-Built = tuple[nn.Module, FieldStack]  # a library's layer, and what it puts out
+Built = tuple[nn.Module, FieldType]  # a library's layer, and what it puts out
 _POINTWISE = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
@@ -56,8 +58,8 @@ def to_reference(module: nn.Module, engine: str) -> nn.Module:
 
 
 def _convert(
-    module: nn.Module, engine: Engine, stack: FieldStack | None
-) -> tuple[nn.Module, FieldStack | None]:
+    module: nn.Module, engine: Engine, stack: FieldType | None
+) -> tuple[nn.Module, FieldType | None]:
     """Return the converted module and what it puts out, as far as that is known."""
     if isinstance(module, nn.Sequential):
         return _convert_sequence(module, engine, stack)
@@ -70,8 +72,8 @@ def _convert(
 
 
 def _convert_sequence(
-    sequence: nn.Sequential, engine: Engine, stack: FieldStack | None
-) -> tuple[nn.Sequential, FieldStack | None]:
+    sequence: nn.Sequential, engine: Engine, stack: FieldType | None
+) -> tuple[nn.Sequential, FieldType | None]:
     layers: list[nn.Module] = []
     sources: list[nn.Module] = []
     run: list[nn.Module] = []
@@ -122,27 +124,19 @@ def _inner_norm(layer: nn.Module) -> nn.BatchNorm3d:
     return next(m for m in layer.modules() if isinstance(m, nn.BatchNorm3d))
 
 
-def _build(layer: nn.Module, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build(layer: nn.Module, engine: Engine, stack: FieldType | None) -> Built | None:
     """Return the library's layer for ``layer`` on inputs ``stack``, or None where there is none."""
     builder = _BUILDERS.get(type(layer))
     return None if builder is None else builder(layer, engine, stack)
 
 
-def _build_conv(layer: GroupConv2d, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_conv(layer: SteerableConv2d, engine: Engine, stack: FieldType | None) -> Built | None:
     if layer.basis.kind != "harmonic":
         return None
-    source = FieldStack(layer.group, layer.in_fields, regular=not layer.lifting)
-    return _make_r2conv(layer, engine, source, FieldStack(layer.group, layer.out_fields, regular=True))
+    return _make_r2conv(layer, engine, layer.in_type, layer.out_type)
 
 
-def _build_trivial_conv(layer: TrivialConv2d, engine: Engine, stack: FieldStack | None) -> Built | None:
-    if layer.basis.kind != "harmonic":
-        return None
-    source = FieldStack(layer.group, layer.in_fields, regular=layer.from_regular)
-    return _make_r2conv(layer, engine, source, FieldStack(layer.group, layer.out_fields, regular=False))
-
-
-def _make_r2conv(layer: nn.Module, engine: Engine, source: FieldStack, target: FieldStack) -> Built:
+def _make_r2conv(layer: nn.Module, engine: Engine, source: FieldType, target: FieldType) -> Built:
     """Build an R2Conv with a basis of its own: the libraries let all equal layers of a process share
     one, so that casting one layer to float64 would break the others."""
     conv = engine.nn.R2Conv(
@@ -159,25 +153,25 @@ def _make_r2conv(layer: nn.Module, engine: Engine, source: FieldStack, target: F
     return conv, target
 
 
-def _build_norm(layer: FieldBatchNorm2d, engine: Engine, stack: FieldStack | None) -> Built:
-    stack = FieldStack(layer.group, layer.fields, regular=True)
+def _build_norm(layer: FieldBatchNorm2d, engine: Engine, stack: FieldType | None) -> Built:
+    stack = layer.in_type
     norm = layer.norm
     options = {"eps": norm.eps, "momentum": norm.momentum, "affine": norm.affine}
     return engine.nn.InnerBatchNorm(engine.field_type(stack), **options), stack
 
 
-def _build_relu(layer: nn.ReLU, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_relu(layer: nn.ReLU, engine: Engine, stack: FieldType | None) -> Built | None:
     return stack and (engine.nn.ReLU(engine.field_type(stack), inplace=layer.inplace), stack)
 
 
-def _build_elu(layer: nn.ELU, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_elu(layer: nn.ELU, engine: Engine, stack: FieldType | None) -> Built | None:
     return stack and (
         engine.nn.ELU(engine.field_type(stack), alpha=layer.alpha, inplace=layer.inplace),
         stack,
     )
 
 
-def _build_max_pool(layer: nn.MaxPool2d, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_max_pool(layer: nn.MaxPool2d, engine: Engine, stack: FieldType | None) -> Built | None:
     if stack is None:
         return None
     kind = engine.layer("PointwiseMaxPool2D", "PointwiseMaxPool")
@@ -185,7 +179,7 @@ def _build_max_pool(layer: nn.MaxPool2d, engine: Engine, stack: FieldStack | Non
     return kind(engine.field_type(stack), **options), stack
 
 
-def _build_avg_pool(layer: nn.AvgPool2d, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_avg_pool(layer: nn.AvgPool2d, engine: Engine, stack: FieldType | None) -> Built | None:
     if stack is None:
         return None
     kind = engine.layer("PointwiseAvgPool2D", "PointwiseAvgPool")
@@ -194,7 +188,7 @@ def _build_avg_pool(layer: nn.AvgPool2d, engine: Engine, stack: FieldStack | Non
 
 
 def _build_antialiased_max(
-    layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldStack | None
+    layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldType | None
 ) -> Built | None:
     if stack is None or layer.window_padding != 0:
         return None
@@ -204,7 +198,7 @@ def _build_antialiased_max(
 
 
 def _build_antialiased_avg(
-    layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldStack | None
+    layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldType | None
 ) -> Built | None:
     if stack is None:
         return None
@@ -214,23 +208,23 @@ def _build_antialiased_avg(
     return (pool, stack) if same_window else None
 
 
-def _build_field_dropout(layer: PixelFieldDropout, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_field_dropout(layer: PixelFieldDropout, engine: Engine, stack: FieldType | None) -> Built | None:
     return stack and (engine.nn.FieldDropout(engine.field_type(stack), p=layer.p), stack)
 
 
-def _build_dropout(layer: nn.Dropout, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_dropout(layer: nn.Dropout, engine: Engine, stack: FieldType | None) -> Built | None:
     return stack and (engine.nn.PointwiseDropout(engine.field_type(stack), p=layer.p), stack)
 
 
-def _build_mask(layer: SoftDiskMask, engine: Engine, stack: FieldStack | None) -> Built | None:
+def _build_mask(layer: SoftDiskMask, engine: Engine, stack: FieldType | None) -> Built | None:
     if stack is None or layer.sigma_px != 2.0:
         return None
     return engine.nn.MaskModule(engine.field_type(stack), layer.size, margin=layer.margin_percent), stack
 
 
-_BUILDERS: dict[type, Callable[[Any, Engine, FieldStack | None], Built | None]] = {
+_BUILDERS: dict[type, Callable[[Any, Engine, FieldType | None], Built | None]] = {
     GroupConv2d: _build_conv,
-    TrivialConv2d: _build_trivial_conv,
+    TrivialConv2d: _build_conv,
     FieldBatchNorm2d: _build_norm,
     nn.ReLU: _build_relu,
     nn.ELU: _build_elu,

@@ -9,9 +9,10 @@ from typing import Any
 from torch import nn
 
 from equirgz.backbones.reference.adapter import ReferenceModule, TypedLayer
-from equirgz.backbones.reference.engines import Engine, FieldStack, library_of, load_engine
+from equirgz.backbones.reference.engines import Engine, library_of, load_engine
 from equirgz.backbones.reference.filters import basis_change, copy_to_native, refine_layer
 from equirgz.errors import InputError, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
@@ -140,7 +141,7 @@ def _number(value: Any, what: str) -> int:
     return int(numbers.pop())
 
 
-def _empty_twin(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _empty_twin(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     """Return our convolution of the same shape as an R2Conv, with weights of its own."""
     target = engine.describe(module.out_type)
     for what, valid in (("dilation", 1), ("groups", 1), ("padding_mode", "zeros")):
@@ -154,17 +155,13 @@ def _empty_twin(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Mod
         "padding": _number(module.padding, "R2Conv padding"),
         "bias": module.bias is not None,
     }
-    if target.regular:
-        options["lifting"] = not source.regular
-        native: nn.Module = GroupConv2d(source.group, source.fields, target.fields, **options)
-    else:
-        options["from_regular"] = source.regular
-        native = TrivialConv2d(source.group, source.fields, target.fields, **options)
+    kind = GroupConv2d if target.is_regular else TrivialConv2d
+    native = kind(source, target, **options)
     native.to(device=module.weights.device, dtype=module.weights.dtype)
     return native
 
 
-def _from_r2conv(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_r2conv(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     native = _empty_twin(module, source, engine)
     copy_to_native(module, native)
     native.weight.requires_grad_(module.weights.requires_grad)
@@ -173,39 +170,39 @@ def _from_r2conv(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Mo
     return native
 
 
-def _from_inner_norm(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_inner_norm(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     inner = next(m for m in module.modules() if isinstance(m, nn.BatchNorm3d))
     options = (inner.eps, inner.momentum, inner.affine, inner.track_running_stats)
-    plain = nn.BatchNorm2d(source.fields, *options)
+    plain = nn.BatchNorm2d(source.count, *options)
     tensors = [t for t in inner.state_dict().values() if t.is_floating_point()]
     if tensors:
         plain.to(device=tensors[0].device, dtype=tensors[0].dtype)
     plain.load_state_dict(inner.state_dict())
-    if not source.regular or source.group.order == 1:
+    if source.is_trivial:
         return plain
-    native = FieldBatchNorm2d(source.group, source.fields)
+    native = FieldBatchNorm2d(source)
     native.norm = plain
     return native
 
 
-def _from_max_pool(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_max_pool(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     return nn.MaxPool2d(
         module.kernel_size, module.stride, module.padding, module.dilation, ceil_mode=module.ceil_mode
     )
 
 
-def _from_antialiased_max(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_antialiased_max(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     if _number(module.padding, "pooling padding") or _number(module.dilation, "pooling dilation") != 1:
         raise InputError(explain(type(module).__name__, expected="padding 0, dilation 1", got=str(module)))
     window = _number(module.kernel_size, "pooling window")
-    native = AntialiasedMaxPool2d(source.channels, window, stride=_number(module.stride, "pooling stride"))
+    native = AntialiasedMaxPool2d(source, window, stride=_number(module.stride, "pooling stride"))
     native.window_padding = 0
     return _with_kernel_of(native, module)
 
 
-def _from_antialiased_avg(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_antialiased_avg(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     native = _with_kernel_of(
-        AntialiasedAvgPool2d(source.channels, stride=_number(module.stride, "pooling stride")), module
+        AntialiasedAvgPool2d(source, stride=_number(module.stride, "pooling stride")), module
     )
     native.padding = _number(module.padding, "pooling padding")
     return native
@@ -222,13 +219,13 @@ def _with_kernel_of(native: Any, module: nn.Module) -> Any:
     return native
 
 
-def _from_mask(module: nn.Module, source: FieldStack, engine: Engine) -> nn.Module:
+def _from_mask(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     native = SoftDiskMask(module.mask.shape[-1], module.margin, getattr(module, "sigma", 2.0))
     native.mask_HW = module.mask.detach().reshape(native.mask_HW.shape).clone()
     return native
 
 
-_CONVERTERS: dict[str, Callable[[nn.Module, FieldStack, Engine], nn.Module]] = {
+_CONVERTERS: dict[str, Callable[[nn.Module, FieldType, Engine], nn.Module]] = {
     "R2Conv": _from_r2conv,
     "InnerBatchNorm": _from_inner_norm,
     "ReLU": lambda m, source, engine: nn.ReLU(),
@@ -241,6 +238,6 @@ _CONVERTERS: dict[str, Callable[[nn.Module, FieldStack, Engine], nn.Module]] = {
     "PointwiseAdaptiveMaxPool": lambda m, source, engine: nn.AdaptiveMaxPool2d(m.output_size),
     "MaskModule": _from_mask,
     "PointwiseDropout": lambda m, source, engine: nn.Dropout(m.p),
-    "FieldDropout": lambda m, source, engine: PixelFieldDropout(source.group, m.p),
-    "GroupPooling": lambda m, source, engine: GroupPooling(source.group),
+    "FieldDropout": lambda m, source, engine: PixelFieldDropout(source, m.p),
+    "GroupPooling": lambda m, source, engine: GroupPooling(source),
 }

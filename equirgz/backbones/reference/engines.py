@@ -15,6 +15,7 @@ from typing import Any
 from torch import nn
 
 from equirgz.errors import InputError, check_choice, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 
 ENGINES = ("escnn", "e2cnn")
@@ -22,19 +23,6 @@ _INSTALL = (
     "pip install -c constraints-reference.txt 'equirgz[reference]', then pip install --no-deps escnn==1.0.11, "
     "in an environment of its own (numpy < 2); or use engine='native'"
 )
-
-
-@dataclass(frozen=True)
-class FieldStack:
-    """``fields`` regular (or trivial) fields of ``group``, as the channels of one tensor."""
-
-    group: Group
-    fields: int
-    regular: bool
-
-    @property
-    def channels(self) -> int:
-        return self.fields * (self.group.order if self.regular else 1)
 
 
 @dataclass(frozen=True)
@@ -66,11 +54,11 @@ class Engine:
             return self.gspaces.Flip2dOnR2() if old else self.gspaces.flip2dOnR2()
         return self.gspaces.FlipRot2dOnR2(N=n) if old else self.gspaces.flipRot2dOnR2(N=n)
 
-    def field_type(self, stack: FieldStack) -> Any:
-        """Return the library's type of a stack of fields."""
-        gspace = self.gspace(stack.group)
-        representation = gspace.regular_repr if stack.regular else gspace.trivial_repr
-        return self.nn.FieldType(gspace, [representation] * stack.fields)
+    def field_type(self, fields: FieldType) -> Any:
+        """Return the library's type of all regular, or all trivial, fields."""
+        gspace = self.gspace(fields.group)
+        representation = gspace.regular_repr if fields.is_regular else gspace.trivial_repr
+        return self.nn.FieldType(gspace, [representation] * fields.count)
 
     def layer(self, *names: str) -> type[nn.Module]:
         """Return the first layer class among ``names`` (escnn has renamed some)."""
@@ -80,17 +68,17 @@ class Engine:
         """Return whether ``thing`` is an object of this library."""
         return library_of(thing) == self.name
 
-    def describe(self, field_type: Any) -> FieldStack:
-        """Return the stack of fields behind a library type.
+    def describe(self, field_type: Any) -> FieldType:
+        """Return our type of a library's.
 
         Raises InputError for anything but all-regular or all-trivial fields of C_N or D_N.
         """
         representations = list(field_type.representations)
         group = self._describe_group(field_type.gspace)
         if all(r.is_trivial() for r in representations):
-            return FieldStack(group, len(representations), regular=group.order == 1)
+            return FieldType.trivial(group, len(representations))
         if all(r.name == "regular" for r in representations):
-            return FieldStack(group, len(representations), regular=True)
+            return FieldType.regular(group, len(representations))
         names = sorted({r.name for r in representations})
         raise InputError(explain(f"{self.name} field type", expected="all regular or all trivial", got=names))
 

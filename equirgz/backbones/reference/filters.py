@@ -64,7 +64,7 @@ def basis_change(conv: nn.Module, native: NativeConv) -> np.ndarray:
 
 def exact_functions(native: NativeConv) -> np.ndarray:
     """Return our basis functions turned by every element, (G, K, P) in float64; one G for trivial -> trivial."""
-    if isinstance(native, GroupConv2d) or native.from_regular:
+    if isinstance(native, GroupConv2d) or native.in_type.is_regular:
         return native.basis.turned_GKP(native.group)
     return invariant_functions_KP(native.basis, native.group)[None]
 
@@ -73,7 +73,7 @@ def native_row(change_bUK: np.ndarray, native: NativeConv, functions_GKP: np.nda
     """Return the filters (b, H, P) at output element ``g`` of our layer with weights ``change_bUK``."""
     if isinstance(native, TrivialConv2d):
         return np.einsum("bk,hkp->bhp", change_bUK[:, 0], functions_GKP)
-    if not native.lifting:
+    if native.in_type.is_regular:
         change_bUK = change_bUK[:, native.group.product_GG[native.group.inverse_G[g]]]
     return change_bUK @ functions_GKP[g]
 

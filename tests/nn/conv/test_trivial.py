@@ -10,6 +10,7 @@ from equirgz.geometry.group import get_group
 from equirgz.nn.conv.trivial import TrivialConv2d, invariant_functions_KP
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
+from tests.field_types import regular, trivial
 
 
 @pytest.mark.parametrize("basis", ["harmonic", "pixel"])
@@ -19,9 +20,8 @@ def test_output_only_turns(group, from_regular, basis):
     """y(g x) = g y(x) for every element that keeps the lattice."""
     torch.manual_seed(0)
     symmetry = get_group(group)
-    conv = TrivialConv2d(
-        symmetry, 2, 3, 5, from_regular=from_regular, stride=2, bias=True, basis=basis
-    ).double()
+    in_type = (regular if from_regular else trivial)(symmetry, 2)
+    conv = TrivialConv2d(in_type, trivial(symmetry, 3), 5, stride=2, bias=True, basis=basis).double()
     conv.bias.data.normal_()
     order = symmetry.order if from_regular else 1
     x_BFGHW = torch.randn(2, 2, order, 9, 9, dtype=torch.float64)
@@ -30,7 +30,7 @@ def test_output_only_turns(group, from_regular, basis):
     for g in range(symmetry.order):
         turned = conv(apply_element_to_maps(x_BFGHW, symmetry, g).flatten(1, 2))
         torch.testing.assert_close(turned, apply_element(y_BOHW, symmetry, g), rtol=1e-10, atol=1e-10)
-    torch.testing.assert_close(conv.to_conv2d()(x_BFGHW.flatten(1, 2)), y_BOHW)
+    torch.testing.assert_close(conv.to_plain()(x_BFGHW.flatten(1, 2)), y_BOHW)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_number_of_invariant_functions(group, count):
 
 def test_trivial_conv_refuses_other_shapes():
     with pytest.raises(InputError, match=r"expected \(B, 8, H, W\), got \(1, 2, 9, 9\)"):
-        TrivialConv2d(get_group("C4"), 2, 1, 3)(torch.zeros(1, 2, 9, 9))
+        TrivialConv2d(regular("C4", 2), trivial("C4", 1), 3)(torch.zeros(1, 2, 9, 9))
 
 
 def test_casting_to_float64_leaves_no_float32_digits():
-    conv = TrivialConv2d(get_group("C8"), 1, 1, 5).double()
+    conv = TrivialConv2d(regular("C8", 1), trivial("C8", 1), 5).double()
     np.testing.assert_allclose(conv.turned_GKP.numpy(), conv.basis.turned_GKP(conv.group), atol=1e-15)
 
 
@@ -65,7 +65,7 @@ def test_soft_mask_is_the_formula():
 
 def test_pixel_field_dropout_shares_its_draw_over_the_group():
     torch.manual_seed(0)
-    layer = PixelFieldDropout(get_group("C4"), 0.25)
+    layer = PixelFieldDropout(regular("C4", 3), 0.25)
     x_BCHW = torch.ones(4, 12, 20, 20)
     y_BFGHW = layer(x_BCHW).unflatten(1, (3, 4))
     assert torch.equal(y_BFGHW, y_BFGHW[:, :, :1].expand_as(y_BFGHW))
@@ -73,4 +73,4 @@ def test_pixel_field_dropout_shares_its_draw_over_the_group():
     assert abs(float((y_BFGHW > 0).double().mean()) - 0.75) < 0.03
     assert torch.equal(layer.eval()(x_BCHW), x_BCHW)
     with pytest.raises(InputError, match="0 <= p < 1"):
-        PixelFieldDropout(get_group("C4"), 1.0)
+        PixelFieldDropout(regular("C4", 3), 1.0)

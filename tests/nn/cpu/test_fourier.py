@@ -15,6 +15,7 @@ from equirgz.nn.cpu.fourier import fourier_conv2d
 from equirgz.nn.cpu.fourier_plan import make_plan
 from equirgz.nn.cpu.path_choice import dense_ns, fourier_ns, prefers_fourier
 from equirgz.nn.filters.basis import FilterBasis
+from tests.field_types import regular, trivial
 
 LIMIT = {torch.float64: 1e-10, torch.float32: 1e-5}
 
@@ -45,7 +46,8 @@ def both_ways(conv, x_BCHW):
     [(3, 0, 1, 9), (3, 1, 2, 9), (5, 1, 1, 10), (5, 2, 2, 11), (5, 0, 1, 6), (7, 2, 1, 9), (7, 3, 2, 8)],
 )
 def test_equal_to_the_expanded_convolution(name, kernel, padding, stride, size):
-    conv = GroupConv2d(get_group(name), 2, 3, kernel, padding=padding, stride=stride, bias=True).double()
+    conv = GroupConv2d(regular(name, 2), regular(name, 3), kernel, padding=padding, stride=stride, bias=True)
+    conv.double()
     torch.nn.init.normal_(conv.bias)
     for value, expected in both_ways(conv, noise(3, 2 * conv.group.order, size, size + 1)):
         assert relative(value, expected) < LIMIT[torch.float64]
@@ -53,13 +55,13 @@ def test_equal_to_the_expanded_convolution(name, kernel, padding, stride, size):
 
 @pytest.mark.parametrize("dtype", LIMIT, ids=str)
 def test_equal_for_d32_in_both_precisions(dtype):
-    conv = GroupConv2d(get_group("D32"), 1, 2, 5).to(dtype)
+    conv = GroupConv2d(regular("D32", 1), regular("D32", 2), 5).to(dtype)
     for value, expected in both_ways(conv, noise(2, 64, 9, 9, dtype=dtype)):
         assert relative(value, expected) < LIMIT[dtype]
 
 
 def test_slabs_of_rows_and_chunks_of_images_add_up(monkeypatch):
-    conv = GroupConv2d(get_group("D4"), 2, 2, 5).double()
+    conv = GroupConv2d(regular("D4", 2), regular("D4", 2), 5).double()
     x = noise(5, 16, 12, 9)
     whole = [value for value, _ in both_ways(conv, x)]
     n_bytes_per_row = 16 * 25 * 8 * (9 + 4)
@@ -73,7 +75,7 @@ def test_slabs_of_rows_and_chunks_of_images_add_up(monkeypatch):
 @pytest.mark.parametrize("stride", [1, 2])
 def test_commutes_with_the_group(name, stride):
     group = get_group(name)
-    conv = GroupConv2d(group, 2, 2, 5, stride=stride).double()
+    conv = GroupConv2d(regular(group, 2), regular(group, 2), 5, stride=stride).double()
     conv.path = "fourier"
     x_BFGHW = noise(1, 2, group.order, 9, 9)
     y = conv(x_BFGHW.flatten(1, 2)).unflatten(1, (-1, group.order))
@@ -91,7 +93,7 @@ def test_gradients_against_finite_differences():
 
 
 def test_only_what_needs_a_gradient_gets_one():
-    conv = GroupConv2d(get_group("C8"), 1, 1, 3).double()
+    conv = GroupConv2d(regular("C8", 1), regular("C8", 1), 3).double()
     conv.path = "fourier"
     conv(noise(1, 8, 5, 5)).sum().backward()
     alone = conv.weight.grad.clone()
@@ -107,7 +109,7 @@ def test_only_what_needs_a_gradient_gets_one():
 
 
 def test_copies_and_weights_are_never_stale():
-    conv = GroupConv2d(get_group("D8"), 1, 2, 5).double().eval()
+    conv = GroupConv2d(regular("D8", 1), regular("D8", 2), 5).double().eval()
     conv.path = "fourier"
     x = noise(1, 16, 7, 7)
     before = conv(x)
@@ -120,7 +122,7 @@ def test_copies_and_weights_are_never_stale():
 
 
 def test_a_batch_is_its_images_and_calls_repeat_exactly():
-    conv = GroupConv2d(get_group("D8"), 2, 2, 5)
+    conv = GroupConv2d(regular("D8", 2), regular("D8", 2), 5)
     conv.path = "fourier"
     x = noise(4, 32, 9, 9, dtype=torch.float32)
     together = conv(x)
@@ -129,7 +131,7 @@ def test_a_batch_is_its_images_and_calls_repeat_exactly():
 
 
 def test_nan_spreads_over_its_window_only():
-    conv = GroupConv2d(get_group("D8"), 1, 1, 5)
+    conv = GroupConv2d(regular("D8", 1), regular("D8", 1), 5)
     x = torch.zeros(2, 16, 11, 11)
     x[0, 3, 5, 5] = torch.nan
     for conv.path in ("dense", "fourier"):
@@ -138,12 +140,12 @@ def test_nan_spreads_over_its_window_only():
 
 
 def test_the_choice_depends_on_layer_and_map_alone():
-    conv = GroupConv2d(get_group("D16"), 6, 16, 5)
-    small = GroupConv2d(get_group("C4"), 2, 2, 3)
+    conv = GroupConv2d(regular("D16", 6), regular("D16", 16), 5)
+    small = GroupConv2d(regular("C4", 2), regular("C4", 2), 3)
     x = torch.zeros(1, 192, 72, 72)
     assert conv.uses_fourier(x) and conv.uses_fourier(x.expand(3, -1, -1, -1))
     assert not small.uses_fourier(torch.zeros(1, 8, 72, 72))
-    assert not GroupConv2d(get_group("D16"), 1, 6, 5, lifting=True).uses_fourier(torch.zeros(1, 1, 72, 72))
+    assert not GroupConv2d(trivial("D16", 1), regular("D16", 6), 5).uses_fourier(torch.zeros(1, 1, 72, 72))
     assert not conv.uses_fourier(x.bfloat16()) and not conv.uses_fourier(torch.zeros(0, 192, 9, 9))
     with torch.autocast("cpu"):
         assert not conv.uses_fourier(x)
@@ -153,7 +155,7 @@ def test_the_choice_depends_on_layer_and_map_alone():
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
 def test_exports_hold_ordinary_operators_only():
-    conv = GroupConv2d(get_group("D8"), 1, 1, 3)
+    conv = GroupConv2d(regular("D8", 1), regular("D8", 1), 3)
     conv.path = "fourier"
     x = noise(1, 16, 5, 5, dtype=torch.float32)
     traced = torch.jit.trace(conv, x)
@@ -168,8 +170,8 @@ def test_exports_hold_ordinary_operators_only():
 
 def test_impossible_paths_are_refused():
     for conv in (
-        GroupConv2d(get_group("C3"), 1, 1, 3),
-        GroupConv2d(get_group("C4"), 1, 1, 3, basis="pixel"),
+        GroupConv2d(regular("C3", 1), regular("C3", 1), 3),
+        GroupConv2d(regular("C4", 1), regular("C4", 1), 3, basis="pixel"),
     ):
         x = torch.zeros(1, conv.group.order, 5, 5)
         conv(x)

@@ -6,6 +6,7 @@ import torch.nn.functional as F
 
 from equirgz.nn import AntialiasedMaxPool2d
 from equirgz.nn.cpu.sliding_max import sliding_max2d
+from tests.field_types import trivial
 
 
 def both(x, window, padding):
@@ -60,6 +61,6 @@ def test_layouts_and_small_images():
 
 
 def test_an_exported_pool_is_the_ordinary_one():
-    pool = AntialiasedMaxPool2d(3)
+    pool = AntialiasedMaxPool2d(trivial("C1", 3))
     program = torch.export.export(pool, (torch.zeros(1, 3, 9, 9),))
     assert any("max_pool2d" in str(node.target) for node in program.graph.nodes)

@@ -12,6 +12,7 @@ from equirgz.nn import GroupConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.filters.resolution import aliasing_rms, check_resolution, turning_rms
+from tests.field_types import regular, trivial
 
 
 def test_aliasing_of_a_3x3_filter_by_hand():
@@ -94,17 +95,17 @@ def test_groups_in_use_are_valid(kernel, groups):
 )
 def test_groups_too_fine_are_refused_where_filters_are_made(kernel, group, message):
     with pytest.raises(InputError, match=message):
-        GroupConv2d(get_group(group), 1, 1, kernel, lifting=True)
+        GroupConv2d(trivial(group, 1), regular(group, 1), kernel)
 
 
 def test_regular_fields_too_but_1x1_filters_only_mix_the_group():
     fine = Group(64, reflects=False)
-    for layer in (GroupConv2d, TrivialConv2d):
+    for layer, kind in ((GroupConv2d, regular), (TrivialConv2d, trivial)):
         with pytest.raises(InputError, match="use kernel_size=5 or C54"):
-            layer(fine, 1, 1, 3)
-        layer(fine, 1, 1, 1)
-    TrivialConv2d(fine, 1, 1, 3, from_regular=False)
-    GroupConv2d(get_group("C4"), 1, 1, 1, lifting=True, basis="pixel")
+            layer(regular(fine, 1), kind(fine, 1), 3)
+        layer(regular(fine, 1), kind(fine, 1), 1)
+    TrivialConv2d(trivial(fine, 1), trivial(fine, 1), 3)
+    GroupConv2d(trivial("C4", 1), regular("C4", 1), 1, basis="pixel")
 
 
 def test_backbones_refuse_when_built():
