@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 
 # Settings that choose a way of computing the same numbers.
@@ -15,7 +16,7 @@ _SAME_NUMBERS = frozenset({"path", "inplace", "training"})
 
 
 def describe_layer(module: nn.Module) -> tuple[str, dict[str, str]]:
-    """Return the type of a layer and its public settings: numbers, texts, groups, and tuples of them."""
+    """Return the type of a layer and its public settings: numbers, texts, groups, field types, and tuples of them."""
     public = {k: v for k, v in vars(module).items() if not k.startswith("_") and k != "training"}
     return type(module).__qualname__, {k: repr(v) for k, v in public.items() if _is_setting(v)}
 
@@ -23,7 +24,7 @@ def describe_layer(module: nn.Module) -> tuple[str, dict[str, str]]:
 def _is_setting(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return all(map(_is_setting, value))
-    return value is None or isinstance(value, (bool, int, float, str, Group))
+    return value is None or isinstance(value, (bool, int, float, str, Group, FieldType))
 
 
 def find_other_layer(network: nn.Module, expected: nn.Module) -> str | None:
