@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import math
 from collections.abc import Callable
@@ -11,7 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
+from equirgz.backbones.levels import FeatureInfo, Level
 from equirgz.errors import ImageError, InputError, explain
+from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 from equirgz.images import guess_mend
 from equirgz.registry import STEERABLE, Registry
@@ -64,9 +67,12 @@ class Backbone(nn.Module):
     num_features : length of the feature vector.
     is_invariant : whether the features claim to be invariant under the lattice elements of G.
     config : keyword arguments with which ``create_backbone`` builds this network again.
+    num_classes, classifier : of a classifier on the features (:meth:`reset_classifier`); 0 and None without.
     """
 
     num_features: int
+    num_classes: int = 0
+    classifier: nn.Linear | None
     is_invariant: bool = True
     smallest_size: int = 1
     size_step: int = 1
@@ -77,6 +83,13 @@ class Backbone(nn.Module):
         self.in_channels = check_whole("in_channels", in_channels)
         self.image_size = check_whole("image_size", image_size)
         self.config: dict[str, Any] = {}
+        self.classifier = None
+        self._levels: list[Level] = []
+
+    @property
+    def in_chans(self) -> int:
+        """Number of channels of the images; another word for ``in_channels``."""
+        return self.in_channels
 
     @property
     def image_sizes(self) -> list[int]:
@@ -122,6 +135,36 @@ class Backbone(nn.Module):
         """Return the parts that hold parameters, bottom to top (for per-block learning rates)."""
         raise NotImplementedError
 
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        """Return the maps of every level (see ``levels``), of images whose shape was checked.
+
+        A subclass that has more than its last maps says so here and by :meth:`add_level`.
+        """
+        return [self.maps(x_BCHW)]
+
+    def add_level(self, module: str, field_type: FieldType, reduction: int) -> None:
+        """Declare the next level of :meth:`stage_maps`: the module that ends it, its fields, its coarseness."""
+        self._levels.append(Level(module, field_type, reduction))
+
+    @property
+    def levels(self) -> list[Level]:
+        """The levels of :meth:`stage_maps`, finest first; where none is declared, the last maps."""
+        return list(self._levels) or [self._last_level()]
+
+    def _last_level(self) -> Level:
+        size = self.image_size
+        bare = copy.deepcopy(self).to("meta").eval()
+        weight = next(bare.parameters())
+        maps = bare.maps(torch.zeros(1, self.in_channels, size, size, dtype=weight.dtype, device="meta"))
+        kind = FieldType.trivial if maps.shape[1] % self.group.order else FieldType.regular
+        count = maps.shape[1] // kind(self.group, 1).size
+        return Level("maps", kind(self.group, count), max(1, round(size / maps.shape[-1])))
+
+    @property
+    def feature_info(self) -> FeatureInfo:
+        """What each level holds: channels, reduction, module, fields (:mod:`equirgz.backbones.levels`)."""
+        return FeatureInfo(self.levels)
+
     def attention_maps(self, x_BCHW: Tensor) -> list[Tensor]:
         """Return attention maps, one (B, 1, H, W) per gate; an empty list where there are none."""
         return []
@@ -135,10 +178,51 @@ class Backbone(nn.Module):
         """Return features (B, num_features) of images whose shape was checked."""
         return self.read_out(self.maps(x_BCHW))
 
+    def answer(self, x_BCHW: Tensor) -> Tensor:
+        """Return logits where there is a classifier, else features, of images whose shape was checked."""
+        h_BF = self.features(x_BCHW)
+        return h_BF if self.classifier is None else self.classifier(h_BF)
+
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return features h_BF (B, num_features)."""
+        """Return features h_BF (B, num_features), or with a classifier logits (B, num_classes)."""
         self.check_input(x_BCHW)
-        return self.features(x_BCHW)
+        return self.answer(x_BCHW)
+
+    def forward_features(self, x_BCHW: Tensor) -> Tensor:
+        """Return the last maps as they are, (B, channels, H', W'); :meth:`forward_maps` tells the group apart."""
+        self.check_input(x_BCHW)
+        return self.maps(x_BCHW)
+
+    def forward_head(self, maps_BCHW: Tensor, pre_logits: bool = False) -> Tensor:
+        """Return what :meth:`forward` makes of the last maps; ``pre_logits``: without the classifier.
+
+        Raises InputError where the features are read from more than the last maps.
+        """
+        try:
+            h_BF = self.read_out(maps_BCHW)
+        except NotImplementedError:
+            expected, got = "a network that reads its last maps alone", type(self).__name__
+            raise InputError(explain("forward_head", expected=expected, got=got, mend="call the network")) from None
+        return h_BF if self.classifier is None or pre_logits else self.classifier(h_BF)
+
+    def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
+        """Put a new linear classifier on the features, or with 0 take it away, so that features come out.
+
+        Raises InputError for anything but a whole number, and for another pooling than the one built in.
+        """
+        if global_pool is not None:
+            mend = "build the backbone with readout='mean', 'max' or 'mean_max'"
+            raise InputError(explain("global_pool", expected="None", got=repr(global_pool), mend=mend))
+        self.num_classes = check_whole("num_classes", num_classes, minimum=0)
+        weight = next(p for p in self.parameters() if p.is_floating_point())
+        self.classifier = nn.Linear(self.num_features, self.num_classes).to(weight) if self.num_classes else None
+        self.config.pop("num_classes", None)
+        if self.num_classes and self.config:
+            self.config["num_classes"] = self.num_classes
+
+    def get_classifier(self) -> nn.Module:
+        """Return the classifier, or the identity where there is none."""
+        return nn.Identity() if self.classifier is None else self.classifier
 
     def to_plain(self) -> nn.Module:
         """Return the same encoder out of ordinary layers (see :mod:`equirgz.backbones.plain`)."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from typing import Any
 
 from equirgz.backbones.arguments import check_whole, check_width
 from equirgz.backbones.base import BACKBONES, Backbone
-from equirgz.errors import InputError, check_choice
+from equirgz.backbones.levels import FeatureMaps
+from equirgz.errors import InputError, check_choice, explain
 from equirgz.geometry.group import Group, get_group
 from equirgz.registry import default_group
 
@@ -32,8 +34,11 @@ def create_backbone(
     width: float | None = None,
     match: str | None = None,
     engine: str = "native",
+    num_classes: int = 0,
+    features_only: bool = False,
+    out_indices: Sequence[int] | None = None,
     **params: Any,
-) -> Backbone:
+) -> Backbone | FeatureMaps:
     """Build a registered backbone; the result is a plain ``torch.nn.Module``.
 
     Parameters
@@ -47,7 +52,11 @@ def create_backbone(
         nearest to that of backbone NAME (default arguments, same image size); a number may stand
         in place of NAME.
     engine : "native", or "escnn" / "e2cnn" (extra ``reference``) for the same network in those libraries.
-    params : options of the backbone; see its docstring.
+    num_classes : 0 for features; else a linear classifier is put on them, and logits come out.
+    features_only : return the list of maps at every level (:class:`equirgz.backbones.levels.FeatureMaps`), or at
+        those of ``out_indices``.
+    params : options of the backbone; see its docstring. ``in_chans`` and ``img_size`` are understood as
+        ``in_channels`` and ``image_size``.
 
     Raises InputError for unknown names, groups or keywords, for sizes outside ``image_sizes`` of the
     network (naming the nearest valid choice), and for a width that is not a finite number above 0.
@@ -56,7 +65,10 @@ def create_backbone(
     16
     """
     check_choice("engine", engine, ENGINES)
-    in_channels, image_size = check_whole("in_channels", in_channels), check_whole("image_size", image_size)
+    in_channels = check_whole("in_channels", _other_word(params, "in_chans", "in_channels", in_channels, 1))
+    image_size = check_whole("image_size", _side(_other_word(params, "img_size", "image_size", image_size, 65)))
+    _refuse_pretrained(params)
+    check_whole("num_classes", num_classes, minimum=0)
     symmetry = get_group(default_group(name) if group is None else group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
     if takes_group(name):
@@ -76,7 +88,38 @@ def create_backbone(
     if engine != "native":
         from equirgz.backbones.reference import create_reference
 
-        return create_reference(name, engine, arguments)
-    backbone = BACKBONES.create(name, **arguments)
-    backbone.config = {"name": name, "engine": engine, **arguments}
-    return backbone
+        backbone = create_reference(name, engine, arguments)
+    else:
+        backbone = BACKBONES.create(name, **arguments)
+        backbone.config = {"name": name, "engine": engine, **arguments}
+    if num_classes:
+        backbone.reset_classifier(num_classes)
+    if out_indices is not None and not features_only:
+        raise InputError(explain("out_indices", expected="features_only=True", got="False", mend="give both"))
+    return FeatureMaps(backbone, out_indices) if features_only else backbone
+
+
+def _other_word(params: dict[str, Any], word: str, own: str, value: Any, default: Any) -> Any:
+    """Take ``word`` out of ``params`` as the value of our option ``own``; refuse both at once."""
+    if word not in params:
+        return value
+    other = params.pop(word)
+    if value not in (default, other):
+        raise InputError(explain(f"{own} and {word}", expected="one of them", got=f"{value} and {other}"))
+    return other
+
+
+def _side(size: Any) -> Any:
+    """Return the side of a square given as (side, side), else ``size`` itself."""
+    if isinstance(size, tuple | list):
+        if len(size) != 2 or size[0] != size[1]:
+            expected = "the side of a square, such as 65 or (65, 65)"
+            raise InputError(explain("image_size", expected=expected, got=tuple(size), mend="crop the images"))
+        return size[0]
+    return size
+
+
+def _refuse_pretrained(params: dict[str, Any]) -> None:
+    if params.pop("pretrained", False):
+        mend = "build it and load weights with equirgz.load_encoder(PATH)"
+        raise InputError(explain("pretrained", expected="False", got="True", mend=mend))

@@ -29,7 +29,7 @@ WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
 
 
 class PlainEncoder(nn.Module):
-    """Images (B, C, H, W) to features (B, num_features) through ordinary layers, in eval mode only."""
+    """Images (B, C, H, W) to features (B, num_features), or logits, through ordinary layers, in eval mode only."""
 
     def __init__(self, network: Backbone) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class PlainEncoder(nn.Module):
         self.num_features = network.num_features
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.network.features(x_BCHW)
+        return self.network.answer(x_BCHW)
 
 
 def to_plain(backbone: Backbone) -> PlainEncoder:

@@ -47,13 +47,14 @@ class AttentionGateNet(Backbone):
                 layers += [conv, nn.ReLU(), make_norm(out_type)]
                 previous = out_type
             self.stages.append(FieldSequential(*layers))
+            self.add_level(f"stages.{len(self.stages) - 1}", out_type, 2 ** (len(self.stages) - 1))
         self.pool = nn.MaxPool2d(3, 2, 1)
         self.group_pooling = nn.ModuleList(GroupPooling(stage.out_type) for stage in self.stages)
         *gated, gating = (pool.out_type for pool in self.group_pooling)
         self.gates = nn.ModuleList(AttentionGate(type_, gating, normalise=normalise) for type_ in gated)
         self.num_features = sum(fields[:-1])
 
-    def _stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
         maps = []
         x_BCHW = self.mask(x_BCHW)
         for index, stage in enumerate(self.stages):
@@ -62,10 +63,10 @@ class AttentionGateNet(Backbone):
         return maps
 
     def maps(self, x_BCHW: Tensor) -> Tensor:
-        return self._stage_maps(x_BCHW)[-1]
+        return self.stage_maps(x_BCHW)[-1]
 
     def _gated(self, x_BCHW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        pooled = [pool(maps) for pool, maps in zip(self.group_pooling, self._stage_maps(x_BCHW), strict=True)]
+        pooled = [pool(maps) for pool, maps in zip(self.group_pooling, self.stage_maps(x_BCHW), strict=True)]
         pairs = [gate(maps, pooled[-1]) for gate, maps in zip(self.gates, pooled[:-1], strict=True)]
         return [y for y, _ in pairs], [alpha for _, alpha in pairs]
 

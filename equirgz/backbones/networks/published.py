@@ -112,6 +112,7 @@ class PublishedCnn(Backbone):
             conv = GroupConv2d(previous, out_type, 3 if stage else 5, bias=True)
             layers = (conv, make_norm(out_type), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(check_dropout(dropout)))
             self.stages.append(FieldSequential(*layers))
+            self.add_level(f"stages.{stage}", out_type, 2 ** (stage + 1))
             previous = out_type
         self.group_pooling = GroupPooling(previous)
         self.head = nn.Sequential(nn.Linear(previous.count * side**2, 256), nn.LayerNorm(256))
@@ -119,10 +120,15 @@ class PublishedCnn(Backbone):
         nn.init.zeros_(self.head[0].bias)
         self.num_features = 256
 
-    def maps(self, x_BCHW: Tensor) -> Tensor:
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        maps = []
         for stage in self.stages:
             x_BCHW = stage(x_BCHW)
-        return x_BCHW
+            maps.append(x_BCHW)
+        return maps
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        return self.stage_maps(x_BCHW)[-1]
 
     def read_out(self, maps_BCHW: Tensor) -> Tensor:
         return self.head(self.group_pooling(maps_BCHW).flatten(1))

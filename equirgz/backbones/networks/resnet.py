@@ -70,16 +70,21 @@ class ResNet(Backbone):
             for block_stride in (stride, 1):
                 self.residual.append(BasicBlock(previous, out_type, block_stride, basis))
                 previous = out_type
+            self.add_level(f"residual.{len(self.residual) - 1}", out_type, 2 ** (len(self.residual) // 2))
         map_size = self.image_size
         for _ in range(4):
             map_size = (map_size - 1) // 2 + 1
         self.head, self.num_features = make_head(name, head, previous, map_size, readout)
 
-    def maps(self, x_BCHW: Tensor) -> Tensor:
-        x_BCHW = self.stem(x_BCHW)
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        x_BCHW, maps = self.stem(x_BCHW), []
         for block in self.residual:
             x_BCHW = block(x_BCHW)
-        return x_BCHW
+            maps.append(x_BCHW)
+        return maps[1::2]
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        return self.stage_maps(x_BCHW)[-1]
 
     def read_out(self, maps_BCHW: Tensor) -> Tensor:
         return self.head(maps_BCHW)

@@ -81,7 +81,7 @@ class SequentialBackbone(Backbone):
         else:
             self.check_size(name, 0, next(size for size in itertools.count(1) if geometry.map_size(size)))
         self.stages = nn.ModuleList()
-        in_type = FieldType.trivial(group, self.in_channels)
+        in_type, reduction = FieldType.trivial(group, self.in_channels), 1
         for stage, count in enumerate(fields):
             out_type = FieldType.regular(group, count)
             layers: list[nn.Module] = [
@@ -100,13 +100,20 @@ class SequentialBackbone(Backbone):
             layers += [_make_pool(pool, out_type, pool_window)] if stage < geometry.n_pools else []
             layers += [FieldDropout(out_type, dropout)] if check_dropout(dropout) else []
             self.stages.append(FieldSequential(*layers))
+            reduction *= geometry.stride(stage) * (2 if stage < geometry.n_pools else 1)
+            self.add_level(f"stages.{stage}", out_type, reduction)
             in_type = out_type
         self.head, self.num_features = make_head(name, head, in_type, geometry.map_size(self.image_size), readout)
 
-    def maps(self, x_BCHW: Tensor) -> Tensor:
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        maps = []
         for stage in self.stages:
             x_BCHW = stage(x_BCHW)
-        return x_BCHW
+            maps.append(x_BCHW)
+        return maps
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        return self.stage_maps(x_BCHW)[-1]
 
     def read_out(self, maps_BCHW: Tensor) -> Tensor:
         return self.head(maps_BCHW)

@@ -101,6 +101,7 @@ class SteerableTransformer(Backbone):
             conv = make_conv(previous, out_type, 5, stride=1 if stage else 2, basis=basis)
             pool = AntialiasedAvgPool2d(out_type)
             self.stem.append(FieldSequential(conv, make_norm(out_type), nn.ReLU(), pool))
+            self.add_level(f"stem.{stage}", out_type, 2 ** (stage + 2))
             previous, map_size = out_type, (map_size - 1) // 2 + 1
         out_type = FieldType.regular(group, fields)
         self.embed = FieldSequential(make_conv(previous, out_type, 3, basis=basis), make_norm(out_type))
@@ -109,6 +110,7 @@ class SteerableTransformer(Backbone):
             TransformerBlock(out_type, map_size, heads, mlp_ratio, **options) for _ in range(depth)
         )
         self.norm = FieldLayerNorm2d(out_type)
+        self.add_level("norm", out_type, 2**n_stride2)
         self.map_mask = DiskMask(map_size, margin_px=-0.5)
         self.readout = InvariantReadout(out_type, readout)
         self.num_features = fields * self.readout.features_per_field
@@ -124,17 +126,25 @@ class SteerableTransformer(Backbone):
 
         return list(itertools.takewhile(fits, super().image_sizes))
 
-    def _embedded(self, x_BCHW: Tensor) -> Tensor:
-        x_BCHW = self.mask(x_BCHW)
+    def _stem_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        x_BCHW, maps = self.mask(x_BCHW), []
         for stage in self.stem:
             x_BCHW = stage(x_BCHW)
-        return self.embed(x_BCHW)
+            maps.append(x_BCHW)
+        return maps
 
-    def maps(self, x_BCHW: Tensor) -> Tensor:
-        x_BCSS = self._embedded(x_BCHW)
+    def _embedded(self, x_BCHW: Tensor) -> Tensor:
+        return self.embed(self._stem_maps(x_BCHW)[-1])
+
+    def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
+        maps = self._stem_maps(x_BCHW)
+        x_BCSS = self.embed(maps[-1])
         for block in self.transformer:
             x_BCSS = block(x_BCSS)
-        return self.map_mask(self.norm(x_BCSS))
+        return [*maps, self.map_mask(self.norm(x_BCSS))]
+
+    def maps(self, x_BCHW: Tensor) -> Tensor:
+        return self.stage_maps(x_BCHW)[-1]
 
     def read_out(self, maps_BCHW: Tensor) -> Tensor:
         return self.readout(maps_BCHW)

@@ -17,6 +17,7 @@ from equirgz.geometry.field_type import FieldType
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d
 from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
+from equirgz.nn.direct_sum import FieldSequential
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
 
 Built = tuple[nn.Module, FieldType]  # a library's layer, and what it puts out
@@ -95,7 +96,8 @@ def _convert_sequence(
             run.append(built[0])
             stack = built[1]
     close_run()
-    return nn.Sequential(*layers), stack
+    kind = FieldSequential if isinstance(sequence, FieldSequential) else nn.Sequential
+    return kind(*layers), stack
 
 
 def _adapt(sources: list[nn.Module], run: list[nn.Module], engine: Engine) -> ReferenceModule:

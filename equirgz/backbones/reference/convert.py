@@ -15,6 +15,7 @@ from equirgz.errors import InputError, explain
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
 from equirgz.nn.conv.trivial import TrivialConv2d
+from equirgz.nn.direct_sum import FieldSequential
 from equirgz.nn.reproduction import PixelFieldDropout, SoftDiskMask
 
 
@@ -93,7 +94,8 @@ def _convert_sequence(sequence: nn.Sequential) -> nn.Sequential:
             if isinstance(child, ReferenceModule) and isinstance(native, nn.Sequential)
             else [native]
         )
-    return nn.Sequential(*layers)
+    kind = FieldSequential if isinstance(sequence, FieldSequential) else nn.Sequential
+    return kind(*layers)
 
 
 def _outermost_replaced(module: nn.Module) -> list[nn.Module]:
