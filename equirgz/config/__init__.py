@@ -9,6 +9,7 @@ from equirgz.config.run import (
     PretrainConfig,
     RunConfig,
     SplitConfig,
+    TaskConfig,
     TrainConfig,
     parse_run,
 )
@@ -25,6 +26,7 @@ __all__ = [
     "RunConfig",
     "Section",
     "SplitConfig",
+    "TaskConfig",
     "TrainConfig",
     "explain_validation",
     "load_yaml",

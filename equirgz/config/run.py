@@ -131,6 +131,13 @@ class ObjectiveConfig(Section):
     params: dict[str, Any] = Field(default_factory=dict, description="options of the objective")
 
 
+class TaskConfig(Section):
+    """A registered task, what the network is asked of each source, and its options (:mod:`equirgz.tasks`)."""
+
+    name: str = Field("classification", description="registered task: what the network answers for a source")
+    params: dict[str, Any] = Field(default_factory=dict, description="options of the task, such as its columns")
+
+
 class OptimizerConfig(Section):
     """Optimiser and learning-rate schedule of one training."""
 
@@ -179,9 +186,13 @@ class EvaluationConfig(Section):
 
 
 class RunConfig(Section):
-    """Everything that determines the numbers of one run."""
+    """Everything that determines the numbers of one run.
+
+    Classification, the default task, is no part of a run's identity.
+    """
 
     data: DataConfig = Field(DataConfig(), description="sources and their pixels")
+    task: TaskConfig = Field(TaskConfig(), description="what the network is asked of each source")
     split: SplitConfig = Field(SplitConfig(), description="who is labelled, and who tests")
     backbone: BackboneConfig = Field(BackboneConfig(), description="the network")
     objective: ObjectiveConfig = Field(ObjectiveConfig(), description="the training method")
@@ -189,6 +200,13 @@ class RunConfig(Section):
     pretrain: PretrainConfig | None = Field(None, description="training without labels before it")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="what is measured")
     seed: int = Field(0, ge=0, description="weights, batches, views and samples; everything but the split")
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        if self.task == TaskConfig():
+            fields.pop("task", None)
+        return fields
 
     def run_key(self) -> str:
         """Return the identity of this run: the hash of every scientific field."""

@@ -1,6 +1,6 @@
 """The one container of images: pixels, labels, ids, positions and the pixel scale, with a checksum.
 
-Legend: N sources, H W pixels, C channels. Arrays are kept C-contiguous and in native byte order.
+Legend: N sources, H W pixels, C channels, K maps. Arrays are kept C-contiguous and in native byte order.
 """
 
 from __future__ import annotations
@@ -50,8 +50,11 @@ class ImageSet:
     cut_arcsec : side of the sky to which the images were cut before they were scaled, or None.
     of_sky : False for simulations and digits, which show no source that another set could show too.
     own_ids : True where ids are names of one's own files or rows, which other images elsewhere may bear too.
+    map_NKHW : float32 maps in register with the images, pixel by pixel: masks, shares of votes, true images; NaN
+        where a pixel is not known. None without maps.
+    map_names : one per map.
 
-    Raises DataError when lengths disagree or a label is outside ``class_names``.
+    Raises DataError when lengths disagree, a label is outside ``class_names`` or maps are not in register.
     """
 
     name: str
@@ -66,6 +69,8 @@ class ImageSet:
     of_sky: bool = True
     cut_arcsec: float | None = None
     own_ids: bool = False
+    map_NKHW: np.ndarray | None = None
+    map_names: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{count} {name}" for name, count in self.class_counts().items())
@@ -102,8 +107,22 @@ class ImageSet:
             ("position_deg_N2", position),
             ("table", table.reset_index(drop=True)),
             ("class_names", tuple(self.class_names)),
+            ("map_NKHW", self._check_maps(image_NHW)),
+            ("map_names", tuple(self.map_names)),
         ):
             object.__setattr__(self, key, value)
+
+    def _check_maps(self, image_NHW: np.ndarray) -> np.ndarray | None:
+        n, (height, width) = len(image_NHW), image_NHW.shape[-2:]
+        expected = (n, len(self.map_names), height, width)
+        got = "none" if self.map_NKHW is None else np.shape(self.map_NKHW)
+        if self.map_NKHW is None and not self.map_names:
+            return None
+        if got != expected or not self.map_names or len(set(self.map_names)) != len(self.map_names):
+            what, names = f"{self.name}: maps", ", ".join(map(str, self.map_names)) or "without names"
+            wanted = f"{expected}, in register with the images, each with a name of its own"
+            raise DataError(what, expected=wanted, got=f"{got}, {names}")
+        return np.ascontiguousarray(self.map_NKHW, np.float32)
 
     def __len__(self) -> int:
         return len(self.image_NHW)
@@ -136,6 +155,10 @@ class ImageSet:
             digest.update(self.image_NHW.data)
         digest.update(self.label_N.tobytes())
         digest.update("\0".join(self.class_names).encode())
+        if self.map_NKHW is not None:
+            digest.update("\0".join(("maps", *self.map_names)).encode())
+            if not self.recipe:
+                digest.update(self.map_NKHW.tobytes())
         return digest.hexdigest()[:16]
 
     def class_counts(self) -> dict[str, int]:
@@ -158,6 +181,7 @@ class ImageSet:
             source_id_N=self.source_id_N[index_N],
             position_deg_N2=None if position is None else position[index_N],
             table=self.table.iloc[index_N],
+            map_NKHW=None if self.map_NKHW is None else self.map_NKHW[index_N],
             recipe=f"{self.recipe}[{hash_index(index_N)}]" if self.recipe else "",
         )
 
@@ -167,7 +191,7 @@ class ImageSet:
         Positions and recipes stay where both sets have them. One's own ids that both have (``own_ids``) are of two
         sources: they are put behind the last part of their set's name.
         """
-        same = ("class_names", "n_channels", "image_size")
+        same = ("class_names", "n_channels", "image_size", "map_names")
         for what in same:
             if getattr(self, what) != getattr(other, what):
                 got = f"{getattr(self, what)} and {getattr(other, what)}"
@@ -188,6 +212,7 @@ class ImageSet:
             source_id_N=np.concatenate([self.source_id_N, other.source_id_N]),
             position_deg_N2=None if any(p is None for p in positions) else np.concatenate(positions),
             table=pd.concat([self.table, other.table], ignore_index=True),
+            map_NKHW=None if self.map_NKHW is None else np.concatenate([self.map_NKHW, other.map_NKHW]),
             recipe=f"{self.recipe}+{other.recipe}" if self.recipe and other.recipe else "",
         )
 
@@ -195,7 +220,7 @@ class ImageSet:
         return replace(self, source_id_N=np.array([f"{prefix}/{source}" for source in self.source_id_N]))
 
     def without_labels(self) -> ImageSet:
-        """Return the same images with every label -1."""
+        """Return the same images, with the table and maps they have, and every label -1."""
         return replace(self, label_N=np.full(len(self), -1, dtype=np.int64))
 
 

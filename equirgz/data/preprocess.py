@@ -2,8 +2,9 @@
 
     scale to [0, 1]  ->  crop the centre  ->  resample  ->  stretch  ->  disk mask
 
-Every step commutes with quarter turns and reflections of the image about its centre. Legend: N
-sources, C channels, H W pixels of the input, O pixels of the output.
+Every step commutes with quarter turns and reflections of the image about its centre. Maps in register with the
+images are cut, resampled and masked with them, and neither scaled nor stretched. Legend: N sources, C channels, K maps,
+H W pixels of the input, O pixels of the output.
 """
 
 from __future__ import annotations
@@ -165,6 +166,7 @@ class Preprocessing:
         return replace(
             images,
             image_NHW=out,
+            map_NKHW=None if images.map_NKHW is None else self.apply_to_maps(images.map_NKHW, crop),
             pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
             recipe=f"{images.recipe or images.checksum}|{self.hash}",
         )
@@ -186,6 +188,20 @@ class Preprocessing:
         scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
         image = stretch(resample(image, self.image_size) * scale, self.stretch, self.softening)
         return image * disk(self.image_size).astype(np.float32) if self.mask else image
+
+    def apply_to_maps(self, map_NKHW: np.ndarray, crop: int | None) -> np.ndarray:
+        """Return maps (N, K, O, O) float32 of the same part of the sky as the images, 0 outside a ``mask``.
+
+        A cut moves no value. Resampled, a pixel is the mean of what lies in its area (of a mask: the share that is
+        inside), and NaN where anything in it is.
+        """
+        if crop is not None:
+            map_NKHW = crop_centre(map_NKHW, crop)
+        missing_NKHW = np.isnan(map_NKHW)
+        out_NKHW = resample(np.where(missing_NKHW, 0, map_NKHW), self.image_size)
+        if missing_NKHW.any():
+            out_NKHW[resample(missing_NKHW.astype(np.float32), self.image_size) > 0] = np.nan
+        return np.where(disk(self.image_size), out_NKHW, np.float32(0)) if self.mask else out_NKHW
 
     def apply(self, data: Data) -> Data:
         """Apply the chain to every part of ``data``."""

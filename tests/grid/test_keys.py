@@ -30,6 +30,20 @@ def test_the_keys_of_a_section_have_type_range_default_and_meaning():
     assert list_keys("lr") == [lr]
 
 
+def test_the_task_of_a_run_has_the_options_of_every_task():
+    found = {(key.name, key.of): key for key in list_keys("task")}
+    assert found["task.name", ""].default == "classification"
+    assert found["task.params.targets", "regression"].type == "a list of text"
+    assert {of for _, of in found} == {"", "regression", "votes", "multilabel"}
+
+
+def test_classification_is_no_part_of_the_identity_of_a_run():
+    assert RunConfig(task={"name": "classification"}).run_key() == RunConfig().run_key()
+    assert "task" not in RunConfig().model_dump()
+    regression = RunConfig(task={"name": "regression", "params": {"targets": ["las_arcsec"]}})
+    assert regression.run_key() != RunConfig().run_key() and regression.model_dump()["task"]["name"] == "regression"
+
+
 def test_every_key_says_what_it_means():
     assert [str(key) for key in list_keys() if not key.of and not key.meaning] == []
 

@@ -33,6 +33,7 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "match": ("backbone.match",),
     "engine": ("backbone.engine",),
     "objective": ("objective.name",),
+    "task": ("task.name",),
     "augmentation": ("train.augmentation",),
     "steps": ("train.steps",),
     "batch_size": ("train.batch_size",),

@@ -22,7 +22,9 @@ from equirgz.registry import Registry
 
 BOUNDS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 #: arguments that a run fills in by itself, never options of a YAML
-GIVEN = frozenset({"self", "group", "in_channels", "image_size", "width", "backbone", "n_classes", "data_dir"})
+GIVEN = frozenset(
+    {"self", "group", "in_channels", "image_size", "width", "backbone", "n_classes", "task", "data_dir", "images"}
+)
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,13 @@ class Key:
 def list_keys(pattern: str = "") -> list[Key]:
     """Return the keys that match: a key, all below a section, a shell-style pattern, or a word of a key or an option.
 
-    An alias of an axis, such as ``lr``, is looked up as the keys that it stands for. Raises InputError, with the
-    nearest key, where nothing matches.
+    An alias of an axis, such as ``lr``, is looked up as the keys that it stands for, unless a section has its name.
+    Raises InputError, with the nearest key, where nothing matches.
     """
     keys = [*model_keys(), *option_keys()]
     if not pattern:
         return keys
-    wanted = ALIASES.get(pattern, (pattern,))
+    wanted = (pattern,) if pattern in RunConfig.model_fields else ALIASES.get(pattern, (pattern,))
     found = [
         key for key in keys if any(_is_below(key.name, name) or fnmatch.fnmatch(key.name, name) for name in wanted)
     ]
@@ -152,8 +154,10 @@ def registries() -> dict[str, Registry]:
     from equirgz.backbones.base import BACKBONES
     from equirgz.data.datasets import DATASETS
     from equirgz.objectives.base import OBJECTIVES
+    from equirgz.tasks import TASKS
 
     return {
+        "task.params": TASKS,
         "backbone.params": BACKBONES,
         "objective.params": OBJECTIVES,
         "data.params": DATASETS,

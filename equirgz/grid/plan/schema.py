@@ -11,6 +11,7 @@ from equirgz.grid.plan.keys import registries
 
 #: where a run names something registered, by the key of its options
 NAMED = {
+    "task.params": ("TaskConfig", "name"),
     "backbone.params": ("BackboneConfig", "name"),
     "objective.params": ("ObjectiveConfig", "name"),
     "data.params": ("DataConfig", "name"),
