@@ -9,7 +9,7 @@ from torch import nn
 
 from equirgz.backbones.base import Backbone, count_parameters
 from equirgz.backbones.reference.convert import native_twin
-from equirgz.nn.cost import count_multiply_adds
+from equirgz.nn.multiply_adds import count_multiply_adds
 
 
 @torch.no_grad()

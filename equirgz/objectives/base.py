@@ -75,6 +75,9 @@ class Objective(nn.Module):
     def __init__(self, backbone: nn.Module, n_classes: int) -> None:
         super().__init__()
         require(n_classes >= 2, "n_classes", expected="at least 2", got=n_classes)
+        own = getattr(backbone, "num_classes", 0)
+        mend = "take it away with backbone.reset_classifier(0)"
+        require(not own, "backbone", expected="an encoder without a classifier", got=f"num_classes={own}", mend=mend)
         self.backbone = backbone
         self.n_classes = int(n_classes)
 

@@ -34,9 +34,9 @@ from equirgz.nn import (
     make_norm,
     per_kind,
 )
-from equirgz.nn.cost import count_multiply_adds
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.filters.pairs import pair_filters
+from equirgz.nn.multiply_adds import count_multiply_adds
 from equirgz.nn.reproduction import PixelFieldDropout
 from tests.equivariance import assert_equivariant
 from tests.field_types import GROUPS, field_types, regular, trivial

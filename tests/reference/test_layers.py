@@ -207,4 +207,3 @@ def test_element_order_and_direction_agree(engine) -> None:
             theirs = typed.transform(element).tensor
             ours = apply_element_to_maps(x.unflatten(1, (2, group.order)), group, g).flatten(1, 2)
             np.testing.assert_allclose(theirs.numpy(), ours.numpy(), atol=1e-5)
-

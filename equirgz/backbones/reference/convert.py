@@ -51,7 +51,7 @@ def native_twin(module: nn.Module) -> nn.Module:
 
 
 def refine_samples(module: nn.Module) -> nn.Module:
-    """Sample every filter basis and Gaussian of a library's ``module`` anew, in place; return it.
+    """Sample every filter basis, Gaussian and mask of a library's ``module`` anew, in place; return it.
 
     escnn samples its filters in float32 whatever the dtype of the layer, and so do both libraries
     under PyTorch's default dtype, so that their float64 outputs are right to 1e-7 only. The filters
@@ -67,6 +67,8 @@ def refine_samples(module: nn.Module) -> nn.Module:
             refine_layer(layer, native, basis_change(layer, native))
         elif "Antialiased" in type(layer).__name__:
             refine_layer(layer, _convert_library(layer), None)
+        elif type(layer).__name__ == "MaskModule":
+            layer.mask.data.copy_(_convert_library(layer).mask_HW.expand_as(layer.mask))
     return module
 
 
@@ -222,9 +224,7 @@ def _with_kernel_of(native: Any, module: nn.Module) -> Any:
 
 
 def _from_mask(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
-    native = SoftDiskMask(module.mask.shape[-1], module.margin, getattr(module, "sigma", 2.0))
-    native.mask_HW = module.mask.detach().reshape(native.mask_HW.shape).clone()
-    return native
+    return SoftDiskMask(module.mask.shape[-1], module.margin, getattr(module, "sigma", 2.0))
 
 
 _CONVERTERS: dict[str, Callable[[nn.Module, FieldType, Engine], nn.Module]] = {

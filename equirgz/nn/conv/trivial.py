@@ -22,14 +22,16 @@ from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.geometry.group import Group
 from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.filters.basis import FilterBasis
+from equirgz.nn.filters.pairs import fixed_vectors
 from equirgz.nn.filters.resolution import check_resolution
 
 
 def invariant_functions_KP(basis: FilterBasis, group: Group) -> np.ndarray:
-    """Return an orthonormal set of combinations of ``basis`` that every element of ``group`` keeps (float64)."""
-    mean_KK = basis.action_GKK(group).mean(0)
-    left_KK, singular_K, _ = np.linalg.svd(mean_KK)
-    return left_KK[:, singular_K > 0.5].T @ basis.values_KP
+    """Return an orthonormal set of combinations of ``basis`` that every element of ``group`` keeps (float64).
+
+    The set is one and the same on every machine (:func:`equirgz.nn.filters.pairs.fixed_vectors`).
+    """
+    return fixed_vectors(basis.action_GKK(group)) @ basis.values_KP
 
 
 class TrivialConv2d(SteerableConv2d):
