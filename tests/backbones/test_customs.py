@@ -140,3 +140,13 @@ def test_a_backbone_that_declares_no_levels_has_its_last_maps():
     backbone = DoublingBackbone()
     assert (backbone.feature_info.channels(), backbone.feature_info.reduction()) == ([1], [1])
     assert torch.equal(backbone.stage_maps(torch.ones(1, 1, 5, 5))[0], backbone.maps(torch.ones(1, 1, 5, 5)))
+
+
+def test_objectives_take_encoders_and_no_classifiers():
+    from equirgz.objectives import create_objective
+
+    backbone = build("lenet", num_classes=3)
+    with pytest.raises(InputError, match=r"without a classifier, got num_classes=3; .* reset_classifier\(0\)"):
+        create_objective("supervised", backbone, 2)
+    backbone.reset_classifier(0)
+    create_objective("supervised", backbone, 2)
