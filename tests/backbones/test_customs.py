@@ -146,7 +146,7 @@ def test_objectives_take_encoders_and_no_classifiers():
     from equirgz.objectives import create_objective
 
     backbone = build("lenet", num_classes=3)
-    with pytest.raises(InputError, match=r"without a classifier, got num_classes=3; .* reset_classifier\(0\)"):
+    with pytest.raises(InputError, match=r"without a classifier, got num_classes=3; .*reset_classifier\(0\)"):
         create_objective("supervised", backbone, 2)
     backbone.reset_classifier(0)
     create_objective("supervised", backbone, 2)
