@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from numbers import Real
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 
 def check_whole(what: str, value: object, minimum: int = 1) -> int:
@@ -18,19 +18,17 @@ def check_whole(what: str, value: object, minimum: int = 1) -> int:
         text = str(value)
         whole = text.strip().removesuffix(".0")
         mend = f"write {int(whole)}" if whole.isdecimal() and int(whole) >= minimum else f"such as {minimum}"
-        raise InputError(
-            explain(what, expected=expected, got=f"{value!r} ({type(value).__name__})", mend=mend)
-        )
+        raise InputError(what, expected=expected, got=f"{value!r} ({type(value).__name__})", mend=mend)
     number = value.__index__()
     if number < minimum:
-        raise InputError(explain(what, expected=expected, got=number, mend=f"use {minimum} or more"))
+        raise InputError(what, expected=expected, got=number, mend=f"use {minimum} or more")
     return number
 
 
 def check_positive(what: str, value: object, mend: str) -> float:
     """Return ``value`` as a float; raise InputError unless it is a finite number above 0."""
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 < value < math.inf:
-        raise InputError(explain(what, expected="a finite number above 0", got=repr(value), mend=mend))
+        raise InputError(what, expected="a finite number above 0", got=repr(value), mend=mend)
     return float(value)
 
 
@@ -49,5 +47,5 @@ def scaled_fields(fields: tuple[int, ...], width: float) -> tuple[int, ...]:
     width = check_width(width)
     if not isinstance(fields, tuple | list):
         mend = "write one number per stage, such as (8, 16)"
-        raise InputError(explain("field counts", expected="a sequence", got=repr(fields), mend=mend))
+        raise InputError("field counts", expected="a sequence", got=repr(fields), mend=mend)
     return tuple(max(1, round(check_whole("a field count", count) * width)) for count in fields)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.levels import FeatureInfo, Level
-from equirgz.errors import ImageError, InputError, explain
+from equirgz.errors import ImageError, InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 from equirgz.images import guess_mend
@@ -34,7 +34,7 @@ class BackboneRegistry(Registry):
             if steerable != name.startswith(STEERABLE):
                 expected = f"{'a' if steerable else 'no'} name that begins with {STEERABLE}"
                 got = f"{name!r}, which takes {'a' if steerable else 'no'} group"
-                raise InputError(explain("backbone", expected=expected, got=got, mend="register it under another name"))
+                raise InputError("backbone", expected=expected, got=got, mend="register it under another name")
             return enter(factory)
 
         return checked
@@ -121,7 +121,7 @@ class Backbone(nn.Module):
             expected = f"1 mod {step} ({n_stride2} stages of stride 2 keep {self.group} exact only there)"
             nearest = [below, below + step]
         mend = f"use {' or '.join(map(str, nearest))}"
-        raise InputError(explain(f"{name} image_size", expected=expected, got=size, mend=mend))
+        raise InputError(f"{name} image_size", expected=expected, got=size, mend=mend)
 
     def maps(self, x_BCHW: Tensor) -> Tensor:
         """Return the last maps, (B, fields * |G|, H', W')."""
@@ -202,7 +202,7 @@ class Backbone(nn.Module):
             h_BF = self.read_out(maps_BCHW)
         except NotImplementedError:
             expected, got = "a network that reads its last maps alone", type(self).__name__
-            raise InputError(explain("forward_head", expected=expected, got=got, mend="call the network")) from None
+            raise InputError("forward_head", expected=expected, got=got, mend="call the network") from None
         return h_BF if self.classifier is None or pre_logits else self.classifier(h_BF)
 
     def reset_classifier(self, num_classes: int, global_pool: str | None = None) -> None:
@@ -212,7 +212,7 @@ class Backbone(nn.Module):
         """
         if global_pool is not None:
             mend = "build the backbone with readout='mean', 'max' or 'mean_max'"
-            raise InputError(explain("global_pool", expected="None", got=repr(global_pool), mend=mend))
+            raise InputError("global_pool", expected="None", got=repr(global_pool), mend=mend)
         self.num_classes = check_whole("num_classes", num_classes, minimum=0)
         weight = next(p for p in self.parameters() if p.is_floating_point())
         self.classifier = nn.Linear(self.num_features, self.num_classes).to(weight) if self.num_classes else None
@@ -236,23 +236,23 @@ class Backbone(nn.Module):
         expected = f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
         if not torch.is_tensor(x_BCHW):
             mend = "equirgz.evaluate.embed(backbone, images) takes arrays and lists"
-            raise ImageError(explain("images", expected=f"a tensor {expected}", got=type(x_BCHW).__name__, mend=mend))
+            raise ImageError("images", expected=f"a tensor {expected}", got=type(x_BCHW).__name__, mend=mend)
         if x_BCHW.dim() != 4 or tuple(x_BCHW.shape[1:]) != shape:
             mend = "crop or resample them, or build the backbone with that image_size and in_channels"
             if x_BCHW.dim() != 4 or x_BCHW.shape[1] != shape[0] or x_BCHW.shape[2] != x_BCHW.shape[3]:
                 mend = f"{guess_mend(tuple(x_BCHW.shape), shape[0])}; {mend}"
-            raise ImageError(explain("images", expected=expected, got=tuple(x_BCHW.shape), mend=mend))
+            raise ImageError("images", expected=expected, got=tuple(x_BCHW.shape), mend=mend)
         if not torch.compiler.is_compiling():
             self._check_type(x_BCHW)
 
     def _check_type(self, x_BCHW: Tensor) -> None:
         if not x_BCHW.is_floating_point():
             mend = "integers from 0 to 255 become floats by images / 255"
-            raise ImageError(explain("images", expected="real floats", got=x_BCHW.dtype, mend=mend))
+            raise ImageError("images", expected="real floats", got=x_BCHW.dtype, mend=mend)
         weight = next((p for p in self.parameters() if p.is_floating_point()), x_BCHW)
         if weight.dtype != x_BCHW.dtype and not torch.is_autocast_enabled(x_BCHW.device.type):
             mend = f"use images.to({weight.dtype}) or backbone.to({x_BCHW.dtype})"
-            raise ImageError(explain("images", expected=f"{weight.dtype} as the weights", got=x_BCHW.dtype, mend=mend))
+            raise ImageError("images", expected=f"{weight.dtype} as the weights", got=x_BCHW.dtype, mend=mend)
 
 
 @torch.no_grad()

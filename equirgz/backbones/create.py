@@ -9,7 +9,7 @@ from typing import Any
 from equirgz.backbones.arguments import check_whole, check_width
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.levels import FeatureMaps
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.geometry.group import Group, get_group
 from equirgz.registry import default_group
 
@@ -75,9 +75,7 @@ def create_backbone(
         arguments["group"] = symmetry.name
     elif symmetry.order != 1:
         steerable = ", ".join(BACKBONES.names("steerable_*"))
-        raise InputError(
-            f"backbone {name!r}: expected group C1, got {group}; steerable backbones: {steerable}"
-        )
+        raise InputError(f"backbone {name!r}: expected group C1, got {group}; steerable backbones: {steerable}")
     if match is not None:
         from equirgz.backbones.match import matched_width
 
@@ -95,7 +93,7 @@ def create_backbone(
     if num_classes:
         backbone.reset_classifier(num_classes)
     if out_indices is not None and not features_only:
-        raise InputError(explain("out_indices", expected="features_only=True", got="False", mend="give both"))
+        raise InputError("out_indices", expected="features_only=True", got="False", mend="give both")
     return FeatureMaps(backbone, out_indices) if features_only else backbone
 
 
@@ -105,7 +103,7 @@ def _other_word(params: dict[str, Any], word: str, own: str, value: Any, default
         return value
     other = params.pop(word)
     if value not in (default, other):
-        raise InputError(explain(f"{own} and {word}", expected="one of them", got=f"{value} and {other}"))
+        raise InputError(f"{own} and {word}", expected="one of them", got=f"{value} and {other}")
     return other
 
 
@@ -114,7 +112,7 @@ def _side(size: Any) -> Any:
     if isinstance(size, tuple | list):
         if len(size) != 2 or size[0] != size[1]:
             expected = "the side of a square, such as 65 or (65, 65)"
-            raise InputError(explain("image_size", expected=expected, got=tuple(size), mend="crop the images"))
+            raise InputError("image_size", expected=expected, got=tuple(size), mend="crop the images")
         return size[0]
     return size
 
@@ -122,4 +120,4 @@ def _side(size: Any) -> Any:
 def _refuse_pretrained(params: dict[str, Any]) -> None:
     if params.pop("pretrained", False):
         mend = "build it and load weights with equirgz.load_encoder(PATH)"
-        raise InputError(explain("pretrained", expected="False", got="True", mend=mend))
+        raise InputError("pretrained", expected="False", got="True", mend=mend)

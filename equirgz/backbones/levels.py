@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 
 
@@ -92,5 +92,5 @@ def _check_level(index: object, count: int) -> int:
     number = check_whole("out_indices", index, minimum=-count)
     if number >= count:
         expected = f"levels 0 to {count - 1}"
-        raise InputError(explain("out_indices", expected=expected, got=number, mend="leave it out for all levels"))
+        raise InputError("out_indices", expected=expected, got=number, mend="leave it out for all levels")
     return number % count

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 
 from equirgz.backbones.base import BACKBONES, count_parameters
 from equirgz.backbones.cost import measure_cost
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.registry import STEERABLE, default_group
 
 _QUANTITIES = {"params": "parameters", "flops": "multiply_adds", "activations": "activation_bytes"}
@@ -32,11 +32,11 @@ def matched_width(name: str, match: str, arguments: dict[str, Any]) -> float:
     quantity, _, target = str(match).partition(":")
     if not target:
         mend = f"QUANTITY is one of {', '.join(_QUANTITIES)}, TARGET a backbone name or a number"
-        raise InputError(explain("match", expected="QUANTITY:TARGET", got=repr(match), mend=mend))
+        raise InputError("match", expected="QUANTITY:TARGET", got=repr(match), mend=mend)
     key = _QUANTITIES[check_choice("match", quantity, _QUANTITIES)]
     goal = _target_cost(target, key, arguments)
     if goal < 1:
-        raise InputError(explain(f"match {match!r}", expected=f"at least 1 {key}", got=goal))
+        raise InputError(f"match {match!r}", expected=f"at least 1 {key}", got=goal)
 
     @functools.cache
     def cost(width: float) -> int:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 
 WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
 
@@ -64,9 +64,7 @@ def _replace(module: nn.Module) -> None:
             _replace(child)
 
 
-def export_onnx(
-    plain: PlainEncoder, path: Any, image_size: int | None = None, in_channels: int | None = None
-) -> None:
+def export_onnx(plain: PlainEncoder, path: Any, image_size: int | None = None, in_channels: int | None = None) -> None:
     """Write ``plain`` as one ONNX file in float32 with a dynamic batch (extra ``onnx``).
 
     Inputs ``images`` (B, C, H, W), output ``features`` (B, F), on the CPU; a network of another dtype is
@@ -80,9 +78,7 @@ def export_onnx(
     for what, value in given.items():
         if value not in (None, getattr(network, what)):
             mend = f"leave {what} out, or build the backbone with it"
-            raise InputError(
-                explain(f"export_onnx {what}", expected=getattr(network, what), got=value, mend=mend)
-            )
+            raise InputError(f"export_onnx {what}", expected=getattr(network, what), got=value, mend=mend)
     example = torch.zeros(2, network.in_channels, network.image_size, network.image_size)
     batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(

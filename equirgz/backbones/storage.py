@@ -21,7 +21,7 @@ from equirgz.backbones.create import create_backbone
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.structure import find_other_layer, find_other_weight, is_same, probe
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
-from equirgz.errors import DataError, InputError, ResultsError, explain
+from equirgz.errors import DataError, InputError, ResultsError
 from equirgz.paths import as_path
 from equirgz.records import (
     canonical_json,
@@ -82,7 +82,7 @@ def _check_json(what: str, described: dict[str, Any]) -> None:
         canonical_json(described)
     except (TypeError, ValueError) as error:
         mend = "use numbers, strings, lists and dictionaries of them"
-        raise InputError(explain(what, expected="JSON values", got=str(error), mend=mend)) from error
+        raise InputError(what, expected="JSON values", got=str(error), mend=mend) from error
 
 
 def _kind(network: object) -> str:
@@ -158,8 +158,10 @@ def read_files(path: Path | str, form: str, mend: str) -> tuple[Path, dict[str, 
     """
     path = find_encoder(path)
     if not path.is_file():
-        where = mend if form != FORMAT else (
-            "give the path that save_encoder returned, or a folder that `equirgz train` wrote"
+        where = (
+            mend
+            if form != FORMAT
+            else ("give the path that save_encoder returned, or a folder that `equirgz train` wrote")
         )
         raise DataError(f"cannot read {path}: no such file; {where}")
     described = _read_description(path.with_suffix(".json"), form, mend)
@@ -177,7 +179,7 @@ def check_pair(path: Path, described: dict[str, Any]) -> None:
     if described["belongs_to"] not in (None, content_hash(described["backbone"])):
         expected = f"weights of the configuration in {path.with_suffix('.json').name}"
         mend = "give both files that were saved together"
-        raise DataError(explain(str(path), expected=expected, got="those of another encoder", mend=mend))
+        raise DataError(str(path), expected=expected, got="those of another encoder", mend=mend)
 
 
 def find_encoder(path: Path | str) -> Path:
@@ -199,7 +201,7 @@ def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "sta
         got = tuple(weights[name].shape) if name in weights else "no such entry"
         if expected != got:
             mend = "build the backbone with the name, group and width it was saved with"
-            raise DataError(explain(f"{source}, {name}", expected=expected, got=got, mend=mend))
+            raise DataError(f"{source}, {name}", expected=expected, got=got, mend=mend)
         if weights[name].is_floating_point() and not bool(torch.isfinite(weights[name]).all()):
             mend = "take an earlier checkpoint: that training diverged, or the file is damaged"
             raise DataError(f"{source}, {name}", expected="finite numbers", got="NaN or infinity", mend=mend)
@@ -223,9 +225,9 @@ def _read_description(path: Path, form: str, mend: str) -> dict[str, Any]:
     found = described.get("format") if isinstance(described, dict) else None
     if found != form:
         got = "another file" if found is None else f"format {found!r}"
-        raise DataError(explain(str(path), expected=f"format {form!r}", got=got, mend=mend))
+        raise DataError(str(path), expected=f"format {form!r}", got=got, mend=mend)
     config = described.get("backbone")
     if not isinstance(config, dict) or "name" not in config:
         got = f"entries {', '.join(sorted(described))}"
-        raise DataError(explain(str(path), expected="an entry 'backbone' with a name", got=got, mend=mend))
+        raise DataError(str(path), expected="an entry 'backbone' with a name", got=got, mend=mend)
     return described

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 
@@ -184,7 +184,7 @@ def apply_element_to_fields(x_BCHW: Tensor, field_type: FieldType, g: int, mode:
     """
     if x_BCHW.dim() != 4 or x_BCHW.shape[1] != field_type.size:
         expected = f"(B, {field_type.size}, H, W) for {field_type}"
-        raise InputError(explain("fields", expected=expected, got=tuple(x_BCHW.shape)))
+        raise InputError("fields", expected=expected, got=tuple(x_BCHW.shape))
     turned_BCHW = apply_element(x_BCHW, field_type.group, g, mode)
     acted = []
     for part in field_type.parts:

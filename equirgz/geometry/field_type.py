@@ -14,7 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.group import Group, get_group
 from equirgz.geometry.representation import Representation
 
@@ -79,7 +79,7 @@ class FieldType:
         group, colon, fields = str(text).partition(":")
         if not colon:
             expected = "GROUP: FIELDS, such as 'D4: 8 regular + 2 trivial'"
-            raise InputError(explain("field type", expected=expected, got=repr(text)))
+            raise InputError("field type", expected=expected, got=repr(text))
         return cls(get_group(group.strip()), fields)
 
     @classmethod
@@ -116,7 +116,7 @@ class FieldType:
     def field_size(self) -> int:
         """Channels of each field; raises InputError where kinds are mixed."""
         if len(self.parts) != 1:
-            raise InputError(explain("field type", expected="fields of one kind", got=self))
+            raise InputError("field type", expected="fields of one kind", got=self)
         return self.parts[0].representation.size
 
     @property
@@ -174,7 +174,7 @@ def check_same_group(what: str, *types: FieldType) -> Group:
     for other in types[1:]:
         if other.group != types[0].group:
             raise InputError(
-                explain(what, expected=f"fields of {types[0].group} ({types[0]})", got=str(other), mend="use one group")
+                what, expected=f"fields of {types[0].group} ({types[0]})", got=str(other), mend="use one group"
             )
     return types[0].group
 
@@ -182,7 +182,7 @@ def check_same_group(what: str, *types: FieldType) -> Group:
 def check_field_type(what: str, got: FieldType, expected: FieldType) -> FieldType:
     """Return ``got`` where it is ``expected``; raise InputError that names both types where it is not."""
     if got != expected:
-        raise InputError(explain(f"{what} fields", expected=str(expected), got=str(got)))
+        raise InputError(f"{what} fields", expected=str(expected), got=str(got))
     return got
 
 
@@ -191,7 +191,7 @@ def check_kinds(what: str, field_type: FieldType, *kinds: str) -> FieldType:
     group = field_type.group
     kinds = [kind for kind in kinds if kind != "regular" or group.order > 1] or ["trivial"]
     if len(field_type.parts) != 1 or field_type.parts[0].representation.name not in kinds:
-        raise InputError(explain(what, expected=f"all {' or all '.join(kinds)} fields", got=str(field_type)))
+        raise InputError(what, expected=f"all {' or all '.join(kinds)} fields", got=str(field_type))
     return field_type
 
 
@@ -203,5 +203,5 @@ def _parse_part(group: Group, word: str, whole: object) -> tuple[int, Representa
     match = re.fullmatch(r"\s*(?:(\d+)\s+)?([a-z]\S*(?:\s*\(.*\))?)\s*", word)
     if match is None or match[1] is not None and int(match[1]) < 1:
         expected = "counts and kinds, such as '8 regular + 2 trivial'"
-        raise InputError(explain(f"fields of {group}", expected=expected, got=repr(whole)))
+        raise InputError(f"fields of {group}", expected=expected, got=repr(whole))
     return int(match[1] or 1), Representation(group, match[2])

@@ -22,7 +22,7 @@ from functools import cached_property
 
 import numpy as np
 
-from equirgz.errors import InputError, explain, suggest
+from equirgz.errors import InputError, suggest
 from equirgz.geometry.group import Group, get_group
 
 _KINDS = ("regular", "trivial", "vector", "irrep(K)", "irrep(K-)", "quotient(H)")
@@ -124,10 +124,10 @@ def _check_frequency(group: Group, name: str, k: int, odd: bool) -> None:
     highest = group.n_rotations // 2
     if k > highest:
         expected = f"a frequency of 0 to {highest}"
-        raise InputError(explain(f"field {name} of {group}", expected=expected, got=k, mend=f"use irrep({highest})"))
+        raise InputError(f"field {name} of {group}", expected=expected, got=k, mend=f"use irrep({highest})")
     if odd and not (group.reflects and 2 * k % group.n_rotations == 0):
         expected = "'-' only where cos and sin do not mix: k = 0 or N / 2 of a D_N"
-        raise InputError(explain(f"field {name} of {group}", expected=expected, got=name, mend=f"use irrep({k})"))
+        raise InputError(f"field {name} of {group}", expected=expected, got=name, mend=f"use irrep({k})")
 
 
 def _check_subgroup(group: Group, subgroup: Group) -> None:
@@ -135,7 +135,7 @@ def _check_subgroup(group: Group, subgroup: Group) -> None:
     if not divides or (subgroup.reflects and not group.reflects):
         kinds = "C_M or D_M" if group.reflects else "C_M"
         expected = f"a subgroup of {group}: {kinds} with M a divisor of {group.n_rotations}"
-        raise InputError(explain("field quotient(H)", expected=expected, got=subgroup, mend="use quotient(C1)"))
+        raise InputError("field quotient(H)", expected=expected, got=subgroup, mend="use quotient(C1)")
 
 
 def _subgroup(group: Group, name: str) -> list[int]:

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType, check_same_group
 from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.factory import make_activation, make_conv, make_norm
@@ -66,7 +66,7 @@ class SkipConcat(nn.Module):
         if len({tuple(x.shape[-2:]) for x in maps}) > 1:
             got = ", ".join(f"{x.shape[-2]} x {x.shape[-1]}" for x in maps)
             mend = "upsample the coarser one from n to 2n - 1; image sizes of 1 mod 2^k fit"
-            raise InputError(explain("skip connection", expected="maps of one size", got=got, mend=mend))
+            raise InputError("skip connection", expected="maps of one size", got=got, mend=mend)
         return torch.cat(maps, 1)
 
 
@@ -98,7 +98,7 @@ class UpBlock(nn.Module):
         if (skip_BCHW is None) != (self.skip_type is None):
             expected = "no skipped maps" if self.skip_type is None else f"skipped maps of {self.skip_type}"
             got = "none" if skip_BCHW is None else tuple(skip_BCHW.shape)
-            raise InputError(explain("UpBlock", expected=expected, got=got))
+            raise InputError("UpBlock", expected=expected, got=got)
         maps = [self.upsample(x_BCHW)] + ([] if skip_BCHW is None else [skip_BCHW])
         return self.activation(self.norm(self.conv(self.concat(*maps))))
 
@@ -126,9 +126,7 @@ class EquivariantHead2d(nn.Module):
     ``in_type`` to ``out_type``: 1x1 ones turn no trivial field into a vector; ``kernel_size=3`` does.
     """
 
-    def __init__(
-        self, in_type: FieldType, out_type: FieldType, kernel_size: int = 1, basis: str | None = None
-    ) -> None:
+    def __init__(self, in_type: FieldType, out_type: FieldType, kernel_size: int = 1, basis: str | None = None) -> None:
         super().__init__()
         self.in_type, self.out_type = in_type, out_type
         self.conv = make_conv(in_type, out_type, kernel_size, bias=True, basis=basis)

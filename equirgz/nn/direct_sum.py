@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType, check_field_type
 
 
@@ -66,4 +66,4 @@ class FieldSequential(nn.Sequential):
             elif self.out_type is not None and not self.out_type.permutes and not getattr(layer, "keeps_fields", False):
                 expected = "a layer for fields whose channels mix, such as make_activation gives"
                 got = f"one of single numbers, after {self.out_type}"
-                raise InputError(explain(what, expected=expected, got=got))
+                raise InputError(what, expected=expected, got=got)

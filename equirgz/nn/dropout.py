@@ -7,7 +7,7 @@ from numbers import Real
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 
 
@@ -15,7 +15,7 @@ def check_dropout(p: object) -> float:
     """Return the probability ``p``; raise InputError unless it is a number with 0 <= p < 1."""
     if isinstance(p, bool) or not isinstance(p, Real) or not 0.0 <= p < 1.0:
         mend = "use 0 to drop nothing, or such as 0.2"
-        raise InputError(explain("dropout", expected="a number with 0 <= p < 1", got=repr(p), mend=mend))
+        raise InputError("dropout", expected="a number with 0 <= p < 1", got=repr(p), mend=mend)
     return float(p)
 
 

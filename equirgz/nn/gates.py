@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType, check_kinds, check_same_group
 
 
@@ -24,9 +24,7 @@ class AttentionGate(nn.Module):
     Raises InputError unless both types are trivial fields of one group.
     """
 
-    def __init__(
-        self, in_type: FieldType, gating_type: FieldType, hidden: int = 64, normalise: str = "range"
-    ) -> None:
+    def __init__(self, in_type: FieldType, gating_type: FieldType, hidden: int = 64, normalise: str = "range") -> None:
         super().__init__()
         check_same_group("gate", in_type, gating_type)
         check_kinds("gate input", in_type, "trivial")
@@ -35,7 +33,7 @@ class AttentionGate(nn.Module):
         self.gating_type = gating_type
         channels, gating_channels = in_type.size, gating_type.size
         if normalise not in ("range", "sigmoid", "softmax"):
-            raise InputError(explain("gate", expected="'range', 'sigmoid' or 'softmax'", got=repr(normalise)))
+            raise InputError("gate", expected="'range', 'sigmoid' or 'softmax'", got=repr(normalise))
         self.normalise = normalise
         self.theta = nn.Conv2d(channels, hidden, 1, bias=False)
         self.phi = nn.Conv2d(gating_channels, hidden, 1)
@@ -43,9 +41,7 @@ class AttentionGate(nn.Module):
 
     def attention(self, x_BCHW: Tensor, gating_BDHW: Tensor) -> Tensor:
         """Return the map alpha (B, 1, H, W)."""
-        lifted = F.interpolate(
-            self.phi(gating_BDHW), size=x_BCHW.shape[-2:], mode="bilinear", align_corners=True
-        )
+        lifted = F.interpolate(self.phi(gating_BDHW), size=x_BCHW.shape[-2:], mode="bilinear", align_corners=True)
         q_B1HW = self.psi(torch.relu(self.theta(x_BCHW) + lifted))
         if self.normalise == "sigmoid":
             return torch.sigmoid(q_B1HW)

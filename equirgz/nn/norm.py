@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 
 
@@ -88,7 +88,7 @@ def _repeated(norm: nn.BatchNorm2d, times: int) -> nn.BatchNorm2d:
 def _check_permutes(what: str, in_type: FieldType) -> FieldType:
     if not in_type.permutes or len(in_type.parts) > 1:
         expected = "one kind of fields whose channels are permuted (regular, trivial, quotient)"
-        raise InputError(explain(f"{what} input", expected=expected, got=str(in_type), mend="use make_norm"))
+        raise InputError(f"{what} input", expected=expected, got=str(in_type), mend="use make_norm")
     return in_type
 
 
@@ -110,9 +110,7 @@ class FieldLayerNorm2d(nn.Module):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         variance_B1HW, mean_B1HW = torch.var_mean(x_BCHW, 1, correction=0, keepdim=True)
         y_BCHW = (x_BCHW - mean_B1HW) * torch.rsqrt(variance_B1HW + self.eps)
-        weight_C11, bias_C11 = (
-            p.repeat_interleave(self._field_size)[:, None, None] for p in (self.weight, self.bias)
-        )
+        weight_C11, bias_C11 = (p.repeat_interleave(self._field_size)[:, None, None] for p in (self.weight, self.bias))
         return y_BCHW * weight_C11 + bias_C11
 
     def extra_repr(self) -> str:

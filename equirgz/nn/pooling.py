@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.cpu.sliding_max import sliding_max2d
 from equirgz.nn.derived import DerivedBuffers
@@ -33,11 +33,7 @@ class _GaussianDownsample(DerivedBuffers):
     def exact_kernel(self) -> Tensor:
         """Return the Gaussian in float64, of sum 1."""
         axis = torch.arange(-self.half_width, self.half_width + 1, dtype=torch.float64)
-        line = (
-            torch.exp(-0.5 * (axis / self.sigma) ** 2)
-            if self.sigma > 0
-            else torch.ones(1, dtype=torch.float64)
-        )
+        line = torch.exp(-0.5 * (axis / self.sigma) ** 2) if self.sigma > 0 else torch.ones(1, dtype=torch.float64)
         kernel = line[:, None] * line[None, :]
         return kernel / kernel.sum()
 
@@ -97,7 +93,7 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
         if not in_type.permutes:
             expected = "fields whose channels are permuted (regular, trivial, quotient)"
             mend = "use AntialiasedAvgPool2d"
-            raise InputError(explain("AntialiasedMaxPool2d input", expected=expected, got=str(in_type), mend=mend))
+            raise InputError("AntialiasedMaxPool2d input", expected=expected, got=str(in_type), mend=mend)
         self.window = window
         self.window_padding = window // 2 if window % 2 else 0
 
@@ -122,19 +118,16 @@ class GroupPooling(nn.Module):
     def __init__(self, in_type: FieldType, how: str = "max") -> None:
         super().__init__()
         if how not in ("max", "mean"):
-            raise InputError(explain("group pooling", expected="'max' or 'mean'", got=repr(how)))
+            raise InputError("group pooling", expected="'max' or 'mean'", got=repr(how))
         self.in_type, self.how = in_type, how
         self.out_type = FieldType.trivial(in_type.group, in_type.count)
-        self._parts = [
-            (part.size, part.representation.size, part.representation.permutes) for part in in_type.parts
-        ]
+        self._parts = [(part.size, part.representation.size, part.representation.permutes) for part in in_type.parts]
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         sizes = [channels for channels, _, _ in self._parts]
         parts = x_BCHW.split(sizes, 1) if len(sizes) > 1 else (x_BCHW,)
         pooled = [
-            self._pool(part, size, permutes)
-            for part, (_, size, permutes) in zip(parts, self._parts, strict=True)
+            self._pool(part, size, permutes) for part, (_, size, permutes) in zip(parts, self._parts, strict=True)
         ]
         return torch.cat(pooled, 1) if len(pooled) > 1 else pooled[0]
 

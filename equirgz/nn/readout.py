@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.derived import DerivedBuffers
@@ -23,7 +23,7 @@ class InvariantReadout(nn.Module):
     def __init__(self, in_type: FieldType, space: str = "mean", group_pool: str = "max") -> None:
         super().__init__()
         if space not in ("mean", "max", "mean_max"):
-            raise InputError(explain("readout", expected="'mean', 'max' or 'mean_max'", got=repr(space)))
+            raise InputError("readout", expected="'mean', 'max' or 'mean_max'", got=repr(space))
         self.in_type, self.space = in_type, space
         self.group_pooling = GroupPooling(in_type, group_pool)
 
@@ -66,7 +66,7 @@ class FixedMask(DerivedBuffers):
     def forward(self, x_BCHW: Tensor) -> Tensor:
         if not torch.jit.is_tracing() and tuple(x_BCHW.shape[-2:]) != (self.size, self.size):
             expected = f"{self.size} x {self.size} pixels"
-            raise InputError(explain("disk mask", expected=expected, got=tuple(x_BCHW.shape[-2:])))
+            raise InputError("disk mask", expected=expected, got=tuple(x_BCHW.shape[-2:]))
         return x_BCHW * self.mask_HW
 
 

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.geometry.group import Group
@@ -112,9 +112,9 @@ class RelativeAttention(DerivedBuffers):
         group, fields = in_type.group, in_type.count
         self.group, self.map_size, self.fields, self.heads = group, map_size, fields, heads
         if heads < 1 or fields % heads:
-            raise InputError(explain("attention fields", expected=f"a multiple of {heads} heads", got=fields))
+            raise InputError("attention fields", expected=f"a multiple of {heads} heads", got=fields)
         if window is not None and window < 1:
-            raise InputError(explain("attention window", expected="None or at least 1 pixel", got=window))
+            raise InputError("attention window", expected="None or at least 1 pixel", got=window)
         self.window, self.disk, self.max_frequency = window, disk, max_frequency
         self._check_memory(memory_budget_mib)
         self.register_derived()
@@ -162,7 +162,7 @@ class RelativeAttention(DerivedBuffers):
             f"{'' if self.window is None else f', window {self.window}'})"
         )
         expected = f"at most {budget_mib:g} MiB"
-        raise InputError(explain("attention memory per image", expected=expected, got=got, mend=mend))
+        raise InputError("attention memory per image", expected=expected, got=got, mend=mend)
 
     def _offset_index(self, row_P: np.ndarray, column_P: np.ndarray) -> np.ndarray:
         """Index into :meth:`_offsets` of q - p, for query p (rows) and key q (columns)."""

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from equirgz.backbones.arguments import check_whole
 from equirgz.backbones.base import Backbone
 from equirgz.backbones.networks.heads import HEADS, make_head
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
 from equirgz.nn import (
@@ -164,20 +164,18 @@ def _check_kernels(name: str, fields: tuple[int, ...], kernel_sizes: int | tuple
     """Return one kernel size per stage; raise InputError for no stage, or another number of sizes."""
     n_stages = len(fields)
     if n_stages < 1:
-        raise InputError(explain(f"{name} fields", expected="at least one stage", got="none", mend="use (6, 16)"))
+        raise InputError(f"{name} fields", expected="at least one stage", got="none", mend="use (6, 16)")
     kernels = kernel_sizes if isinstance(kernel_sizes, tuple | list) else (kernel_sizes,) * n_stages
     kernels = tuple(check_whole(f"{name} kernel_sizes", kernel) for kernel in kernels)
     if len(kernels) != n_stages:
         mend = "give one odd number for all stages, or one per stage"
-        raise InputError(
-            explain(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels), mend=mend)
-        )
+        raise InputError(f"{name} kernel_sizes", expected=f"{n_stages} numbers", got=len(kernels), mend=mend)
     return kernels
 
 
 def _check_stem_stride(name: str, stem_stride: int) -> int:
     if stem_stride not in (1, 2):
-        raise InputError(explain(f"{name} stem_stride", expected="1 or 2", got=stem_stride, mend="use 2"))
+        raise InputError(f"{name} stem_stride", expected="1 or 2", got=stem_stride, mend="use 2")
     return stem_stride
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_positive, check_whole, scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import (
@@ -31,9 +31,7 @@ class TransformerBlock(nn.Module):
     Shape: (B, in_type.size, S, S) -> the same. Equivariant as :class:`equirgz.nn.GroupSelfAttention`.
     """
 
-    def __init__(
-        self, in_type: FieldType, map_size: int, heads: int, mlp_ratio: float, **options: object
-    ) -> None:
+    def __init__(self, in_type: FieldType, map_size: int, heads: int, mlp_ratio: float, **options: object) -> None:
         super().__init__()
         self.in_type = self.out_type = in_type
         hidden = FieldType.regular(in_type.group, max(1, round(mlp_ratio * in_type.count)))
@@ -88,9 +86,7 @@ class SteerableTransformer(Backbone):
         self._attention = (fields, heads, options.get("window"))
         if not stem_fields:
             mend = "use (8, 16)"
-            raise InputError(
-                explain(f"{name} stem_fields", expected="at least one stem stage", got="none", mend=mend)
-            )
+            raise InputError(f"{name} stem_fields", expected="at least one stem stage", got="none", mend=mend)
         n_stride2 = len(stem_fields) + 1
         self.check_size(name, n_stride2, 2**n_stride2 + 1)
         self.mask = DiskMask(image_size)

@@ -11,7 +11,7 @@ from torch import nn
 from equirgz.backbones.reference.adapter import ReferenceModule, TypedLayer
 from equirgz.backbones.reference.engines import Engine, library_of, load_engine
 from equirgz.backbones.reference.filters import basis_change, copy_to_native, refine_layer
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn import AntialiasedAvgPool2d, AntialiasedMaxPool2d, FieldBatchNorm2d, GroupConv2d, GroupPooling
 from equirgz.nn.conv.trivial import TrivialConv2d
@@ -91,11 +91,7 @@ def _convert_sequence(sequence: nn.Sequential) -> nn.Sequential:
     layers: list[nn.Module] = []
     for child in sequence:
         native = _convert(child)
-        layers += (
-            list(native)
-            if isinstance(child, ReferenceModule) and isinstance(native, nn.Sequential)
-            else [native]
-        )
+        layers += list(native) if isinstance(child, ReferenceModule) and isinstance(native, nn.Sequential) else [native]
     kind = FieldSequential if isinstance(sequence, FieldSequential) else nn.Sequential
     return kind(*layers)
 
@@ -117,9 +113,7 @@ def _shared_objects(module: nn.Module) -> dict[int, Any]:
     for part in module.modules():
         for value in vars(part).values():
             items = value if isinstance(value, list | tuple) else [value]
-            memo.update(
-                {id(item): item for item in items if library_of(item) and not isinstance(item, nn.Module)}
-            )
+            memo.update({id(item): item for item in items if library_of(item) and not isinstance(item, nn.Module)})
     return memo
 
 
@@ -131,7 +125,7 @@ def _convert_library(module: nn.Module) -> nn.Module:
     converter = _CONVERTERS.get(kind.removesuffix("2D"))
     if converter is None:
         supported = ", ".join([*_CONVERTERS, "SequentialModule"])
-        raise InputError(explain(f"layer of {engine.name}", expected=f"one of {supported}", got=kind))
+        raise InputError(f"layer of {engine.name}", expected=f"one of {supported}", got=kind)
     native = converter(module, engine.describe(module.in_type), engine)
     tensors = [t for t in (*module.parameters(), *module.buffers()) if t.is_floating_point()]
     return native.to(device=tensors[0].device, dtype=tensors[0].dtype) if tensors else native
@@ -141,7 +135,7 @@ def _number(value: Any, what: str) -> int:
     """Return the one number behind ``3`` or ``(3, 3)``; raise InputError where rows and columns differ."""
     numbers = set(value) if isinstance(value, list | tuple) else {value}
     if len(numbers) != 1:
-        raise InputError(explain(what, expected="the same along rows and columns", got=value))
+        raise InputError(what, expected="the same along rows and columns", got=value)
     return int(numbers.pop())
 
 
@@ -152,7 +146,7 @@ def _empty_twin(module: nn.Module, source: FieldType, engine: Engine) -> nn.Modu
         value = getattr(module, what, valid)
         value = value if isinstance(value, str) else _number(value, f"R2Conv {what}")
         if value != valid:
-            raise InputError(explain(f"R2Conv {what}", expected=valid, got=value))
+            raise InputError(f"R2Conv {what}", expected=valid, got=value)
     options: dict[str, Any] = {
         "kernel_size": _number(module.kernel_size, "R2Conv kernel_size"),
         "stride": _number(module.stride, "R2Conv stride"),
@@ -190,14 +184,12 @@ def _from_inner_norm(module: nn.Module, source: FieldType, engine: Engine) -> nn
 
 
 def _from_max_pool(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
-    return nn.MaxPool2d(
-        module.kernel_size, module.stride, module.padding, module.dilation, ceil_mode=module.ceil_mode
-    )
+    return nn.MaxPool2d(module.kernel_size, module.stride, module.padding, module.dilation, ceil_mode=module.ceil_mode)
 
 
 def _from_antialiased_max(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
     if _number(module.padding, "pooling padding") or _number(module.dilation, "pooling dilation") != 1:
-        raise InputError(explain(type(module).__name__, expected="padding 0, dilation 1", got=str(module)))
+        raise InputError(type(module).__name__, expected="padding 0, dilation 1", got=str(module))
     window = _number(module.kernel_size, "pooling window")
     native = AntialiasedMaxPool2d(source, window, stride=_number(module.stride, "pooling stride"))
     native.window_padding = 0
@@ -205,9 +197,7 @@ def _from_antialiased_max(module: nn.Module, source: FieldType, engine: Engine) 
 
 
 def _from_antialiased_avg(module: nn.Module, source: FieldType, engine: Engine) -> nn.Module:
-    native = _with_kernel_of(
-        AntialiasedAvgPool2d(source, stride=_number(module.stride, "pooling stride")), module
-    )
+    native = _with_kernel_of(AntialiasedAvgPool2d(source, stride=_number(module.stride, "pooling stride")), module)
     native.padding = _number(module.padding, "pooling padding")
     return native
 

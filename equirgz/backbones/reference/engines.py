@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 
@@ -80,12 +80,12 @@ class Engine:
         if all(r.name == "regular" for r in representations):
             return FieldType.regular(group, len(representations))
         names = sorted({r.name for r in representations})
-        raise InputError(explain(f"{self.name} field type", expected="all regular or all trivial", got=names))
+        raise InputError(f"{self.name} field type", expected="all regular or all trivial", got=names)
 
     def _describe_group(self, gspace: Any) -> Group:
         order = gspace.fibergroup.order()
         if getattr(gspace, "dimensionality", 2) != 2 or order < 1:
-            raise InputError(explain(f"{self.name} group", expected="a planar C_N or D_N", got=gspace.name))
+            raise InputError(f"{self.name} group", expected="a planar C_N or D_N", got=gspace.name)
         if self.name == "e2cnn":
             reflects = "Flip" in type(gspace).__name__
         else:
@@ -115,12 +115,10 @@ def load_engine(name: str) -> Engine:
             gspaces = importlib.import_module(f"{name}.gspaces")
     except ImportError as error:
         raise InputError(
-            explain(
-                f"engine {name!r}",
-                expected=f"the package {name}",
-                got=f"no usable one ({error})",
-                mend=_INSTALL,
-            )
+            f"engine {name!r}",
+            expected=f"the package {name}",
+            got=f"no usable one ({error})",
+            mend=_INSTALL,
         ) from error
     if name == "escnn":
         _avoid_scikit_learn()

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.nn import GroupConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d, invariant_functions_KP
 
@@ -29,9 +29,7 @@ def sampled_basis(conv: nn.Module) -> torch.Tensor:
     """Return the library's basis tensor (b, |out|, |in|, P), the very buffer that it computes with."""
     found = [b for name, b in conv.named_buffers() if name.split(".")[-1] == "sampled_basis"]
     if len(found) != 1:
-        raise InputError(
-            explain("R2Conv", expected="one kind of input and output field", got=f"{len(found)} blocks")
-        )
+        raise InputError("R2Conv", expected="one kind of input and output field", got=f"{len(found)} blocks")
     return found[0]
 
 
@@ -52,12 +50,10 @@ def basis_change(conv: nn.Module, native: NativeConv) -> np.ndarray:
     residual = (error / square) ** 0.5
     if residual > _TOLERANCE:
         raise InputError(
-            explain(
-                "R2Conv filters",
-                expected="the libraries' default rings, widths and frequencies, and a reflection of columns",
-                got=f"a relative residual of {residual:.1e} in our basis",
-                mend="build the layer with default basis options",
-            )
+            "R2Conv filters",
+            expected="the libraries' default rings, widths and frequencies, and a reflection of columns",
+            got=f"a relative residual of {residual:.1e} in our basis",
+            mend="build the layer with default basis options",
         )
     return change_bUK.reshape(len(change_bUK), -1)
 
@@ -118,9 +114,7 @@ def copy_to_library(native: NativeConv, conv: nn.Module) -> np.ndarray:
     """
     change = basis_change(conv, native)
     if change.shape[0] != change.shape[1]:
-        raise InputError(
-            explain("R2Conv basis", expected=f"{change.shape[1]} functions", got=change.shape[0])
-        )
+        raise InputError("R2Conv basis", expected=f"{change.shape[1]} functions", got=change.shape[0])
     weight = native.weight.detach().cpu().double().flatten(2)
     conv.weights.copy_((weight @ torch.from_numpy(np.linalg.inv(change))).reshape(-1))
     if native.bias is not None:

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldPart, FieldType
 from equirgz.nn.conv.group import GroupConv2d
 from equirgz.nn.conv.steerable import SteerableConv2d
@@ -102,7 +102,7 @@ class FieldConv2d(SteerableConv2d):
                 size = f"{self.kernel_size}x{self.kernel_size}"
                 expected = f"{size} filters from {self.in_type} to {target.type.fields}"
                 mend = "use a larger kernel, or other input fields"
-                raise InputError(explain("FieldConv2d", expected=expected, got="none that is equivariant", mend=mend))
+                raise InputError("FieldConv2d", expected=expected, got="none that is equivariant", mend=mend)
             for block in row:
                 nn.init.normal_(block.weight, std=math.sqrt(2.0 / energy))
         if self.bias is not None:

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, check_choice, explain
+from equirgz.errors import InputError, check_choice
 from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.cpu.fourier import fourier_conv2d
@@ -134,12 +134,10 @@ class GroupConv2d(SteerableConv2d):
         possible = not self.lifts and can_factor(self.group, self.basis)
         if self.path == "fourier" and not possible:
             raise InputError(
-                explain(
-                    "GroupConv2d path 'fourier'",
-                    expected="regular inputs, harmonic filters and an even number of rotations, at least 4",
-                    got=str(self),
-                    mend="use path='auto'",
-                )
+                "GroupConv2d path 'fourier'",
+                expected="regular inputs, harmonic filters and an even number of rotations, at least 4",
+                got=str(self),
+                mend="use path='auto'",
             )
         if self.path == "dense" or not possible or _needs_dense(x_BCHW, self.weight):
             return False

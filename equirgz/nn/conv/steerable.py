@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType, check_same_group
 from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.filters.basis import FilterBasis
@@ -53,7 +53,7 @@ class SteerableConv2d(DerivedBuffers):
         """Raise InputError unless the input has the channels of ``in_type``."""
         if x_BCHW.dim() != 4 or x_BCHW.shape[1] != self.in_channels:
             expected = f"(B, {self.in_channels}, H, W)"
-            raise InputError(explain(f"{self._get_name()} input", expected=expected, got=tuple(x_BCHW.shape)))
+            raise InputError(f"{self._get_name()} input", expected=expected, got=tuple(x_BCHW.shape))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         self.check_input(x_BCHW)

@@ -20,7 +20,7 @@ from functools import cache, cached_property
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.group import Group
 
 
@@ -44,36 +44,30 @@ class FilterBasis:
     def __post_init__(self) -> None:
         if not isinstance(self.kernel_size, int | np.integer):
             mend = "write one whole number"
-            raise InputError(
-                explain("kernel_size", expected="an odd number", got=repr(self.kernel_size), mend=mend)
-            )
+            raise InputError("kernel_size", expected="an odd number", got=repr(self.kernel_size), mend=mend)
         if self.kernel_size < 1 or self.kernel_size % 2 == 0:
             raise InputError(
-                explain(
-                    "kernel_size",
-                    expected="an odd number, so that a pixel lies at the centre of rotation",
-                    got=self.kernel_size,
-                    mend=f"use {max(1, self.kernel_size - 1)} or {self.kernel_size + 1}",
-                )
+                "kernel_size",
+                expected="an odd number, so that a pixel lies at the centre of rotation",
+                got=self.kernel_size,
+                mend=f"use {max(1, self.kernel_size - 1)} or {self.kernel_size + 1}",
             )
         if self.kind not in ("harmonic", "pixel"):
-            raise InputError(explain("basis", expected="'harmonic' or 'pixel'", got=repr(self.kind)))
+            raise InputError("basis", expected="'harmonic' or 'pixel'", got=repr(self.kind))
         if self.max_frequencies is not None:
             self._check_frequencies(self.max_frequencies)
 
     def _check_frequencies(self, frequencies: tuple[int, ...]) -> None:
         rings = self.kernel_size // 2 + 1
         if len(frequencies) != rings:
-            raise InputError(explain("max_frequencies", expected=f"{rings} rings", got=len(frequencies)))
+            raise InputError("max_frequencies", expected=f"{rings} rings", got=len(frequencies))
         for ring, frequency in enumerate(frequencies):
             if not 0 <= frequency <= 2 * ring:
                 raise InputError(
-                    explain(
-                        f"max_frequencies of ring {ring}",
-                        expected=f"at most {2 * ring} (higher harmonics alias on its pixels)",
-                        got=frequency,
-                        mend="lower it or enlarge the kernel",
-                    )
+                    f"max_frequencies of ring {ring}",
+                    expected=f"at most {2 * ring} (higher harmonics alias on its pixels)",
+                    got=frequency,
+                    mend="lower it or enlarge the kernel",
                 )
 
     @cached_property

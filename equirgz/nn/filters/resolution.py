@@ -30,7 +30,7 @@ from functools import cache
 
 import numpy as np
 
-from equirgz.errors import InputError, explain
+from equirgz.errors import InputError
 from equirgz.geometry.group import Group
 from equirgz.nn.filters.basis import FilterBasis
 
@@ -83,12 +83,10 @@ def check_resolution(basis: FilterBasis, group: Group, lifting: bool) -> None:
     choices = [f"kernel_size={larger}"] if larger else []
     choices += [str(_with(group, finest))] if finest > 1 else []
     raise InputError(
-        explain(
-            f"group {group} with {size}x{size} filters",
-            expected=f"elements that change a filter by more than its aliasing on pixels, {100 * aliasing:.1f} %",
-            got=f"{100 * turning:.1f} % between the nearest",
-            mend=f"use {' or '.join(choices) or 'a coarser group'}",
-        )
+        f"group {group} with {size}x{size} filters",
+        expected=f"elements that change a filter by more than its aliasing on pixels, {100 * aliasing:.1f} %",
+        got=f"{100 * turning:.1f} % between the nearest",
+        mend=f"use {' or '.join(choices) or 'a coarser group'}",
     )
 
 
