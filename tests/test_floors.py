@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import graphlib
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -72,6 +73,41 @@ def test_imports_go_down(path):
         return
     assert part in FLOOR_OF, f"{path.name}: give this part a floor"
     assert forbidden_imports(part, path.read_text()) == []
+
+
+def import_graph() -> dict[str, set[str]]:
+    """Return the modules of the package that each module imports, also inside functions and for types alone."""
+    module_of = {path: ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts) for path in FILES}
+    module_of = {path: module.removesuffix(".__init__") for path, module in module_of.items()}
+    known = set(module_of.values())
+    graph = {}
+    for path, module in module_of.items():
+        found = imported_modules(path.read_text())
+        inside = {name if name in known else name.rpartition(".")[0] for name in found}
+        graph[module] = (inside & known) - {module}
+    return graph
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str]:
+    """Return modules that import each other in a ring, the first one named again at the end; [] where none do."""
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    graph = import_graph()
+    graph["equirgz.backbones.base"] -= {"equirgz.backbones.plain"}  # Backbone.to_plain hands over to it
+    assert find_circle(graph) == []
+
+
+def test_the_check_finds_a_circle():
+    graph = import_graph()
+    assert "equirgz.grid.run.prepare" in graph["equirgz.grid.run.cell"]
+    graph["equirgz.grid.run.prepare"].add("equirgz.grid.run.cell")
+    assert set(find_circle(graph)) >= {"equirgz.grid.run.cell", "equirgz.grid.run.prepare"}
 
 
 @pytest.mark.parametrize(

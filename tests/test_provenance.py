@@ -19,7 +19,7 @@ OUTSIDE = {
     "registry",
     "paths",
     "progress",
-    "grid.run.memory",
+    "grid.run.resources",
 }  # say what went wrong or who ran; decide no number
 
 

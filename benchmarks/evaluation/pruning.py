@@ -13,7 +13,7 @@ from benchmarks.evaluation.runs import load_objective
 from benchmarks.evaluation.tables import TESTS, Rows
 from equirgz.evaluate import predict
 from equirgz.grid.plan.grid import Grid
-from equirgz.grid.run.cell import prepare_run
+from equirgz.grid.run.prepare import prepare_run
 from equirgz.metrics.base import compute_metrics
 from equirgz.objectives.bayesian.posterior import WeightPosterior
 from equirgz.objectives.bayesian.pruning import compute_fisher, compute_pruning_curve, compute_signal_to_noise
@@ -42,7 +42,7 @@ def measure_pruning(grid: Grid, data_dir: Path | None, work: Path, say: Any = pr
         if not (folder / "pruning.json").exists():
             provenance = collect_provenance()
             say(f"pruning, run {point.labels['replicate']}: {folder}")
-            run = prepare_run(point.config, data_dir, folder / "training", progress=True)
+            run = prepare_run(point.config, data_dir)
             objective = load_objective(run, folder, data_dir)
             images = {test: run.eval_sets[part] for test, part in TESTS.items()}
             seed = derive_seed(point.config.seed, "prune")

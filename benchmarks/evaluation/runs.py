@@ -28,8 +28,9 @@ from equirgz.evaluate.predict import evaluating, iterate_batches
 from equirgz.evaluate.rotation import make_angles
 from equirgz.grid.embedding import preprocessing_facts
 from equirgz.grid.plan.grid import Grid
-from equirgz.grid.run.cell import CellRun, prepare_run
-from equirgz.objectives.base import Objective, create_objective
+from equirgz.grid.run.prepare import PreparedRun, prepare_run
+from equirgz.grid.run.training import TrainOptions, make_objective, train_objective
+from equirgz.objectives.base import Objective
 from equirgz.provenance import collect_provenance
 from equirgz.records import read_json, write_bytes_atomic, write_json_atomic
 from equirgz.seeding import derive_seed
@@ -113,7 +114,7 @@ def answer_all(
 
 def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[str, ImageSet]) -> None:
     provenance = collect_provenance()
-    run = prepare_run(config, data_dir, folder / "training", progress=True)
+    run = prepare_run(config, data_dir)
     objective = load_objective(run, folder, data_dir)
     seed = derive_seed(config.seed, "predict")
     arrays: dict[str, np.ndarray] = {}
@@ -140,18 +141,14 @@ def _answer(config: RunConfig, data_dir: Path | None, folder: Path, other: dict[
     write_bytes_atomic(folder / "answers.npz", buffer.getvalue())
 
 
-def load_objective(run: CellRun, folder: Path, data_dir: Path | None = None) -> Objective:
+def load_objective(run: PreparedRun, folder: Path, data_dir: Path | None = None) -> Objective:
     """Return the trained objective of ``run``: from ``folder``, or trained now and saved there."""
     config, file = run.config, folder / "objective.safetensors"
     if file.exists():
-        init_seed = derive_seed(config.seed, "init", "objective")
-        objective = create_objective(
-            config.objective.name, backbone=run.backbone, n_classes=run.n_classes, init_seed=init_seed,
-            **config.objective.params,
-        )  # fmt: skip
+        objective = make_objective(run, config.objective)
         objective.load_state_dict(load_file(file))
         return objective.eval()
-    objective, _ = run.train()
+    objective, _ = train_objective(run, TrainOptions(folder / "training", progress=True))
     folder.mkdir(parents=True, exist_ok=True)
     state = {key: value.detach().cpu().contiguous().clone() for key, value in objective.state_dict().items()}
     partial = folder / "partial.safetensors"

@@ -31,15 +31,16 @@ def train_one(
     """
     from equirgz.backbones import save_encoder
     from equirgz.grid.embedding import preprocessing_facts
-    from equirgz.grid.run.cell import finish_run, prepare_run
+    from equirgz.grid.run.cell import finish_run
+    from equirgz.grid.run.prepare import prepare_run
+    from equirgz.grid.run.training import TrainOptions
     from equirgz.provenance import collect_provenance
 
     out = as_path(out)
     _claim(out, config)
-    run = prepare_run(
-        config, data_dir, out / "work", device=device, progress=True, processes=processes, accumulate=accumulate
-    )
-    result = finish_run(run, grid="train")
+    how = TrainOptions(out / "work", device, progress=True, processes=processes, accumulate=accumulate)
+    run = prepare_run(config, data_dir, device=device)
+    result = finish_run(run, how, grid="train")
     if result is None:
         return []
     preprocessing = preprocessing_facts(config.data, data_dir)

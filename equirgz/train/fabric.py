@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 
 import torch
+import torch.distributed as dist
 from lightning_fabric import Fabric
 from lightning_fabric.plugins.environments import LightningEnvironment
 from lightning_fabric.strategies import DDPStrategy
@@ -34,3 +35,8 @@ def make_fabric(precision: str = "32-true", device: str = "auto", processes: int
     with warnings.catch_warnings():  # a host with SLURM is no reason to start with srun: we start the processes
         warnings.filterwarnings("ignore", "The `srun` command is available")
         return Fabric(accelerator=accelerator, devices=devices, strategy=strategy, precision=precision, plugins=plugins)
+
+
+def is_first_process() -> bool:
+    """Return whether this is the one process, or the first of those that a training started."""
+    return not (dist.is_available() and dist.is_initialized()) or dist.get_rank() == 0

@@ -11,8 +11,10 @@ from equirgz.errors import EquirgzError, InputError, ResultsError
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.results.split_manifests import write_splits
-from equirgz.grid.run.cell import finish_run, prepare_run, run_cell
+from equirgz.grid.run.cell import finish_run, run_cell
+from equirgz.grid.run.prepare import prepare_run
 from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.training import train_objective
 from equirgz.records import ROW_COLUMNS
 from equirgz.report import write_tables
 
@@ -123,7 +125,7 @@ def test_pretrainings_are_shared_across_label_counts_but_not_seeds_or_data():
 
 
 def test_the_split_of_a_run_is_kept_as_ids_and_read_back(tmp_path):
-    run = prepare_run(plan("n_val=6").runs[0], None, None)
+    run = prepare_run(plan("n_val=6").runs[0])
     lines = write_splits(tmp_path, {"b": finish_run(run), "a": {}, "c": compute(plan("n_val=6", "seed=3"))})
     assert [line["run_key"] for line in lines] == ["b", "c"], "a recorded none"
     assert lines[0]["split"] == lines[1]["split"], "the split depends on split_seed, not on seed"
@@ -136,7 +138,7 @@ def test_the_split_of_a_run_is_kept_as_ids_and_read_back(tmp_path):
 def test_training_sources_join_the_unlabelled_set_where_asked():
     data = {**BASE["data"], "unlabelled": "synthetic_fr", "unlabelled_params": {"n_unlabelled": 30, "seed": 5}}
     plain, joined = plan("n_val=4", data=data), plan("n_val=4", "data.unlabelled_with_train=true", data=data)
-    runs = [prepare_run(grid.runs[0], None, None) for grid in (plain, joined)]
+    runs = [prepare_run(grid.runs[0]) for grid in (plain, joined)]
     n_other, n_own = len(runs[0].pool_NCHW), len(runs[0].data.train) - 4
     assert [len(run.pool_NCHW) for run in runs] == [n_other, n_other + n_own]
     assert [len(run.hidden_label_M) for run in runs] == [n_other, n_other + n_own]
@@ -148,10 +150,10 @@ def test_training_sources_join_the_unlabelled_set_where_asked():
 
 def test_a_mask_that_is_off_is_off_in_training_too(monkeypatch):
     seen = {}
-    monkeypatch.setattr("equirgz.grid.run.cell.train", lambda _, images, *args, **__: seen.update(mask=images.mask))
+    monkeypatch.setattr("equirgz.grid.run.training.train", lambda _, images, *args, **__: seen.update(mask=images.mask))
     for mask in (True, False):
         with contextlib.suppress(AttributeError):  # there is no log to read
-            prepare_run(plan(f"mask={str(mask).lower()}").runs[0], None, None).train()
+            train_objective(prepare_run(plan(f"mask={str(mask).lower()}").runs[0]))
         assert seen == {"mask": mask}
 
 

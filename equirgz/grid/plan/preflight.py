@@ -14,6 +14,7 @@ from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TrainConfig
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.readouts import check_readouts
 
 
 @dataclass
@@ -73,13 +74,9 @@ class _Parts:
     def check(self, config: RunConfig, n_classes: int, n_channels: int, has_pool: bool) -> float:
         """Return the multiply-adds of the run's trainings, having made each part of it once."""
         from equirgz.backbones import measure_cost
-        from equirgz.grid.run.cell import READOUTS, build_backbone
-        from equirgz.grid.run.posthoc import check_temperature
+        from equirgz.grid.run.prepare import make_backbone
 
-        for readout in config.evaluation.readouts:
-            if readout not in READOUTS:
-                raise InputError("evaluation.readouts", expected=f"some of {', '.join(READOUTS)}", got=readout)
-        check_temperature(config)
+        check_readouts(config)
         check_strong_views(config)
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
         trainings = [(config.objective, config.train)]
@@ -87,7 +84,7 @@ class _Parts:
             trainings.append((config.pretrain.objective, config.pretrain.train))
         names = [f"{key} {made.model_dump_json()} {training.model_dump_json()}" for made, training in trainings]
         if key not in self._costs or any(name not in self._views for name in names):
-            backbone = build_backbone(config, n_channels)
+            backbone = make_backbone(config, n_channels)
             self._costs.setdefault(key, float(measure_cost(backbone)["multiply_adds"]))
             for name, (objective, training) in zip(names, trainings, strict=True):
                 if name not in self._views:

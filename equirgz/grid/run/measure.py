@@ -5,13 +5,15 @@ Legend: S predictive samples, N sources, C channels, H W pixels, F features, K c
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
-from equirgz.backbones import measure_cost
-from equirgz.data import Data
+from equirgz.backbones import Backbone, measure_cost
+from equirgz.config import RunConfig
+from equirgz.data import Data, ImageSet
 from equirgz.data.overlap.describe import count_groups
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict_samples
 from equirgz.evaluate.overlap import overlap_rows, rotation_samples
@@ -21,15 +23,24 @@ from equirgz.grid.run.sample_rows import sample_rows
 from equirgz.objectives.base import Objective
 from equirgz.seeding import derive_seed
 
-if TYPE_CHECKING:
-    from equirgz.grid.run.cell import CellRun
-
 Rows = list[dict[str, Any]]
 EQUIVARIANCE_ANGLES_DEG = (30.0, 45.0, 90.0)
 N_EQUIVARIANCE = 64  # test sources on which equivariance is measured
 
 
-def read_out_features(run: CellRun) -> list[Block]:
+@dataclass(frozen=True)
+class TrainedRun:
+    """What measuring needs of a run; ``objective`` is None while only its features are there to be read."""
+
+    config: RunConfig
+    backbone: Backbone
+    objective: Objective | None
+    labelled: ImageSet
+    eval_sets: dict[str, ImageSet]
+    batch_size: int  # images at a time
+
+
+def read_out_features(run: TrainedRun) -> list[Block]:
     """Return the blocks of the probes asked for, fitted on the labelled sources' features."""
     probes = {"linear_probe": linear_probe, "knn": knn}
     wanted = [name for name in run.config.evaluation.readouts if name in probes]
@@ -43,37 +54,37 @@ def read_out_features(run: CellRun) -> list[Block]:
             name,
             split,
             images,
-            probes[name](h_train_NF, run.labelled.label_N, features[split], n_classes=run.n_classes),
+            probes[name](h_train_NF, run.labelled.label_N, features[split], n_classes=run.labelled.n_classes),
         )
         for name in wanted
         for split, images in run.eval_sets.items()
     ]
 
 
-def read_out_network(run: CellRun, objective: Objective) -> tuple[list[Block], Rows]:
+def read_out_network(run: TrainedRun) -> tuple[list[Block], Rows]:
     """Return the blocks of the trained classifier and, where it has predictive samples, their rows."""
     if "network" not in run.config.evaluation.readouts:
         return [], []
-    samples = {split: _sample(run, objective, images.x_NCHW) for split, images in run.eval_sets.items()}
+    samples = {split: _sample(run, images.x_NCHW) for split, images in run.eval_sets.items()}
     blocks = [Block("network", split, run.eval_sets[split], p_SNK.mean(0)) for split, p_SNK in samples.items()]
-    if objective.n_predictive_samples == 1:
+    if run.objective.n_predictive_samples == 1:
         return blocks, []
     targets = {split: images.label_N for split, images in run.eval_sets.items()}
     return blocks, [{"readout": "network", **row} for row in sample_rows(samples, targets)]
 
 
-def _sample(run: CellRun, objective: Objective, x_NCHW: Any) -> np.ndarray:
+def _sample(run: TrainedRun, x_NCHW: Any) -> np.ndarray:
     return predict_samples(
-        objective,
+        run.objective,
         x_NCHW,
-        objective.n_predictive_samples,
+        run.objective.n_predictive_samples,
         run.batch_size,
         views=run.config.evaluation.views,
         seed=derive_seed(run.config.seed, "predict"),
     )
 
 
-def measure_rotation(run: CellRun, objective: Objective) -> Rows:
+def measure_rotation(run: TrainedRun) -> Rows:
     """Return the classifier's numbers on the test set as it turns; the overlap index where it has samples."""
     test = run.eval_sets["test"]
     known_N = test.label_N >= 0
@@ -81,22 +92,22 @@ def measure_rotation(run: CellRun, objective: Objective) -> Rows:
         return []
     angles_deg = make_angles(run.config.evaluation.rotation_angles)
     probability_ASNK = rotation_samples(
-        lambda x_NCHW: _sample(run, objective, x_NCHW),
+        lambda x_NCHW: _sample(run, x_NCHW),
         test.x_NCHW[known_N],
         angles_deg,
         mask=run.config.data.mask,
     )
     target_n = test.label_N[known_N]
-    if objective.n_predictive_samples > 1:
+    if run.objective.n_predictive_samples > 1:
         rows = overlap_rows(probability_ASNK, target_n, angles_deg)
     else:
         rows = rotation_rows(probability_ASNK[:, 0], target_n, angles_deg)
     return [{"readout": "network", "split": "test", **row} for row in rows]
 
 
-def measure_equivariance(run: CellRun) -> Rows:
+def measure_equivariance(run: TrainedRun) -> Rows:
     """Return how far features and maps of the trained network are from their symmetry on test sources."""
-    x_NCHW = torch.as_tensor(run.data.tests["test"].x_NCHW[:N_EQUIVARIANCE]).to(next(run.backbone.parameters()))
+    x_NCHW = torch.as_tensor(run.eval_sets["test"].x_NCHW[:N_EQUIVARIANCE]).to(next(run.backbone.parameters()))
     found = equivariance_error(run.backbone, x_NCHW, EQUIVARIANCE_ANGLES_DEG, reflect=(False, True))
     names = {"features": "equivariance/relative_l2", "maps": "equivariance/maps_relative_l2"}
     common = {"readout": "features", "split": "test", "unit": "1", "direction": "lower", "n": len(x_NCHW)}
@@ -118,7 +129,7 @@ def count_sources(data: Data) -> Rows:
     return [{**common, "metric": f"data/{key}", "value": float(n), "n": found["images"]} for key, n in found.items()]
 
 
-def measure_size(run: CellRun) -> Rows:
+def measure_size(run: TrainedRun) -> Rows:
     """Return the network's cost: parameters, multiply-adds and activation bytes per image."""
     units = {"parameters": "1", "multiply_adds": "1", "activation_bytes": "byte"}
     found = measure_cost(run.backbone)

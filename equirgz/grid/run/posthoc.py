@@ -11,26 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.config import RunConfig
-from equirgz.errors import InputError
 from equirgz.grid.run.blocks import Block
 from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
 from equirgz.metrics.check import UndefinedMetricError
 
 logger = logging.getLogger("equirgz")
 FLOOR = 1e-12  # smallest probability whose logarithm is taken
-
-
-def check_temperature(config: RunConfig) -> None:
-    """Raise InputError where the read-out ``temperature`` is asked for without validation sources or network."""
-    if "temperature" not in config.evaluation.readouts:
-        return
-    if config.split.n_val == 0:
-        raise InputError(
-            "evaluation.readouts: temperature: expected validation sources to fit it on, got none; set split.n_val"
-        )
-    if "network" not in config.evaluation.readouts:
-        raise InputError("evaluation.readouts: temperature: expected network beside it, got none; add network")
 
 
 def to_logits(probability_NK: np.ndarray) -> np.ndarray:

@@ -1,11 +1,28 @@
-"""The peak memory of one run, also where one worker process computes many."""
+"""What a run costs the machine: seconds of each of its parts, and its peak memory, also in a worker of many runs."""
 
 from __future__ import annotations
 
 import contextlib
 import resource
 import sys
+import time
 from pathlib import Path
+from typing import Any
+
+
+class Clock:
+    """Seconds between laps, as timings of a run: ``part/seconds`` on the wall, ``part/cpu_seconds`` of this process."""
+
+    def __init__(self) -> None:
+        self.timings: list[dict[str, Any]] = []
+        self._last = time.perf_counter(), time.process_time()
+
+    def lap(self, part: str) -> None:
+        """Record the time since the last lap for ``part`` of the run."""
+        now = time.perf_counter(), time.process_time()
+        for name, end, start in zip(("seconds", "cpu_seconds"), now, self._last, strict=True):
+            self.timings.append({"metric": f"{part}/{name}", "value": end - start, "unit": "s"})
+        self._last = now
 
 
 def reset_peak(device: str = "cpu") -> None:
