@@ -3,12 +3,15 @@
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.cost import measure_cost
 from equirgz.backbones.create import create_backbone, list_backbones
+from equirgz.backbones.levels import FeatureInfo, FeatureMaps
 from equirgz.backbones.plain import export_onnx, to_plain
 from equirgz.backbones.storage import load_encoder, save_encoder
 
 __all__ = [
     "BACKBONES",
     "Backbone",
+    "FeatureInfo",
+    "FeatureMaps",
     "create_backbone",
     "export_onnx",
     "list_backbones",

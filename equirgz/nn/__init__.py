@@ -17,9 +17,9 @@ from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.decoder import EquivariantHead2d, InvariantHead2d, SkipConcat, UpBlock, UpsampleOdd2d
 from equirgz.nn.direct_sum import DirectSum, FieldSequential, per_kind
 from equirgz.nn.dropout import FieldDropout
-from equirgz.nn.factory import make_activation, make_conv, make_norm
+from equirgz.nn.factory import make_activation, make_conv, make_layer_norm, make_norm
 from equirgz.nn.gates import AttentionGate
-from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d
+from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import DiskMask, InvariantReadout
 from equirgz.nn.self_attention import GroupSelfAttention, estimate_attention_bytes
@@ -43,6 +43,7 @@ __all__ = [
     "InvariantHead2d",
     "InvariantReadout",
     "LengthBatchNorm2d",
+    "LengthLayerNorm2d",
     "LengthReLU",
     "SkipConcat",
     "TrivialConv2d",
@@ -51,6 +52,7 @@ __all__ = [
     "estimate_attention_bytes",
     "make_activation",
     "make_conv",
+    "make_layer_norm",
     "make_norm",
     "per_kind",
 ]

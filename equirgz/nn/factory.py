@@ -12,7 +12,7 @@ from equirgz.nn.conv.group import GroupConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.direct_sum import per_kind
 from equirgz.nn.filters.basis import FilterBasis
-from equirgz.nn.norm import FieldBatchNorm2d, LengthBatchNorm2d
+from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
 
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}
 
@@ -71,6 +71,13 @@ def make_norm(in_type: FieldType) -> nn.Module:
         return norm
 
     return per_kind(in_type, make)
+
+
+def make_layer_norm(in_type: FieldType) -> nn.Module:
+    """Return the norm of single positions: FieldLayerNorm2d for one kind of fields whose channels are permuted,
+    :class:`equirgz.nn.LengthLayerNorm2d` for all others."""
+    one_kind = in_type.permutes and len(in_type.parts) == 1
+    return FieldLayerNorm2d(in_type) if one_kind else LengthLayerNorm2d(in_type)
 
 
 def make_activation(in_type: FieldType, kind: str = "relu") -> nn.Module:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
+from equirgz.nn.derived import DerivedBuffers
 
 
 class FieldBatchNorm2d(nn.Module):
@@ -136,3 +137,30 @@ class ChannelLayerNorm2d(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+class LengthLayerNorm2d(DerivedBuffers):
+    """Divide each position by its root mean square over all channels; scale each field.
+
+    y_f(p) = gamma_f x_f(p) / sqrt(mean_C x(p)^2 + eps), which commutes with every orthogonal representation:
+    any fields, of several kinds too. Shape: (B, in_type.size, H, W) -> the same.
+    """
+
+    def __init__(self, in_type: FieldType, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.in_type = self.out_type = in_type
+        self.eps = eps
+        self.register_derived()
+        self.weight = nn.Parameter(torch.ones(in_type.count))
+
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the field of each channel."""
+        return {"field_of_channel_C": torch.from_numpy(self.in_type.field_of_channel_C.copy())}
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        square_B1HW = x_BCHW.square().mean(1, keepdim=True)
+        weight_C11 = self.weight.index_select(0, self.field_of_channel_C)[:, None, None]
+        return x_BCHW * torch.rsqrt(square_B1HW + self.eps) * weight_C11
+
+    def extra_repr(self) -> str:
+        return f"{self.in_type}, eps={self.eps}"

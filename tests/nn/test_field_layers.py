@@ -27,10 +27,12 @@ from equirgz.nn import (
     GroupPooling,
     GroupSelfAttention,
     LengthBatchNorm2d,
+    LengthLayerNorm2d,
     LengthReLU,
     TrivialConv2d,
     make_activation,
     make_conv,
+    make_layer_norm,
     make_norm,
     per_kind,
 )
@@ -97,6 +99,8 @@ def test_pointwise_layers_of_any_type(data):
     in_type = data.draw(groups.flatmap(field_types))
     check(make_norm(in_type))
     check(make_norm(in_type).train())
+    check(make_layer_norm(in_type))
+    check(LengthLayerNorm2d(in_type))
     check(FieldSequential(make_norm(in_type), make_activation(in_type, data.draw(st.sampled_from(["relu", "gelu"])))))
     check(GroupPooling(in_type, data.draw(st.sampled_from(["max", "mean"]))))
     check(AntialiasedAvgPool2d(in_type))
