@@ -19,7 +19,7 @@ from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.registry import Registry
 
-AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.catalogue",))
+AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.catalogue", "equirgz.augment.radio"))
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,11 @@ class Augmentation:
     mask_margin_px : how far the disk's rim lies inside the image's border, pixels.
     size_px : side of the view, cut from the centre of the turned image, so that its corners show
         what lies outside the cut and not blanks; None: the side of the input.
+
+    ``canvas`` is the side of the images that views want to be cut from, in sides of the view (1: no wider).
     """
+
+    canvas: float = 1.0
 
     def __init__(
         self,

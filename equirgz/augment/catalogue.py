@@ -132,6 +132,8 @@ def byol_radio(
 
     Turn and crop are one bilinear interpolation here; the published code turned by nearest pixels
     and then resized. Its central crop of 150 to 70 pixels is ``size_px=70``, or the data section's ``crop``.
+    As published, contrast turns about the image's mean, which lifts blank sky off zero and so tells views of one
+    image by their sky; the contrast of ``radio_ssl`` leaves it at zero.
     """
     draw = make_pose_drawer(
         max_angle_deg=max_angle_deg,
