@@ -248,3 +248,19 @@ def test_casting_general_filters_loses_no_digits():
     conv = FieldConv2d(FieldType("D4", "vector"), FieldType("D4", "irrep(2)"), 5)
     block = conv.rows[0][0]
     assert torch.equal(conv.half().double().rows[0][0].filters_NDEP, block.exact_buffers()["filters_NDEP"])
+
+
+def test_general_layers_come_over_the_meta_device():
+    mixed = FieldType("D4", "regular + vector + 2 trivial")
+
+    def make():
+        conv = make_conv(mixed, mixed, 3, bias=True)
+        return FieldSequential(conv, make_norm(mixed), make_activation(mixed), make_layer_norm(mixed)).eval()
+
+    layer, x_BCHW = make(), torch.randn(1, mixed.size, 7, 7)
+    with torch.device("meta"):
+        bare = make()
+    emptied = copy.deepcopy(bare).to_empty(device="cpu")
+    emptied.load_state_dict(layer.state_dict())
+    bare.load_state_dict(layer.state_dict(), assign=True)
+    assert torch.equal(emptied(x_BCHW), layer(x_BCHW)) and torch.equal(bare(x_BCHW), layer(x_BCHW))

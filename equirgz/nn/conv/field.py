@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,17 +30,19 @@ class PairFilters(DerivedBuffers):
         super().__init__()
         self.basis, self.source, self.target = basis, source, target
         self.register_derived()
-        self.weight = nn.Parameter(torch.zeros(target.count, source.count, len(self.filters_NDEP)))
+        self.weight = nn.Parameter(torch.empty(target.count, source.count, self.filters_NDEP.shape[0]))
 
     def exact_buffers(self) -> dict[str, Tensor]:
         """Return the solutions."""
-        filters = pair_filters(self.basis, self.source.representation, self.target.representation)
-        return {"filters_NDEP": torch.from_numpy(filters.copy())}
+        return {"filters_NDEP": torch.from_numpy(self._solutions().copy())}
+
+    def _solutions(self) -> np.ndarray:
+        return pair_filters(self.basis, self.source.representation, self.target.representation)
 
     @property
     def energy(self) -> float:
         """Squared filter values that one output channel sums over, for weights of unit variance."""
-        return self.source.count * float(self.filters_NDEP.square().sum()) / self.target.representation.size
+        return self.source.count * float(np.square(self._solutions()).sum()) / self.target.representation.size
 
     def expand(self) -> Tensor:
         """Return the bank (O * D, I * E, k, k)."""
