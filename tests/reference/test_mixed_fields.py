@@ -63,9 +63,9 @@ def test_mixed_filters_span_those_of_escnn(group, in_kinds, out_kinds) -> None:
         changes.append(torch.from_numpy(change_CC))
     native = FieldConv2d(in_type, out_type, 5).double()
     assert sum(block.weight.numel() for row in native.rows for block in row) == conv.weights.numel()
-    bank, _ = conv.expand_parameters()
+    bank, _ = conv.double().expand_parameters()  # equal layers of a process share one basis, of any dtype
     in_CC, out_CC = changes
-    ours = torch.einsum("dc,dehw,ef->cfhw", out_CC, bank.detach().double(), in_CC)
+    ours = torch.einsum("dc,dehw,ef->cfhw", out_CC, bank.detach(), in_CC)
     columns = []
     for weight in native.parameters():
         flat = weight.data.view(-1)
