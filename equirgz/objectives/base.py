@@ -1,6 +1,6 @@
 """What every objective is: a module that holds a backbone and heads and turns a batch into a loss.
 
-Legend: B batch, C channel, H W pixels, F features, K classes, S samples, N M sources.
+Legend: B batch, C channel, H W pixels, F features, K classes or other outputs, S samples, N M sources.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, require
 from equirgz.objectives.frozen import rest_frozen_layers
+from equirgz.objectives.heads.base import create_head
 from equirgz.registry import Registry, call_checked
+from equirgz.tasks import Classification, Task
 
 Pool = Literal["labelled", "unlabelled"]
 
@@ -36,7 +38,8 @@ class Batch:
     """What a training step sees.
 
     view : role -> x_BCHW, for each of the objective's views.
-    label_B : int64 classes of the labelled pool, or (B, answers) votes; None without labels.
+    label_B : targets of the labelled pool, as the task has them: int64 classes, votes, numbers or tags (B, ...) with
+        NaN where missing, maps turned with the labelled view; None without labels.
     index : pool -> source indices of this batch, for messages only.
     hidden_label_B : labels of the unlabelled batch where they happen to be known; LOGS ONLY, a loss
         that reads them is a defect (tested).
@@ -51,8 +54,12 @@ class Batch:
 class Objective(nn.Module):
     """Base of all objectives; subclasses define ``views`` and :meth:`training_step`.
 
+    What is asked of the network is its ``task``; ``head`` knows the task's layers, loss and answers, and an
+    objective has the layers under the name ``classifier``, whatever they give.
+
     Attributes
     ----------
+    tasks : names of the tasks that this objective serves; None: every one.
     views : role -> :class:`View`, in the order in which they are drawn.
     needs_labels : whether training reads labels.
     uses_unlabelled : whether training draws from the unlabelled pool (the labelled images stand in
@@ -63,6 +70,7 @@ class Objective(nn.Module):
     n_predictive_samples : how many samples :meth:`sample_logits` should be asked for.
     """
 
+    tasks: ClassVar[tuple[str, ...] | None] = ("classification",)
     views: ClassVar[Mapping[str, View]] = {"labelled": View("labelled")}
     needs_labels: bool = True
     uses_unlabelled: bool = False
@@ -72,14 +80,27 @@ class Objective(nn.Module):
     n_predictive_samples: int = 1
     collapse_mend: str = "raise batch_size or base_momentum, or lower the learning rate"
 
-    def __init__(self, backbone: nn.Module, n_classes: int) -> None:
+    def __init__(self, backbone: nn.Module, task: Task | int) -> None:
+        """``task`` is a :class:`~equirgz.tasks.Task`, or the number of classes of a classification."""
         super().__init__()
-        require(n_classes >= 2, "n_classes", expected="at least 2", got=n_classes)
+        self.task = as_task(task)
+        check_serves(type(self), self.task.name)
         own = getattr(backbone, "num_classes", 0)
         mend = "take it away with backbone.reset_classifier(0)"
         require(not own, "backbone", expected="an encoder without a classifier", got=f"num_classes={own}", mend=mend)
         self.backbone = backbone
-        self.n_classes = int(n_classes)
+        if self.needs_labels:
+            self.head = create_head(self.task)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of outputs: of a classification, its classes."""
+        return self.task.n_outputs
+
+    @property
+    def target_task(self) -> Task:
+        """The task whose targets training reads; the one that is answered, but where an objective says otherwise."""
+        return self.task
 
     def frozen_parts(self) -> list[nn.Module]:
         """Return the parts that this objective leaves as they are, whatever their ``requires_grad`` says."""
@@ -104,7 +125,9 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def prepare(self, label_N: Tensor | None, n_unlabelled: int) -> None:
-        """Learn the sizes and labels of the training set before the first update; nothing by default."""
+        """Learn the sizes and targets of the training set before the first update: what the head needs of them."""
+        if label_N is not None and self.needs_labels:
+            self.head.learn(label_N.detach().cpu().numpy())
 
     def after_training(self, x_NCHW: Tensor, label_N: Tensor | None) -> None:
         """Fit what needs the trained network and the labelled images as they are; nothing by default."""
@@ -125,40 +148,18 @@ class Objective(nn.Module):
         return self.backbone(x_BCHW)
 
     def check_labels(self, label_N: Tensor) -> None:
-        """Raise InputError unless the training labels can be learnt from: classes 0..K-1, at least two."""
-        if label_N.ndim != 1 or label_N.is_floating_point():
-            raise InputError(
-                "labels", expected="one integer class per image", got=f"{label_N.dtype} {tuple(label_N.shape)}"
-            )
-        found = sorted(set(label_N.tolist()))
-        if found[0] < 0 or found[-1] >= self.n_classes:
-            raise InputError(
-                "labels",
-                expected=f"classes 0 to {self.n_classes - 1}",
-                got=f"classes {found}",
-                mend="leave unlabelled sources (-1) out, or raise n_classes",
-            )
-        if len(found) < 2:
-            raise InputError(
-                "labels", expected="at least two classes", got=f"class {found[0]} alone", mend="label more"
-            )
+        """Raise InputError unless the training targets are of the task, and can be learnt from."""
+        self.target_task.check(label_N.detach().cpu().numpy())
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits_BK; raises InputError for an objective without a classifier."""
+        """Return the head's raw outputs, logits_BK of classes; InputError for an objective without a head."""
         raise InputError(
             f"objective {type(self).__name__} has no classifier; read its features with a linear probe or fine-tune"
         )
 
     def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
-        """Return logits_SBK of ``n_samples`` draws of the network; a deterministic one has S = 1."""
+        """Return raw outputs, logits_SBK, of ``n_samples`` draws of the network; a deterministic one has S = 1."""
         return self.logits(x_BCHW)[None]
-
-
-def make_classifier(n_features: int, n_classes: int, dropout: float = 0.0) -> nn.Module:
-    """Return dropout (if any) and a linear layer from h_BF to logits_BK."""
-    require(0 <= dropout < 1, "dropout", expected="a share in [0, 1)", got=dropout)
-    linear = nn.Linear(n_features, n_classes)
-    return nn.Sequential(nn.Dropout(dropout), linear) if dropout else linear
 
 
 def make_mlp(n_in: int, n_hidden: int, n_out: int) -> nn.Sequential:
@@ -197,18 +198,43 @@ def list_objectives(pattern: str = "*") -> list[str]:
     return OBJECTIVES.names(pattern)
 
 
+def as_task(task: Task | int) -> Task:
+    """Return ``task``; a number K is the classification of K nameless classes."""
+    if isinstance(task, Task):
+        return task
+    require(task >= 2, "n_classes", expected="at least 2", got=task)
+    return Classification(tuple(f"class {k}" for k in range(int(task))))
+
+
+def check_serves(objective: type[Objective], name: str) -> None:
+    """Raise InputError, with the objectives that can, where ``objective`` does not serve the task ``name``."""
+    if objective.tasks is None or name in objective.tasks:
+        return
+    able = [other for other in OBJECTIVES if name in (getattr(OBJECTIVES.get(other), "tasks", None) or (name,))]
+    expected = f"the task {' or '.join(objective.tasks)}"
+    mend = f"objectives that can: {', '.join(able)}"
+    raise InputError(f"objective {objective.__name__}", expected=expected, got=f"task {name}", mend=mend)
+
+
 def create_objective(
-    name: str, backbone: nn.Module, n_classes: int = 2, init_seed: int | None = None, **params: Any
+    name: str,
+    backbone: nn.Module,
+    n_classes: int = 2,
+    init_seed: int | None = None,
+    *,
+    task: Task | None = None,
+    **params: Any,
 ) -> Objective:
-    """Build the objective ``name`` around ``backbone``.
+    """Build the objective ``name`` around ``backbone`` for ``task``, by default the classification of ``n_classes``.
 
     ``init_seed`` makes the heads' weights reproducible without touching torch's global generator.
-    Raises InputError for an unknown name or keyword, naming the nearest valid one.
+    Raises InputError for an unknown name or keyword, naming the nearest valid one, and for a task that the objective
+    does not serve.
     """
     factory = OBJECTIVES.get(name)
-    what = f"objective {name!r}"
+    what, asked = f"objective {name!r}", n_classes if task is None else task
     if init_seed is None:
-        return call_checked(what, factory, backbone=backbone, n_classes=n_classes, **params)
+        return call_checked(what, factory, backbone, asked, **params)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(init_seed)
-        return call_checked(what, factory, backbone=backbone, n_classes=n_classes, **params)
+        return call_checked(what, factory, backbone, asked, **params)

@@ -20,9 +20,11 @@ class Ensemble(nn.Module):
 
     def __init__(self, members: Sequence[Objective]) -> None:
         super().__init__()
-        if not members or len({member.n_classes for member in members}) > 1:
-            found = [member.n_classes for member in members]
-            raise InputError("ensemble", expected="members with the same classes", got=found)
+        if not members or {(member.task.name, member.n_classes) for member in members} != {
+            ("classification", members[0].n_classes)
+        }:
+            found = [f"{member.task.name} of {member.n_classes}" for member in members]
+            raise InputError("ensemble", expected="classifications of the same classes", got=found)
         self.members = nn.ModuleList(members)
         self.n_classes = members[0].n_classes
         self.n_predictive_samples = len(members)

@@ -4,5 +4,6 @@ The head and the loss of each task are registered under the same name in :mod:`e
 """
 
 from equirgz.tasks.base import TASKS, Headline, Task, create_task, list_tasks
+from equirgz.tasks.classification import Classification
 
-__all__ = ["TASKS", "Headline", "Task", "create_task", "list_tasks"]
+__all__ = ["TASKS", "Classification", "Headline", "Task", "create_task", "list_tasks"]

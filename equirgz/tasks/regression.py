@@ -131,6 +131,10 @@ class Regression(Task):
         parts = np.split(np.asarray(output_NO, np.float64), ends[:-1], axis=1)
         return np.stack([quantity.decode(part) for quantity, part in zip(self.quantities, parts, strict=True)], 1)
 
+    def is_circular(self) -> list[bool]:
+        """Return, for each output, whether it is the cosine or sine of a phase."""
+        return [quantity.period is not None for quantity in self.quantities for _ in range(quantity.n_outputs)]
+
     def keep(self, answer_N: np.ndarray, target_N: np.ndarray) -> Kept:
         return {"target": np.asarray(target_N, np.float64), "value": np.asarray(answer_N, np.float64)}
 

@@ -9,12 +9,12 @@ from scipy.stats import dirichlet_multinomial
 
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
-from equirgz.objectives.semisupervised.hybrid import combine
-from equirgz.objectives.semisupervised.votes import (
+from equirgz.objectives.heads.votes import (
     compute_dirichlet_multinomial_nll,
     compute_votes_loss,
     concentrations,
 )
+from equirgz.objectives.semisupervised.hybrid import combine
 from tests.train.toy import make_backbone, make_task
 
 NAN = float("nan")

@@ -21,6 +21,7 @@ from equirgz.objectives.adaptation.divergence import (
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View
 from equirgz.objectives.gather import gather_rows
 from equirgz.objectives.selfsupervised.collapse import compute_collapse_meters
+from equirgz.tasks import Task
 
 
 class DomainAdaptation(Objective):
@@ -47,12 +48,12 @@ class DomainAdaptation(Objective):
     needs_unlabelled = True
     collapse_mend = "raise warmup_share, or lower the weight of the alignment or the learning rate"
 
-    def __init__(self, backbone: nn.Module, n_classes: int, latent: int, warmup_share: float) -> None:
-        super().__init__(backbone, n_classes)
+    def __init__(self, backbone: nn.Module, task: Task | int, latent: int, warmup_share: float) -> None:
+        super().__init__(backbone, task)
         require(0 <= warmup_share < 1, "warmup_share", expected="a share in [0, 1)", got=warmup_share)
         self.warmup_share = warmup_share
         self.to_latent = nn.Sequential(nn.Linear(backbone.num_features, latent), nn.LayerNorm(latent))
-        self.classifier = nn.Linear(latent, n_classes)
+        self.classifier = nn.Linear(latent, self.n_classes)
 
     def align(self, x_BL: Tensor, y_BL: Tensor, progress: float) -> tuple[Tensor, dict[str, Any]]:
         """Return the distance between source and target latents, and numbers to log."""
@@ -96,8 +97,8 @@ class Sidda(DomainAdaptation):
 
     no_weight_decay = frozenset({"eta_supervised", "eta_alignment"})
 
-    def __init__(self, backbone: nn.Module, n_classes: int, latent: int = 64, warmup_share: float = 0.6) -> None:
-        super().__init__(backbone, n_classes, latent, warmup_share)
+    def __init__(self, backbone: nn.Module, task: Task | int, latent: int = 64, warmup_share: float = 0.6) -> None:
+        super().__init__(backbone, task, latent, warmup_share)
         self.eta_supervised = nn.Parameter(torch.ones(()))
         self.eta_alignment = nn.Parameter(torch.ones(()))
 
@@ -123,12 +124,12 @@ class FixedWeight(DomainAdaptation):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         weight: float = 1.0,
         latent: int = 64,
         warmup_share: float = 0.6,
     ) -> None:
-        super().__init__(backbone, n_classes, latent, warmup_share)
+        super().__init__(backbone, task, latent, warmup_share)
         self.weight = weight
 
     def combine(self, supervised: Tensor, alignment: Tensor, progress: float) -> Tensor:
@@ -179,13 +180,13 @@ class Dann(FixedWeight):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         weight: float = 1.0,
         latent: int = 64,
         warmup_share: float = 0.6,
         hidden: int = 128,
     ) -> None:
-        super().__init__(backbone, n_classes, weight, latent, warmup_share)
+        super().__init__(backbone, task, weight, latent, warmup_share)
         self.domain_classifier = nn.Sequential(nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     def align(self, x_BL: Tensor, y_BL: Tensor, progress: float) -> tuple[Tensor, dict[str, Any]]:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, Batch
 from equirgz.objectives.bayesian.posterior import WeightPosterior, list_weights
 from equirgz.seeding import derive_seed
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("ivon")
 class Ivon(WeightPosterior):
-    """Cross entropy at weights drawn from ``N(m, 1 / (ess (h + d)))``; h, a running curvature, and m
-    move together by the improved variational online Newton method.
+    """Cross entropy (the task's loss) at weights drawn from ``N(m, 1 / (ess (h + d)))``; h, a running curvature,
+    and m move together by the improved variational online Newton method.
 
     It brings its own optimiser (:class:`IvonOptimizer`): the configured ``lr`` (0.1 to 0.2, far
     above Adam's), schedule and clipping apply, its ``weight_decay`` is d, the prior's precision over
@@ -35,14 +35,14 @@ class Ivon(WeightPosterior):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         ess_factor: float = 100.0,
         hessian_init: float = 0.5,
         beta1: float = 0.9,
         beta2: float = 0.9995,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(backbone, n_classes, dropout)
+        super().__init__(backbone, task, dropout)
         for name, value in (("ess_factor", ess_factor), ("hessian_init", hessian_init)):
             require(value > 0, name, expected="a positive number", got=value)
         self.ess_factor, self.hessian_init, self.beta1, self.beta2 = ess_factor, hessian_init, beta1, beta2
@@ -55,7 +55,8 @@ class Ivon(WeightPosterior):
         self.noise: dict[str, Tensor] = {}
 
     def prepare(self, label_N: Tensor | None, n_unlabelled: int) -> None:
-        """Take the effective sample size ``ess_factor * N``."""
+        """Take the effective sample size ``ess_factor * N``, and what the head needs of the targets."""
+        super().prepare(label_N, n_unlabelled)
         self.ess.fill_(self.ess_factor * len(label_N))
 
     def std(self) -> dict[str, Tensor]:
@@ -74,7 +75,7 @@ class Ivon(WeightPosterior):
         return IvonOptimizer(self, groups, lr)
 
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
-        """Return the cross entropy (nat) at one draw of the weights, the same in all parts of a step."""
+        """Return the task's loss (cross entropy, nat) at one draw of the weights, the same in all parts of a step."""
         generator = torch.Generator().manual_seed(derive_seed(int(self.noise_seed), step))
         self.noise = {
             name: std * torch.randn(std.shape, generator=generator, dtype=std.dtype).to(std.device)
@@ -82,8 +83,7 @@ class Ivon(WeightPosterior):
         }
         weights = {name: mean + self.noise[name] for name, mean in self.means().items()}
         logits_BK = self.logits_at(weights, batch.view["labelled"])
-        wrong = (logits_BK.detach().argmax(1) != batch.label_B).float().mean()
-        return F.cross_entropy(logits_BK, batch.label_B), {"train_error": wrong}
+        return self.head.loss(logits_BK, batch.label_B), self.head.measure(logits_BK, batch.label_B)
 
 
 class IvonOptimizer(torch.optim.Optimizer):

@@ -14,6 +14,7 @@ from equirgz.errors import InputError
 from equirgz.objectives.base import OBJECTIVES
 from equirgz.objectives.bayesian.posterior import seeded
 from equirgz.objectives.supervised import Supervised
+from equirgz.tasks import Task
 
 MAX_WEIGHTS = 8192
 
@@ -28,17 +29,18 @@ class LastLayerLaplace(Supervised):
     ``log p(D|W*) - precision |W*|^2 / 2 + (W/2) log precision - log det(H + precision I) / 2``.
     """
 
+    tasks = ("classification",)
     n_predictive_samples = 32
 
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         precision: float | None = None,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__(backbone, n_classes, label_smoothing)
-        n_weights = n_classes * (backbone.num_features + 1)
+        super().__init__(backbone, task, label_smoothing)
+        n_weights = self.n_classes * (backbone.num_features + 1)
         if n_weights > MAX_WEIGHTS:
             raise InputError(
                 "laplace",

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from equirgz.objectives.base import OBJECTIVES
 from equirgz.objectives.bayesian.posterior import seeded
 from equirgz.objectives.supervised import Supervised
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("mc_dropout")
@@ -20,8 +21,10 @@ class McDropout(Supervised):
 
     n_predictive_samples = 32
 
-    def __init__(self, backbone: nn.Module, n_classes: int, dropout: float = 0.5, label_smoothing: float = 0.0) -> None:
-        super().__init__(backbone, n_classes, label_smoothing, dropout)
+    def __init__(
+        self, backbone: nn.Module, task: Task | int, dropout: float = 0.5, label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(backbone, task, label_smoothing, dropout)
 
     def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
         """Return logits_SBK, each sample with its own dropped features.
@@ -31,13 +34,13 @@ class McDropout(Supervised):
         parts = [part for part in self.modules() if "Dropout" in type(part).__name__]
         modes = [(part, part.training) for part in parts]
         in_backbone = any("Dropout" in type(part).__name__ for part in self.backbone.modules())
-        fixed_BF = None if in_backbone else self.backbone(x_BCHW)
+        fixed_B = None if in_backbone else self.head.encode(self.backbone, x_BCHW)
         try:
             for part in parts:
                 part.training = True
             with seeded(generator):
                 return torch.stack(
-                    [self.logits(x_BCHW) if fixed_BF is None else self.classifier(fixed_BF) for _ in range(n_samples)]
+                    [self.logits(x_BCHW) if fixed_B is None else self.classifier(fixed_B) for _ in range(n_samples)]
                 )
         finally:
             for part, training in modes:

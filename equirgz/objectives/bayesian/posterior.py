@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from equirgz.objectives.base import Objective, make_classifier
+from equirgz.objectives.base import Objective
+from equirgz.tasks import Task
 
 
 @contextmanager
@@ -43,12 +44,13 @@ class WeightPosterior(Objective):
     as any other. Subclasses define :meth:`std` and set ``noisy``, the names that carry noise.
     """
 
+    tasks = None
     noisy: list[str]
     n_predictive_samples = 32
 
-    def __init__(self, backbone: nn.Module, n_classes: int, dropout: float = 0.0) -> None:
-        super().__init__(backbone, n_classes)
-        self.classifier = make_classifier(backbone.num_features, n_classes, dropout)
+    def __init__(self, backbone: nn.Module, task: Task | int, dropout: float = 0.0) -> None:
+        super().__init__(backbone, task)
+        self.classifier = self.head.make_layers(backbone, dropout)
 
     def std(self) -> dict[str, Tensor]:
         """Return name -> standard deviation of each weight."""
@@ -64,13 +66,14 @@ class WeightPosterior(Objective):
         return {name: parameters[name] for name in self.noisy}
 
     def logits_at(self, weights: dict[str, Tensor], x_BCHW: Tensor) -> Tensor:
-        """Return logits_BK of the network whose named weights are replaced by ``weights``."""
-        h_BF = functional_call(self.backbone, _below(weights, "backbone."), (x_BCHW,))
-        return functional_call(self.classifier, _below(weights, "classifier."), (h_BF,))
+        """Return raw outputs, logits_BK, of the network whose named weights are replaced by ``weights``."""
+        encoder = _Encoder(self.backbone, self.head)
+        encoded_B = functional_call(encoder, _below(weights, "backbone.", "backbone."), (x_BCHW,))
+        return functional_call(self.classifier, _below(weights, "classifier."), (encoded_B,))
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits_BK at the mean weights."""
-        return self.classifier(self.backbone(x_BCHW))
+        """Return raw outputs, logits_BK, at the mean weights."""
+        return self.classifier(self.head.encode(self.backbone, x_BCHW))
 
     def draw_weights(self, skip: frozenset[str] = frozenset()) -> dict[str, Tensor]:
         """Return one draw of all noisy weights but those to ``skip``."""
@@ -83,5 +86,16 @@ class WeightPosterior(Objective):
             return torch.stack([self.logits_at(self.draw_weights(), x_BCHW) for _ in range(n_samples)])
 
 
-def _below(weights: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}
+class _Encoder(nn.Module):
+    """What the layers of a head read, as a forward pass, in which ``functional_call`` replaces weights."""
+
+    def __init__(self, backbone: nn.Module, head: nn.Module) -> None:
+        super().__init__()
+        self.backbone, self.head = backbone, head
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return self.head.encode(self.backbone, x_BCHW)
+
+
+def _below(weights: dict[str, Tensor], prefix: str, under: str = "") -> dict[str, Tensor]:
+    return {under + name[len(prefix) :]: value for name, value in weights.items() if name.startswith(prefix)}

@@ -10,7 +10,6 @@ import fnmatch
 from collections.abc import Callable, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from equirgz.backbones.wrapped import copy_network
@@ -34,10 +33,11 @@ def compute_fisher(objective: WeightPosterior, x_NCHW: Tensor, label_N: Tensor) 
     """
     was_training = objective.training
     objective.eval()
+    target_N = label_N if label_N.is_floating_point() else label_N.long()
     means = objective.means()
     total = {name: torch.zeros_like(mean) for name, mean in means.items()}
-    for x_CHW, label in zip(x_NCHW, label_N, strict=True):
-        loss = F.cross_entropy(objective.logits(x_CHW[None]), label[None].long())
+    for x_CHW, label in zip(x_NCHW, target_N, strict=True):
+        loss = objective.head.loss(objective.logits(x_CHW[None]), label[None])
         gradients = torch.autograd.grad(loss, list(means.values()), allow_unused=True)
         for name, gradient in zip(means, gradients, strict=True):
             if gradient is not None:

@@ -14,11 +14,14 @@ from equirgz.errors import InputError, check_choice, require
 from equirgz.objectives.base import OBJECTIVES, Batch
 from equirgz.objectives.bayesian.posterior import WeightPosterior, list_weights
 from equirgz.objectives.bayesian.priors import PRIOR_KL, PRIORS
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("variational")
 class Variational(WeightPosterior):
     """``L = E_q CE + (T / N) KL(q || prior)`` in nat per source, one draw of the weights per update.
+
+    CE is the cross entropy, or the loss of another task.
 
     q is ``N(m, s^2)`` per weight, with m the network's own parameter and ``s = exp(rho)``; norm
     layers carry no noise. ``logits`` are those of the mean weights.
@@ -38,7 +41,7 @@ class Variational(WeightPosterior):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         prior: str = "gaussian",
         prior_std: float | None = None,
         temperature: float = 0.01,
@@ -46,7 +49,7 @@ class Variational(WeightPosterior):
         local_reparametrisation: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(backbone, n_classes, dropout)
+        super().__init__(backbone, task, dropout)
         for name, value in (("prior_std", prior_std), ("initial_std", initial_std)):
             if value is not None and value <= 0:
                 raise InputError(name, expected="a positive number", got=value)
@@ -64,7 +67,8 @@ class Variational(WeightPosterior):
         self.no_weight_decay = frozenset(self.noisy) | {f"rho.{_key(name)}" for name in self.noisy}
 
     def prepare(self, label_N: Tensor | None, n_unlabelled: int) -> None:
-        """Take N, the number of labelled sources."""
+        """Take N, the number of labelled sources, and what the head needs of their targets."""
+        super().prepare(label_N, n_unlabelled)
         self.n_sources = len(label_N)
 
     def std(self) -> dict[str, Tensor]:
@@ -94,10 +98,10 @@ class Variational(WeightPosterior):
                 logits_BK = self.logits_at(self.draw_weights(skip=linear), x_BCHW)
         else:
             logits_BK = self.logits_at(self.draw_weights(), x_BCHW)
-        fit = F.cross_entropy(logits_BK, batch.label_B)
+        fit = self.head.loss(logits_BK, batch.label_B)
         kl = self.compute_kl() / self.n_sources
-        wrong = (logits_BK.detach().argmax(1) != batch.label_B).float().mean()
-        return fit + self.temperature * kl, {"fit": fit.detach(), "kl": kl.detach(), "train_error": wrong}
+        logs = {"fit": fit.detach(), "kl": kl.detach()} | self.head.measure(logits_BK, batch.label_B)
+        return fit + self.temperature * kl, logs
 
     def _linears(self) -> dict[str, nn.Linear]:
         return {n: m for n, m in self.named_modules() if type(m) is nn.Linear and f"{n}.weight" in self.noisy}

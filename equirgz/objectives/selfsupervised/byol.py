@@ -12,6 +12,7 @@ from equirgz.objectives.ema import cosine_momentum, make_target, update_ema
 from equirgz.objectives.frozen import copy_modes
 from equirgz.objectives.losses import compute_byol_loss
 from equirgz.objectives.selfsupervised.collapse import compute_collapse_meters
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("byol")
@@ -34,18 +35,19 @@ class Byol(Objective):
     """
 
     views = {"unlabelled_1": View("unlabelled"), "unlabelled_2": View("unlabelled")}
+    tasks = None
     needs_labels = False
     uses_unlabelled = True
 
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int = 2,
+        task: Task | int = 2,
         hidden: int = 512,
         projection: int = 128,
         base_momentum: float = 0.99,
     ) -> None:
-        super().__init__(backbone, n_classes)
+        super().__init__(backbone, task)
         cosine_momentum(base_momentum, 0, 1)
         self.base_momentum = base_momentum
         self.projector = make_mlp(backbone.num_features, hidden, projection)

@@ -10,6 +10,7 @@ from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, make_mlp
 from equirgz.objectives.losses import compute_nt_xent
 from equirgz.objectives.selfsupervised.two_view import TwoView
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("simclr")
@@ -25,12 +26,12 @@ class SimClr(TwoView):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int = 2,
+        task: Task | int = 2,
         hidden: int = 512,
         projection: int = 128,
         temperature: float = 0.2,
     ) -> None:
-        super().__init__(backbone, n_classes)
+        super().__init__(backbone, task)
         require(temperature > 0, "temperature", expected="a positive number", got=temperature)
         self.temperature = temperature
         self.projector = make_mlp(backbone.num_features, hidden, projection)

@@ -18,6 +18,7 @@ class TwoView(Objective):
     """
 
     views = {"unlabelled_1": View("unlabelled"), "unlabelled_2": View("unlabelled")}
+    tasks = None
     needs_labels = False
     uses_unlabelled = True
     projector: nn.Module

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from equirgz.objectives.base import OBJECTIVES, make_mlp
 from equirgz.objectives.losses import compute_vicreg_terms
 from equirgz.objectives.selfsupervised.two_view import TwoView
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("vicreg")
@@ -24,14 +25,14 @@ class VicReg(TwoView):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int = 2,
+        task: Task | int = 2,
         hidden: int = 512,
         projection: int = 256,
         invariance: float = 25.0,
         variance: float = 25.0,
         covariance: float = 1.0,
     ) -> None:
-        super().__init__(backbone, n_classes)
+        super().__init__(backbone, task)
         self.weights = (invariance, variance, covariance)
         self.projector = make_mlp(backbone.num_features, hidden, projection)
 

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import require
-from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View, make_classifier
+from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View
 from equirgz.objectives.ema import make_target, update_ema
 from equirgz.objectives.gather import gather_rows
 from equirgz.objectives.losses import compute_fixmatch_loss
 from equirgz.objectives.precision import widen
+from equirgz.tasks import Task
 
 
 @OBJECTIVES.register("fixmatch")
@@ -45,7 +46,7 @@ class FixMatch(Objective):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         threshold: float = 0.95,
         ratio: int = 4,
         weight: float = 1.0,
@@ -53,16 +54,16 @@ class FixMatch(Objective):
         ema_momentum: float = 0.99,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(backbone, n_classes)
+        super().__init__(backbone, task)
         require(0 <= threshold <= 1, "threshold", expected="a probability", got=threshold)
         require(0 <= ema_momentum < 1, "ema_momentum", expected="a number in [0, 1)", got=ema_momentum)
         require(ratio >= 1, "ratio", expected="at least 1", got=ratio)
         self.threshold, self.weight, self.ema_momentum = threshold, weight, ema_momentum
         self.unlabelled_ratio = ratio
         self.distribution_alignment = distribution_alignment
-        self.classifier = make_classifier(backbone.num_features, n_classes, dropout)
-        self.register_buffer("label_share_K", torch.full((n_classes,), 1 / n_classes))
-        self.register_buffer("guess_share_K", torch.full((n_classes,), 1 / n_classes))
+        self.classifier = self.head.make_layers(backbone, dropout)
+        self.register_buffer("label_share_K", torch.full((self.n_classes,), 1 / self.n_classes))
+        self.register_buffer("guess_share_K", torch.full((self.n_classes,), 1 / self.n_classes))
         if ema_momentum:
             self.ema_backbone = make_target(self.backbone)
             self.ema_classifier = make_target(self.classifier)

@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, check_choice
-from equirgz.objectives.base import OBJECTIVES, Batch, View, make_classifier
+from equirgz.objectives.base import OBJECTIVES, Batch, View
 from equirgz.objectives.gather import mean_over_processes
+from equirgz.objectives.heads.base import create_head
+from equirgz.objectives.heads.votes import concentrations
 from equirgz.objectives.selfsupervised.byol import Byol
-from equirgz.objectives.semisupervised.votes import check_votes, compute_votes_loss, concentrations
+from equirgz.tasks import Task
+from equirgz.tasks.votes import Votes
 
 
 @OBJECTIVES.register("hybrid")
@@ -29,10 +31,10 @@ class Hybrid(Byol):
     ----------
     weight : w; with ``balance="matched"`` w is multiplied by ``|L_byol| / |L_sup|`` of the batch
         (no gradient), so that both parts pull at a fixed ratio, as published.
-    questions : None: labels are classes and L_sup is the cross entropy (nat). Else the number of
-        answers of each question: labels are votes (N, answers), NaN where missing, and L_sup is the
-        Dirichlet-Multinomial nll (nat). ``logits`` are then the log of the expected answers of the
-        first question, which must have ``n_classes`` answers.
+    questions : None: L_sup is the loss of the task. Else, of a classification, the number of answers of each
+        question: the labels are votes (N, answers), NaN where missing, and L_sup is the Dirichlet-Multinomial nll
+        (nat). ``logits`` are then the log of the expected answers of the first question, which must be the classes.
+        The task votes asks all questions at the end too.
     dropout : before the head.
     hidden, projection, base_momentum : as in :class:`~equirgz.objectives.selfsupervised.byol.Byol`.
     """
@@ -43,7 +45,7 @@ class Hybrid(Byol):
     def __init__(
         self,
         backbone: nn.Module,
-        n_classes: int,
+        task: Task | int,
         weight: float = 1.0,
         balance: str = "fixed",
         questions: tuple[int, ...] | None = None,
@@ -52,34 +54,32 @@ class Hybrid(Byol):
         projection: int = 128,
         base_momentum: float = 0.99,
     ) -> None:
-        super().__init__(backbone, n_classes, hidden, projection, base_momentum)
-        if questions is not None and (not questions or min(questions) < 2 or questions[0] != n_classes):
-            raise InputError("questions", expected=f"numbers of answers >= 2, the first {n_classes}", got=questions)
+        super().__init__(backbone, task, hidden, projection, base_momentum)
+        asked = None if questions is None else tuple(questions)
+        classes = ("classification", self.n_classes)
+        if asked is not None and (not asked or min(asked) < 2 or (self.task.name, asked[0]) != classes):
+            expected = f"numbers of answers >= 2, the first the {self.n_classes} classes of a classification"
+            raise InputError("questions", expected=expected, got=f"{questions} of the task {self.task.name}")
         self.weight, self.balance = weight, check_choice("balance", balance, ("fixed", "matched"))
-        self.questions = None if questions is None else tuple(questions)
-        n_outputs = n_classes if questions is None else sum(questions)
-        self.classifier = make_classifier(backbone.num_features, n_outputs, dropout)
+        self.questions = asked
+        self.target_head = self.head if asked is None else create_head(Votes(asked))
+        self.classifier = self.target_head.make_layers(backbone, dropout)
 
-    def check_labels(self, label_N: Tensor) -> None:
-        """Raise InputError unless the labels are classes, or votes where questions are set."""
-        if self.questions is None:
-            super().check_labels(label_N)
-        else:
-            check_votes(label_N, self.questions)
+    @property
+    def target_task(self) -> Task:
+        return self.target_head.task
 
     def logits(self, x_BCHW: Tensor) -> Tensor:
-        """Return logits_BK; with votes the log of the expected share of each answer to question 0."""
-        raw = self.classifier(self.backbone(x_BCHW))
-        if self.questions is None:
-            return raw
-        return torch.log(self._first_concentrations(raw))
+        """Return raw outputs, logits_BK; with ``questions`` the log of the expected shares of the first."""
+        raw_B = self.classifier(self.head.encode(self.backbone, x_BCHW))
+        return raw_B if self.questions is None else torch.log(self._first_concentrations(raw_B))
 
     def sample_logits(self, x_BCHW: Tensor, n_samples: int = 1, generator: torch.Generator | None = None) -> Tensor:
-        """Return logits_SBK; with votes, logs of draws from the Dirichlet of question 0."""
-        raw = self.classifier(self.backbone(x_BCHW))
+        """Return logits_SBK; with ``questions``, logs of draws from the Dirichlet of the first."""
         if self.questions is None:
-            return raw[None]
-        concentration_SBK = self._first_concentrations(raw).expand(n_samples, -1, -1)
+            return self.logits(x_BCHW)[None]
+        concentration_BK = self._first_concentrations(self.classifier(self.backbone(x_BCHW)))
+        concentration_SBK = concentration_BK.expand(n_samples, -1, -1)
         gamma_SBK = torch._standard_gamma(concentration_SBK.contiguous(), generator=generator)
         return torch.log(gamma_SBK.clamp_min(torch.finfo(gamma_SBK.dtype).tiny))
 
@@ -89,11 +89,8 @@ class Hybrid(Byol):
     def training_step(self, batch: Batch, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
         """Return the weighted sum; both parts are logged."""
         contrastive, logs = super().training_step(batch, step, n_steps)
-        raw = self.classifier(self.backbone(batch.view["labelled"]))
-        if self.questions is None:
-            supervised = F.cross_entropy(raw, batch.label_B)
-        else:
-            supervised = compute_votes_loss(batch.label_B, concentrations(raw), self.questions)
+        raw_B = self.classifier(self.head.encode(self.backbone, batch.view["labelled"]))
+        supervised = self.target_head.loss(raw_B, batch.label_B)
         logs |= {"contrastive": contrastive.detach(), "supervised": supervised.detach()}
         return combine(contrastive, supervised, self.weight, self.balance), logs
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equirgz.errors import InputError
 from equirgz.objectives.gather import mean_over_processes
+from equirgz.objectives.heads.base import HEADS, Head
 from equirgz.objectives.precision import full_precision, widen
 
 
@@ -52,15 +52,15 @@ def concentrations(raw_BA: Tensor) -> Tensor:
     return 1 + 100 * torch.sigmoid(widen(raw_BA))
 
 
-def check_votes(votes_NA: Tensor, questions: Sequence[int]) -> None:
-    """Raise InputError unless votes are counts (NaN: missing) and every question was voted on."""
-    if votes_NA.ndim != 2 or votes_NA.shape[1] != sum(questions):
-        raise InputError(
-            "votes", expected=f"one column for each of {sum(questions)} answers", got=tuple(votes_NA.shape)
-        )
-    k_NA = torch.nan_to_num(votes_NA.double())
-    if bool((k_NA < 0).any()) or bool((k_NA != k_NA.round()).any()):
-        raise InputError("votes: expected whole numbers of 0 or more, or NaN where missing; got others")
-    for q, votes in enumerate(k_NA.split(list(questions), -1)):
-        if float(votes.sum()) == 0:
-            raise InputError(f"votes: question {q} has none from any source; leave the question out")
+@HEADS.register("votes")
+class VotesHead(Head):
+    """The Dirichlet-Multinomial nll (nat) of the votes, the mean over (source, question) pairs that have any.
+
+    Answers are concentrations; those of several networks or views are averaged.
+    """
+
+    def loss(self, raw_B: Tensor, target_B: Tensor) -> Tensor:
+        return compute_votes_loss(target_B, concentrations(raw_B), self.task.questions)
+
+    def answer(self, raw_B: Tensor) -> Tensor:
+        return concentrations(raw_B)

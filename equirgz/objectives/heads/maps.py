@@ -1,0 +1,45 @@
+"""From equivariant maps to a value per pixel. Legend: B batch, O outputs, G group elements, H W pixels."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from equirgz.errors import InputError, require
+
+
+class MapLayers(nn.Module):
+    """A mean over the group, a 1 x 1 convolution, and linear interpolation to the side of the network's input.
+
+    ``raw(g x) = g raw(x)`` as exactly as the maps keep it: the mean over the group has trivial fields, and corners lie
+    on corners (on odd grids strides keep them there), so that quarter turns and flips only move pixels.
+    Raises InputError for a backbone without maps.
+    """
+
+    def __init__(self, backbone: nn.Module, n_outputs: int, dropout: float = 0.0, what: str = "maps") -> None:
+        super().__init__()
+        require(0 <= dropout < 1, "dropout", expected="a share in [0, 1)", got=dropout)
+        self.image_size = int(backbone.image_size)
+        self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
+        self.convolution = nn.Conv2d(count_fields(backbone, what), n_outputs, 1)
+
+    def forward(self, maps_BFGHW: Tensor) -> Tensor:
+        """Return raw outputs (B, O, H, W)."""
+        raw_BOHW = self.convolution(self.dropout(maps_BFGHW.mean(2)))
+        return F.interpolate(raw_BOHW, size=(self.image_size,) * 2, mode="bilinear", align_corners=True)
+
+
+@torch.no_grad()
+def count_fields(backbone: nn.Module, what: str) -> int:
+    """Return the number of fields of a backbone's maps, from one blank image in eval mode; modes are restored."""
+    if not hasattr(backbone, "forward_maps"):
+        raise InputError(what, expected="a backbone with forward_maps", got=type(backbone).__name__)
+    modes = [(part, part.training) for part in backbone.modules()]
+    like = next(backbone.parameters())
+    size = (1, backbone.in_channels, backbone.image_size, backbone.image_size)
+    try:
+        return backbone.eval().forward_maps(torch.zeros(size, dtype=like.dtype, device=like.device)).shape[1]
+    finally:
+        for part, training in modes:
+            part.training = training
