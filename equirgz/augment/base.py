@@ -2,7 +2,8 @@
 
 A view of image ``x`` is ``mask * photometry(warp(x; pose))``: the pose (reflection, angle,
 magnification, shift) is applied by :func:`equirgz.geometry.action.warp` in ONE interpolation, and
-poses that only move pixels (flips, quarter turns) are exact. The mask is the same for every
+poses that only move pixels (flips, quarter turns) are exact. Maps that belong to the image (masks of its parts, a true
+image) go through the same warp and mask, and through no change of brightness. The mask is the same for every
 augmentation, ``none`` included, so a blank corner never tells that an image was turned.
 Legend: B batch, C channel, H W pixels.
 """
@@ -57,6 +58,7 @@ class Pose:
 
 DrawPose = Callable[[int, int, torch.Generator], Pose]  # (batch, size in pixels, generator)
 Photometry = Callable[[Tensor, torch.Generator], Tensor]
+Change = Callable[[Tensor], Tensor]
 
 
 class Augmentation:
@@ -98,12 +100,11 @@ class Augmentation:
         """Draw the poses of ``batch`` samples of ``size`` pixels; all randomness of the warp is here."""
         return Pose() if self._draw_pose is None else self._draw_pose(batch, size, generator)
 
-    def make_view(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the view before the mask."""
-        size = self.size_px or x_BCHW.shape[-1]
-        y_BCHW = self.draw_pose(x_BCHW.shape[0], size, generator).apply(x_BCHW, size)
-        if self.photometry and y_BCHW is x_BCHW:
-            y_BCHW = x_BCHW.clone()
+    def draw(self, batch: int, size: int, generator: torch.Generator) -> tuple[Pose, Change]:
+        """Draw the poses of ``batch`` samples of ``size`` pixels, and return with them what follows the warp."""
+        return self.draw_pose(batch, size, generator), lambda y_BCHW: self._change(y_BCHW, generator)
+
+    def _change(self, y_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         for change in self.photometry:
             y_BCHW = change(y_BCHW, generator)
         return y_BCHW
@@ -116,22 +117,48 @@ class Augmentation:
 
         Raises InputError for anything but a float batch of square images, or without a generator.
         """
-        check_images("augmentation " + repr(self.name), x_BCHW)
+        return self._view(x_BCHW, None, generator)[0]
+
+    def with_maps(self, x_BCHW: Tensor, map_BKHW: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return one view of every image, as a call does, and its maps turned by the same warp.
+
+        A pixel of a map that comes in part from NaN or from outside of the image is NaN; outside the mask it is 0.
+        Raises InputError, beside the reasons of a call, for maps of another number or side than the images.
+        """
+        if map_BKHW.ndim != 4 or len(map_BKHW) != len(x_BCHW) or map_BKHW.shape[-2:] != x_BCHW.shape[-2:]:
+            size = tuple(x_BCHW.shape[-2:])
+            expected = f"maps ({len(x_BCHW)}, K, {size[0]}, {size[1]}) in register with the images"
+            raise InputError(f"augmentation {self.name!r}", expected=expected, got=tuple(map_BKHW.shape))
+        return self._view(x_BCHW, map_BKHW.to(x_BCHW), generator)
+
+    def _view(self, x_BCHW: Tensor, map_BKHW: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        what = f"augmentation {self.name!r}"
+        check_images(what, x_BCHW)
         if not isinstance(generator, torch.Generator):
-            raise InputError(
-                f"augmentation {self.name!r}",
-                expected="a torch.Generator",
-                got=type(generator).__name__,
-                mend="pass torch.Generator().manual_seed(seed)",
-            )
-        y_BCHW = self.make_view(x_BCHW, generator)
+            mend = "pass torch.Generator().manual_seed(seed)"
+            raise InputError(what, expected="a torch.Generator", got=type(generator).__name__, mend=mend)
+        size = self.size_px or x_BCHW.shape[-1]
+        pose, change = self.draw(x_BCHW.shape[0], size, generator)
+        y_BCHW = pose.apply(x_BCHW, size)
+        turned_BKHW = y_BCHW if map_BKHW is None else _turn_maps(pose, map_BKHW, size)
+        y_BCHW = change(y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW)
         if not self.mask:
-            return y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW
+            return y_BCHW, turned_BKHW
         disk_HW = disk_mask(y_BCHW.shape[-1], self.mask_margin_px, like=y_BCHW)
-        return y_BCHW * disk_HW if y_BCHW is x_BCHW else y_BCHW.mul_(disk_HW)
+        if map_BKHW is not None:
+            turned_BKHW = torch.where(disk_HW > 0, turned_BKHW, 0)
+        return y_BCHW.mul_(disk_HW), turned_BKHW
 
     def __repr__(self) -> str:
         return f"Augmentation({self.name!r})"
+
+
+def _turn_maps(pose: Pose, map_BKHW: Tensor, size: int) -> Tensor:
+    """Return maps at a pose, NaN where a pixel comes in part from what is not known or from outside."""
+    known_BKHW = torch.isfinite(map_BKHW)
+    both = torch.cat([map_BKHW.nan_to_num(), known_BKHW.to(map_BKHW)], 1)
+    turned_BKHW, share_BKHW = pose.apply(both, size).chunk(2, 1)
+    return torch.where(share_BKHW > 1 - 1e-4, turned_BKHW, torch.nan)
 
 
 def check_images(what: str, x_BCHW: Tensor) -> None:

@@ -7,11 +7,12 @@ interpolation; the point operations follow it in the order drawn. Legend: B batc
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from equirgz.augment.base import Augmentation, Pose
+from equirgz.augment.base import Augmentation, Change, Pose
 from equirgz.augment.operations import OPERATIONS
 from equirgz.augment.pose import check_range, draw_chance, draw_uniform, make_pose_drawer
 from equirgz.errors import InputError, check_choice, require
@@ -50,15 +51,16 @@ class RandAugment(Augmentation):
         draw = make_pose_drawer(max_angle_deg=max_angle_deg, flip_probability=flip_probability)
         super().__init__(name, draw, mask=mask, mask_margin_px=mask_margin_px)
 
-    def make_view(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the view before the mask."""
-        batch, size = x_BCHW.shape[0], x_BCHW.shape[-1]
+    def draw(self, batch: int, size: int, generator: torch.Generator) -> tuple[Pose, Change]:
+        """Draw poses with the geometric operations joined, and return with them the others."""
         pose = self.draw_pose(batch, size, generator)
         shape = (batch, self.n_operations)
         choice_BR = (draw_uniform(shape, 0, len(self.pool), generator)).long().clamp_max(len(self.pool) - 1)
         strength_BR = draw_uniform(shape, 0.0, self.magnitude, generator)
         sign_BR = 1.0 - 2.0 * draw_chance(batch * self.n_operations, 0.5, generator).reshape(shape).double()
-        y_BCHW = self._join(pose, choice_BR, strength_BR * sign_BR, size).apply(x_BCHW)
+        return self._join(pose, choice_BR, strength_BR * sign_BR, size), partial(self._operate, choice_BR, strength_BR)
+
+    def _operate(self, choice_BR: Tensor, strength_BR: Tensor, y_BCHW: Tensor) -> Tensor:
         for choice_B, strength_B in zip(choice_BR.unbind(1), strength_BR.unbind(1), strict=True):
             for index, operation in enumerate(self.pool):
                 if operation in OPERATIONS:

@@ -1,6 +1,6 @@
-"""Probabilities and embeddings of images: eval mode, no gradients, batches, modes restored.
+"""Answers and embeddings of images: eval mode, no gradients, batches, modes restored.
 
-Legend: N sources, S predictive samples, K classes, B batch, C channel, H W pixels, F features.
+Legend: N sources, S predictive samples, K classes or other outputs, B batch, C channel, H W pixels, F features.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, NumericalError
 from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import warp
+
+EXACT_VIEWS = (1, 2, 4)  # turns that only move pixels, so that answers per pixel are turned back exactly
 
 
 @contextmanager
@@ -39,19 +41,27 @@ def predict(
     views: int = 1,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return probability_NK (float64): the mean over predictive samples and test-time views.
+    """Return probability_NK (float64), or the answers of another task: the mean over predictive samples and views.
 
     Parameters
     ----------
-    module : an objective (its ``logits``, or ``sample_logits`` when ``n_samples`` > 1), or any
-        module that maps images to logits.
+    module : an objective (its ``logits``, or ``sample_logits`` when ``n_samples`` > 1, and the answers of its head),
+        or any module that maps images to logits of classes.
     x_NCHW : images, whatever holds them (:func:`equirgz.evaluate.input.as_input`); (N, H, W) is one channel.
-    views : the images turned by 360 v / views degrees, v = 0 ... views - 1; probabilities averaged.
+    views : the images turned by 360 v / views degrees, v = 0 ... views - 1; answers are averaged, a value per pixel
+        turned back before (1, 2 or 4 views, which only move pixels).
     seed : of the predictive samples; the same seed gives the same numbers (see :func:`predict_samples`).
 
     Raises InputError for a bad shape or count and NumericalError for NaN or infinite logits.
     """
-    return predict_samples(module, x_NCHW, n_samples, batch_size, views=views, seed=seed).mean(0)
+    mean_N = predict_samples(module, x_NCHW, n_samples, batch_size, views=views, seed=seed).mean(0)
+    return decode(module, mean_N)
+
+
+def decode(module: nn.Module, mean_N: np.ndarray) -> np.ndarray:
+    """Return the answers of ``module`` from means of what :func:`predict_samples` gives."""
+    head = getattr(module, "head", None)
+    return mean_N if head is None else head.task.decode(mean_N)
 
 
 def predict_samples(
@@ -63,7 +73,7 @@ def predict_samples(
     views: int = 1,
     seed: int = 0,
 ) -> np.ndarray:
-    """Return probability_SNK (float64), one slice per predictive sample (see :func:`predict`).
+    """Return probability_SNK (float64), or other outputs to average, one slice per predictive sample (see `predict`).
 
     A sample is one draw of the weights for all images and views, whatever the ``batch_size``; masks of
     dropout are drawn for every image of a batch, the same for its views, so that with them the numbers
@@ -72,13 +82,33 @@ def predict_samples(
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("views", views)):
         if value < 1:
             raise InputError(f"predict: {name}", expected="at least 1", got=value)
-    logits = _logits_function(module, n_samples, seed)
+    logits, head = _logits_function(module, n_samples, seed), getattr(module, "head", None)
+    dense = head is not None and head.task.dense
+    if dense and views not in EXACT_VIEWS:
+        expected = f"{', '.join(map(str, EXACT_VIEWS))}, whose answers are turned back exactly"
+        raise InputError(f"predict: views of the task {head.task.name}", expected=expected, got=views)
+
+    def answer(x_BCHW: Tensor, angle_deg: float) -> np.ndarray:
+        raw_SB = logits(x_BCHW if angle_deg == 0 else warp(x_BCHW, angle_deg))
+        _check_finite("predict: logits", raw_SB.float().cpu().numpy())
+        if head is None:
+            return torch.softmax(raw_SB.double(), -1).cpu().numpy()
+        answer_SB = torch.stack([head.answer(raw_B.double()) for raw_B in raw_SB])
+        return (turn_back(answer_SB, angle_deg) if dense else answer_SB).cpu().numpy()
+
     with evaluating(module):
         batches = [
-            sum(_softmax(logits(x if v == 0 else warp(x, 360.0 * v / views))) for v in range(views)) / views
+            sum(answer(x, 360.0 * v / views) for v in range(views)) / views
             for x in iterate_batches(module, x_NCHW, batch_size)
         ]
     return np.concatenate(batches, 1)
+
+
+def turn_back(answer_SBKHW: Tensor, angle_deg: float) -> Tensor:
+    """Return maps turned by ``-angle_deg``, linearly interpolated; 0 comes in where the image ends."""
+    if angle_deg == 0:
+        return answer_SBKHW
+    return warp(answer_SBKHW.flatten(0, 1), -angle_deg).unflatten(0, answer_SBKHW.shape[:2])
 
 
 def embed(backbone: nn.Module, x_NCHW: Tensor | np.ndarray, batch_size: int = 256) -> np.ndarray:
@@ -109,11 +139,6 @@ def _logits_function(module: nn.Module, n_samples: int, seed: int) -> Callable[[
         raise InputError(f"{type(module).__name__} has no predictive samples; use n_samples=1")
     # The draws begin anew for every batch and view: sample s is one network, whatever it is shown.
     return lambda x: module.sample_logits(x, n_samples, torch.Generator(x.device).manual_seed(seed))
-
-
-def _softmax(logits_SBK: Tensor) -> np.ndarray:
-    _check_finite("predict: logits", logits_SBK.float().cpu().numpy())
-    return torch.softmax(logits_SBK.double(), -1).cpu().numpy()
 
 
 def _check_finite(what: str, value: np.ndarray) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from equirgz.errors import InputError
 from equirgz.metrics import compute_metrics
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,21 @@ class Classification(Task):
 
     class_names: tuple[str, ...]
     name = "classification"
+    categorical = True
+    read_as = "classes"
     kept = {"target": "target", "probability": "p"}
+    titles = {
+        "error/rate": "Error",
+        "error/balanced": "Class-balanced error",
+        "nll/mean": "Negative log-likelihood",
+        "calibration/brier": "Brier score",
+        "calibration/ece": "Expected calibration error (ECE, 15 equal-width bins)",
+        "calibration/ece_adaptive": "Expected calibration error (15 equal-mass bins)",
+        "calibration/ece_classwise": "Class-wise calibration error",
+        "calibration/ece_debiased": "Debiased calibration error",
+        "calibration/ece_perfect": "ECE of a perfectly calibrated model",
+        "calibration/mce": "Maximum calibration error",
+    }
 
     @property
     def n_outputs(self) -> int:
@@ -28,10 +42,20 @@ class Classification(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("error/rate", "Error", "%", "lower", "share of wrong classes")
+        return Headline("error/rate", "error", "Error", "%", "lower", "test error (%)", "error (error/rate in %)")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (self.headline.metric, "nll/mean", "calibration/brier", "calibration/ece")
+
+    def has_targets(self, images: Targets) -> bool:
+        return tuple(images.class_names) == self.class_names
 
     def targets(self, images: Targets) -> np.ndarray:
         return np.asarray(images.label_N)
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full(n, -1, np.int64)
 
     def known(self, target_N: np.ndarray) -> np.ndarray:
         return np.asarray(target_N) >= 0
@@ -60,11 +84,15 @@ class Classification(Task):
         return compute_metrics(kept["probability"][known_N], kept["target"][known_N]) if known_N.any() else []
 
     def loss_per_source(self, kept: Kept) -> np.ndarray:
-        wrong_N = (kept["probability"].argmax(1) != kept["target"]).astype(np.float64)
+        """Return 100 where the most probable class is wrong, 0 where it is right: the unit of the headline."""
+        wrong_N = 100.0 * (kept["probability"].argmax(1) != kept["target"])
         return np.where(self.known(kept["target"]), wrong_N, np.nan)
+
+    def strata(self, images: Targets) -> np.ndarray:
+        return np.asarray(images.label_N)
 
 
 @TASKS.register("classification")
-def classification(images: Targets) -> Classification:
+def classification(images: Named | Targets) -> Classification:
     """One class per source: the labels of the training set."""
     return Classification(tuple(images.class_names))

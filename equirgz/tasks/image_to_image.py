@@ -8,7 +8,7 @@ import numpy as np
 
 from equirgz.errors import DataError, InputError
 from equirgz.metrics.images import mean_squared_error, peak_signal_to_noise, structural_similarity
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, make_row
 
 NUMBERS = ("mse", "psnr", "ssim")
 
@@ -25,6 +25,11 @@ class ImageToImage(Task):
     name = "image_to_image"
     dense = True
     kept = {"numbers": "s"}
+    titles = {
+        "image/mse": "Mean squared error",
+        "image/psnr": "Peak signal to noise",
+        "image/ssim": "Structural similarity",
+    }
 
     @property
     def n_outputs(self) -> int:
@@ -32,13 +37,24 @@ class ImageToImage(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("image/mse", "Mean squared error", "1", "lower", "mean squared error")
+        title = "Mean squared error"
+        return Headline("image/mse", "mse", title, "1", "lower", "test mean squared error", "mean squared error")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (self.headline.metric, "image/psnr", "image/ssim")
+
+    def has_targets(self, images: Targets) -> bool:
+        return tuple(images.map_names) == self.channels
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full((n, self.n_outputs, size, size), np.nan, np.float32)
 
     def targets(self, images: Targets) -> np.ndarray:
         if images.map_NKHW is None:
             raise DataError(f"{images.name}: task image_to_image", expected="a set with maps", got="images alone")
-        if len(images.map_names) != len(self.channels):
-            raise DataError(f"{images.name}: maps", expected=f"{len(self.channels)} of them", got=images.map_names)
+        if not self.has_targets(images):
+            raise DataError(f"{images.name}: maps", expected=f"of {', '.join(self.channels)}", got=images.map_names)
         return images.map_NKHW
 
     def known(self, target_N: np.ndarray) -> np.ndarray:
@@ -69,8 +85,8 @@ class ImageToImage(Task):
 
 
 @TASKS.register("image_to_image")
-def image_to_image(images: Targets) -> ImageToImage:
+def image_to_image(images: Named | Targets) -> ImageToImage:
     """The set's maps from its images."""
-    if images.map_NKHW is None:
+    if not images.map_names:
         raise DataError(f"{images.name}: task image_to_image", expected="a set with maps", got="images alone")
     return ImageToImage(tuple(images.map_names))

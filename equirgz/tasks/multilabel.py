@@ -9,7 +9,7 @@ import numpy as np
 
 from equirgz.errors import DataError, InputError
 from equirgz.metrics.multilabel import average_precision, f1_score
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, has_columns, make_row
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,13 @@ class MultiLabel(Task):
 
     tags: tuple[str, ...]
     name = "multilabel"
+    read_as = "tags"
+    titles = {
+        "multilabel/map": "Mean average precision of tags",
+        "multilabel/f1": "F1 score, mean over tags",
+        "multilabel/wrong_tags": "Wrong tags",
+        "multilabel/brier": "Brier score of tags",
+    }
     kept = {"target": "t", "probability": "p"}
 
     @property
@@ -29,7 +36,20 @@ class MultiLabel(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("multilabel/map", "Mean average precision", "1", "higher", "share of wrong tags")
+        title = "Mean average precision of tags"
+        return Headline(
+            "multilabel/map", "map", title, "1", "higher", "test mean average precision", "share of wrong tags"
+        )
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (self.headline.metric, "multilabel/wrong_tags", "multilabel/f1", "multilabel/brier")
+
+    def has_targets(self, images: Targets) -> bool:
+        return has_columns(images, self.tags)
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full((n, len(self.tags)), np.nan)
 
     def targets(self, images: Targets) -> np.ndarray:
         for tag in self.tags:
@@ -89,7 +109,7 @@ class MultiLabel(Task):
 
 
 @TASKS.register("multilabel")
-def multilabel(images: Targets, *, tags: Sequence[str]) -> MultiLabel:
+def multilabel(images: Named | Targets, *, tags: Sequence[str]) -> MultiLabel:
     """Several tags per source.
 
     Parameters

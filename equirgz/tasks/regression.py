@@ -10,7 +10,7 @@ import numpy as np
 from equirgz.errors import DataError, InputError, check_choice
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.regression import explained_variance, rank_correlation, scatter, wrap_residual
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, has_columns, make_row
 
 UNITS = {"arcsec": "arcsec", "deg": "deg", "kpc": "kpc", "mjy": "mJy", "jy": "Jy"}  # last part of a column's name
 
@@ -64,6 +64,7 @@ class Regression(Task):
 
     quantities: tuple[Quantity, ...]
     name = "regression"
+    read_as = "numbers"
     kept = {"target": "t", "value": "v"}
 
     @property
@@ -73,9 +74,35 @@ class Regression(Task):
     @property
     def headline(self) -> Headline:
         first = self.quantities[0]
-        title = f"Mean absolute error of {first.name}"
-        unit = first.residual_unit
-        return Headline(f"regression/mae/{first.name}", title, unit, "lower", f"absolute error, {unit}")
+        what, unit = f"absolute error of {first.name}", first.residual_unit
+        words = (f"mean {what} ({unit})", f"{what} ({unit})")
+        return Headline(f"regression/mae/{first.name}", "mae", f"Mean {what}", unit, "lower", *words)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        first = self.quantities[0]
+        names = ("mae", "scatter", "bias", *(("r2",) if first.period is None else ()))
+        others = (f"regression/mae/{quantity.name}" for quantity in self.quantities[1:])
+        return (*(f"regression/{name}/{first.name}" for name in names), *others)
+
+    @property
+    def titles(self) -> dict[str, str]:
+        words = {
+            "mae": "Mean absolute error of {}", "rmse": "Root mean square error of {}",
+            "bias": "Mean of predicted minus true {}", "scatter": "Scatter of predicted minus true {}",
+            "r2": "Explained variance of {}", "spearman": "Rank correlation of predicted and true {}",
+        }  # fmt: skip
+        return {
+            f"regression/{name}/{quantity.name}": text.format(quantity.name)
+            for name, text in words.items()
+            for quantity in self.quantities
+        }
+
+    def has_targets(self, images: Targets) -> bool:
+        return has_columns(images, [quantity.name for quantity in self.quantities])
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full((n, len(self.quantities)), np.nan)
 
     def targets(self, images: Targets) -> np.ndarray:
         columns = []
@@ -174,7 +201,7 @@ def _score_quantity(quantity: Quantity, predicted_N: np.ndarray, value_N: np.nda
 
 @TASKS.register("regression")
 def regression(
-    images: Targets,
+    images: Named | Targets,
     *,
     targets: Sequence[str],
     log: Sequence[str] = (),

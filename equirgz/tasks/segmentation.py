@@ -8,7 +8,7 @@ import numpy as np
 
 from equirgz.errors import DataError, InputError
 from equirgz.metrics.masks import SUMS, count_pixels, dice, intersection_over_union
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, make_row
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,11 @@ class Segmentation(Task):
     name = "segmentation"
     dense = True
     kept = {"sums": "s"}
+    titles = {
+        "segmentation/iou": "Intersection over union",
+        "segmentation/dice": "Dice coefficient",
+        "segmentation/brier": "Brier score of pixels",
+    }
 
     @property
     def n_outputs(self) -> int:
@@ -30,7 +35,18 @@ class Segmentation(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("segmentation/iou", "Intersection over union", "1", "higher", "1 - IoU, mean over parts")
+        title = "Intersection over union"
+        return Headline("segmentation/iou", "iou", title, "1", "higher", "test IoU", "1 - IoU, the mean over parts")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (self.headline.metric, "segmentation/dice", "segmentation/brier")
+
+    def has_targets(self, images: Targets) -> bool:
+        return tuple(images.map_names) == self.parts
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full((n, self.n_outputs, size, size), np.nan, np.float32)
 
     def targets(self, images: Targets) -> np.ndarray:
         if images.map_NKHW is None:
@@ -46,6 +62,8 @@ class Segmentation(Task):
         map_NKHW = np.asarray(target_N)
         if map_NKHW.ndim != 4 or map_NKHW.shape[1] != len(self.parts):
             raise InputError("maps", expected=f"(N, {len(self.parts)}, H, W)", got=map_NKHW.shape)
+        if not np.isfinite(map_NKHW).any():
+            raise InputError("maps to learn from", expected="pixels that were asked", got="none")
         low, high = np.nanmin(map_NKHW), np.nanmax(map_NKHW)
         if low < 0 or high > 1:
             raise InputError("maps", expected="shares in [0, 1], or NaN where not asked", got=f"{low:g} to {high:g}")
@@ -86,8 +104,8 @@ def _mean(array: np.ndarray) -> float | None:
 
 
 @TASKS.register("segmentation")
-def segmentation(images: Targets) -> Segmentation:
+def segmentation(images: Named | Targets) -> Segmentation:
     """A value per pixel for each of the set's maps."""
-    if images.map_NKHW is None:
+    if not images.map_names:
         raise DataError(f"{images.name}: task segmentation", expected="a set with maps", got="images alone")
     return Segmentation(tuple(images.map_names))

@@ -9,7 +9,7 @@ import numpy as np
 
 from equirgz.errors import DataError, InputError, require
 from equirgz.metrics.votes import dirichlet_multinomial_nll, vote_shares
-from equirgz.tasks.base import TASKS, Headline, Kept, Row, Targets, Task, make_row
+from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, has_columns, make_row
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,11 @@ class Votes(Task):
 
     questions: tuple[int, ...]
     name = "votes"
+    titles = {
+        "votes/nll": "Negative log-likelihood of votes",
+        "votes/share_error": "Mean absolute error of the shares of answers",
+        "votes/majority_error": "Questions whose most frequent answer is missed",
+    }
     kept = {"target": "t", "concentration": "c"}
 
     @property
@@ -30,11 +35,25 @@ class Votes(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("votes/nll", "Negative log-likelihood of votes", "nat", "lower", "nll per question, nat")
+        title = "Negative log-likelihood of votes"
+        return Headline("votes/nll", "nll", title, "nat", "lower", "test NLL of votes (nat)", "NLL of votes (nat)")
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        return (self.headline.metric, "votes/share_error", "votes/majority_error")
+
+    def columns(self) -> list[str]:
+        """Return the names of the table's columns, in order."""
+        return [f"vote_{q}_{a}" for q, n in enumerate(self.questions) for a in range(n)]
+
+    def has_targets(self, images: Targets) -> bool:
+        return has_columns(images, self.columns())
+
+    def no_targets(self, n: int, size: int) -> np.ndarray:
+        return np.full((n, self.n_outputs), np.nan)
 
     def targets(self, images: Targets) -> np.ndarray:
-        names = [f"vote_{q}_{a}" for q, n in enumerate(self.questions) for a in range(n)]
-        for name in names:
+        for name in self.columns():
             if name not in images.table.columns:
                 raise DataError(
                     f"{images.name}: votes",
@@ -42,7 +61,7 @@ class Votes(Task):
                     got=f"none called {name}",
                     mend="use a set with votes, such as synthetic_votes, or leave questions out",
                 )
-        return images.table[names].to_numpy(np.float64, copy=True)
+        return images.table[self.columns()].to_numpy(np.float64, copy=True)
 
     def known(self, target_N: np.ndarray) -> np.ndarray:
         return np.nan_to_num(np.asarray(target_N, np.float64)).sum(1) > 0
@@ -97,7 +116,7 @@ class Votes(Task):
 
 
 @TASKS.register("votes")
-def votes(images: Targets, *, questions: Sequence[int]) -> Votes:
+def votes(images: Named | Targets, *, questions: Sequence[int]) -> Votes:
     """Votes of several people on several questions.
 
     Parameters

@@ -97,6 +97,8 @@ class BatchMaker:
         dtype: torch.dtype = torch.float32,
     ):
         self.images, self.dtype = images, dtype
+        labelled = (role for role, view in objective.views.items() if view.pool == "labelled")
+        self.turned = next(labelled, None) if objective.target_task.dense else None  # the view that turns its targets
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)
         self.streams = {
@@ -117,12 +119,16 @@ class BatchMaker:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
         drawn = {pool: self._floats(_take(self.images.pool(pool), index_B)) for pool, index_B in index.items()}
-        view = {
-            role: self.augmentations[role](drawn[spec.pool], self.generators[role]) for role, spec in self.views.items()
-        }
+        label_B, view = _take(self.images.y_N, index.get("labelled")), {}
+        for role, spec in self.views.items():
+            augmentation, generator = self.augmentations[role], self.generators[role]
+            if role == self.turned and label_B is not None:
+                view[role], label_B = augmentation.with_maps(drawn[spec.pool], label_B, generator)
+            else:
+                view[role] = augmentation(drawn[spec.pool], generator)
         return Batch(
             view=view,
-            label_B=_take(self.images.y_N, index.get("labelled")),
+            label_B=label_B,
             index=index,
             hidden_label_B=_take(self.images.hidden_label_M, index.get("unlabelled")),
         )

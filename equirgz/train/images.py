@@ -21,7 +21,8 @@ class TrainImages:
     """Sources to train on: whatever holds images, (N, H, W) or (N, C, H, W) (:func:`equirgz.images.as_images`).
 
     x_NCHW : labelled sources (or all sources, for an objective that reads no labels).
-    y_N : int classes, or (N, answers) votes; None without labels.
+    y_N : targets as the task has them (:class:`equirgz.tasks.Task`): int classes, votes, numbers or tags (N, ...) with
+        NaN where missing, maps (N, K, H, W) in register with the images; None without labels.
     u_MCHW : unlabelled sources, or the target domain; None where there are none. Integers stay bytes, on the
         device too, and become floats in [0, 1] batch by batch: 10^5 sources of 150 px are 2.3 GB as uint8.
     hidden_label_M : labels of the unlabelled sources where known: for logs, never for a loss.
@@ -83,7 +84,10 @@ def _as_images(name: str, value: Any, keep_bytes: bool = False) -> Tensor | None
 
 
 def _as_labels(value: Any) -> Tensor | None:
-    return None if value is None else torch.as_tensor(np.asarray(value) if not torch.is_tensor(value) else value)
+    if value is None:
+        return None
+    label_N = torch.as_tensor(value if torch.is_tensor(value) else np.asarray(value))
+    return label_N.float() if label_N.ndim == 4 else label_N
 
 
 def check_training_set(objective: Objective, images: TrainImages) -> None:
@@ -99,3 +103,7 @@ def check_training_set(objective: Objective, images: TrainImages) -> None:
     if images.y_N is None:
         raise InputError(f"objective {name}: expected labels, got none; use an objective that needs none")
     objective.check_labels(images.y_N)
+    size = images.pool("labelled").shape[-2:]
+    if objective.target_task.dense and images.y_N.shape[-2:] != size:
+        expected, got = f"maps of {size[0]} x {size[1]} pixels, in register with the images", tuple(images.y_N.shape)
+        raise InputError(f"task {objective.target_task.name}", expected=expected, got=got)

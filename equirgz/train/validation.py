@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,7 +17,7 @@ Validate = Callable[[Objective], dict[str, float]]
 
 
 def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256) -> Tensor:
-    """Return log probabilities_NK (float64, CPU) in eval mode; modes restored."""
+    """Return the head's raw outputs, logits_NK (float64, CPU), in eval mode; modes restored."""
     was_training = objective.training
     parameter = next(objective.parameters())
     objective.eval()
@@ -24,20 +25,26 @@ def predict_logits(objective: Objective, x_NCHW: Any, batch_size: int = 256) -> 
     with torch.no_grad():
         for x_BCHW in x_NCHW.split(batch_size):
             x_BCHW = x_BCHW.to(device=parameter.device, dtype=parameter.dtype)
-            parts.append(objective.logits(x_BCHW).double().log_softmax(-1).cpu())
+            parts.append(objective.logits(x_BCHW).double().cpu())
     objective.train(was_training)
     return torch.cat(parts)
 
 
 def make_validation(x_NCHW: Any, y_N: Any, batch_size: int = 256) -> Validate:
-    """Return a function that measures ``error`` (share of wrong sources) and ``nll`` (nat) of an objective.
+    """Return a function that measures an objective on sources with targets, in numbers of which less is better.
 
-    Stochastic objectives are judged by one pass of their ``logits``.
+    They are ``error`` (share of wrong sources) and ``nll`` (nat) of classes, else ``loss``: the mean over the sources
+    of what each adds to the headline of the task. Stochastic objectives are judged by one pass of their ``logits``.
     """
     images = TrainImages(x_NCHW=x_NCHW, y_N=y_N)
 
     def validate(objective: Objective) -> dict[str, float]:
-        return _score(predict_logits(objective, images.x_NCHW, batch_size), images.y_N)
+        raw_N, task = predict_logits(objective, images.x_NCHW, batch_size), objective.task
+        if task.categorical:
+            return _score(raw_N.log_softmax(-1), images.y_N)
+        answer_N = task.decode(objective.head.answer(raw_N).numpy())
+        loss_N = task.loss_per_source(task.keep(answer_N, images.y_N.cpu().numpy()))
+        return {"loss": float(np.nanmean(loss_N))}
 
     return validate
 
@@ -86,7 +93,5 @@ def _score(log_p_NK: Tensor, label_N: Tensor) -> dict[str, float]:
 
 
 def is_better(new: dict[str, float], best: dict[str, float] | None) -> bool:
-    """Return whether ``new`` has the lower validation error, or at equal error the lower NLL."""
-    if best is None:
-        return True
-    return (new["error"], new["nll"]) < (best["error"], best["nll"])
+    """Return whether ``new`` has the lower first number, the error or loss, or at an equal one the lower next (NLL)."""
+    return best is None or tuple(new.values()) < tuple(best[name] for name in new)

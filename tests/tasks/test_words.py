@@ -63,7 +63,7 @@ def test_classification_scores_the_labelled_sources():
     p_NK = np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7], [0.5, 0.5]])
     kept = task.keep(p_NK, task.targets(Sources()))
     assert by_name(task.score(kept))["error/rate"] == pytest.approx(100 / 3)
-    np.testing.assert_equal(task.loss_per_source(kept), [0, 1, 0, np.nan])
+    np.testing.assert_equal(task.loss_per_source(kept), [0, 100, 0, np.nan])
 
 
 def test_regression_equals_brute_force_in_dex_and_round_the_circle():
