@@ -114,7 +114,7 @@ def _unwrap(value: Any, what: str) -> np.ndarray:
     if value is None:
         raise _refused(what, "None", "give the images")
     if isinstance(value, (str, bytes, os.PathLike)):
-        mend = "read it first: equirgz.data.sets.own_images.load_images(path)"
+        mend = "read it first: equirgz.data.own.folder_or_file.load_images(path)"
         raise _refused(what, f"the path {os.fsdecode(value)!r}", mend)
     if not isinstance(value, np.ndarray) and hasattr(value, "x_NCHW"):
         value = value.x_NCHW

@@ -11,7 +11,7 @@ from equirgz.cli.options import DataDir, Overrides, path_option
 
 if TYPE_CHECKING:
     from equirgz.data import Data
-    from equirgz.data.sets.facts import SetInfo
+    from equirgz.data.facts import SetInfo
 
 MIRABEST_VERSIONS = {"mirabest_f": "F", "mirabest_v1": "v1"}
 
@@ -57,7 +57,7 @@ def _choose(
     """Return (name, dataset or None for a published set, options) per card; every name is checked first."""
     from equirgz.config import parse_setting
     from equirgz.data import DATASETS, data_root
-    from equirgz.data.sets.facts import SETS
+    from equirgz.data.facts import SETS
     from equirgz.errors import InputError, check_choice
 
     if not names:
@@ -86,9 +86,9 @@ def _choose(
 def _load(name: str, dataset: str | None, params: dict[str, Any], data_dir: Path | None) -> tuple[Data, SetInfo | None]:
     """Return the images as published and what is known of the archive that they come from, which is verified."""
     from equirgz.data import DATASETS, Data, data_root
+    from equirgz.data.facts import SETS
+    from equirgz.data.fetch import verify
     from equirgz.data.root import find_file
-    from equirgz.data.sets.facts import SETS
-    from equirgz.data.sets.fetch import verify
     from equirgz.data.sets.mirabest import load_mirabest
     from equirgz.data.sets.mirabest_raw import load_mirabest_raw
 

@@ -102,7 +102,7 @@ def _check_yaml(path: Path, data_dir: Path | None, overrides: list[str] | None) 
     """Check every own folder that the ``data`` sections of a grid or a run name, then load each section."""
     from equirgz.config import load_yaml
     from equirgz.data.check.own_images import check_own
-    from equirgz.data.sets.own_images import find_own
+    from equirgz.data.root import find_own
     from equirgz.errors import EquirgzError
     from equirgz.grid.plan.grid import make_grid
 

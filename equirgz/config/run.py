@@ -20,8 +20,8 @@ from equirgz.registry import default_group
 class DataConfig(Section):
     """Which sources are used and how their pixels reach the network.
 
-    ``unlabelled_fri_share`` thins the unlabelled set, or without one the training sources used without labels,
-    to a class balance (arXiv 2204.08816; see :mod:`equirgz.data.splits.class_share`). Their labels serve this
+    ``unlabelled_class_share`` thins the unlabelled set, or without one the training sources used without labels,
+    to a class balance (see :mod:`equirgz.data.splits.class_share`). Their labels serve this
     selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
     validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. ``allow_unchecked`` takes
     sources whose overlap with the test set cannot be found. Unset, the three are no part of a run's identity.
@@ -37,8 +37,11 @@ class DataConfig(Section):
     normalise: bool = Field(True, description="divide by the root mean square of the training images")
     unlabelled: str | None = Field(None, description="registered dataset used without labels")
     unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
-    unlabelled_fri_share: float | None = Field(
-        None, gt=0, lt=1, description="share of FRI to which the unlabelled set is thinned; None: as it is"
+    unlabelled_class_share: dict[str, float] | None = Field(
+        None,
+        min_length=1,
+        description="classes and the shares (above 0, at most 1 in all) to which the unlabelled set is thinned, "
+        "e.g. {FRI: 0.3}; the other classes share the rest; None: as it is",
     )
     unlabelled_with_train: bool = Field(False, description="add the training sources to the unlabelled set")
     extra_tests: dict[str, dict[str, Any]] = Field(
@@ -52,6 +55,9 @@ class DataConfig(Section):
     def _one_meaning(self) -> DataConfig:
         if self.crop is not None and self.crop_arcsec is not None:
             raise ValueError("expected crop or crop_arcsec, got both; leave one out (crop: null)")
+        shares = (self.unlabelled_class_share or {}).values()
+        if not all(share > 0 for share in shares) or sum(shares) > 1 + 1e-9:
+            raise ValueError("expected unlabelled_class_share of numbers above 0 that add up to at most 1")
         if self.unlabelled_with_train and self.unlabelled is None:
             raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
         return self
@@ -59,7 +65,7 @@ class DataConfig(Section):
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
         fields = dump(self)
-        younger = ("crop_arcsec", "softening", "unlabelled_fri_share", "unlabelled_with_train", "allow_unchecked")
+        younger = ("crop_arcsec", "softening", "unlabelled_class_share", "unlabelled_with_train", "allow_unchecked")
         unset = {key for key in younger if fields.get(key) == type(self).model_fields[key].default}
         return {key: value for key, value in fields.items() if key not in unset}
 

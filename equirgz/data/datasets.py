@@ -1,32 +1,26 @@
 """The table of datasets by literature name.
 
 A dataset is a function ``(data_dir, /, **params) -> Data`` that returns images as published; all
-preprocessing for a network happens in :func:`equirgz.data.load_data`.
+preprocessing for a network happens in :func:`equirgz.data.load_data`. A file in one of the ``ROOMS`` is found by
+being there.
 """
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 
 from equirgz.data.imageset import Data
 from equirgz.registry import Registry
 
+ROOMS = ("sets", "own", "simulate")
 DATASETS: Registry[Callable[..., Data]] = Registry(
     "dataset",
-    (
-        "equirgz.data.sets.batch_sets",
-        "equirgz.data.sets.digits",
-        "equirgz.data.sets.own_images",
-        "equirgz.data.sets.mightee",
-        "equirgz.data.sets.mirabest",
-        "equirgz.data.sets.mirabest_raw",
-        "equirgz.data.formats.npz",
-        "equirgz.data.sets.optical",
-        "equirgz.data.sets.radio_galaxy_dataset",
-        "equirgz.data.sets.rgz",
-        "equirgz.data.sets.shift_tasks",
-        "equirgz.data.simulate.synthetic",
-        "equirgz.data.simulate.synthetic_votes",
+    tuple(
+        f"equirgz.data.{room}.{module.name}"
+        for room in ROOMS
+        for module in pkgutil.iter_modules([str(Path(__file__).parent / room)])
     ),
 )
 

@@ -15,8 +15,8 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.overlap.groups import keep_apart, renumber
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_leaks, refuse_unchecked
+from equirgz.data.overlap.objects import load_object_images
 from equirgz.data.preprocess import Preprocessing
-from equirgz.data.sets.batch_sets import load_first_images
 from equirgz.data.splits.class_share import thin_to_share
 from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
@@ -34,7 +34,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     An unlabelled set that holds test sources (by position, id, pixels, image or object: :func:`refuse_leaks`)
     is refused, or cleaned when ``drop_leaks`` is set; so is an extra test set that holds training sources, and
     sources of either that nothing can compare (:func:`refuse_unchecked`), which ``allow_unchecked`` keeps. With
-    ``unlabelled_fri_share`` what is left of it is thinned by its labels (:func:`thin_to_share`), which are
+    ``unlabelled_class_share`` what is left of it is thinned by its labels (:func:`thin_to_share`), which are
     then discarded; without an unlabelled set the label split thins the training pool. Labels of extra test
     sets are matched by class name, and test sources of other classes have none; one folder of one's own alone is
     the test set of data without one. Raises InputError
@@ -55,7 +55,7 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         extra = made.unlabelled or made.train
     _check_channels(data, others, extra)
     sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
-    options = {"drop": config.drop_leaks, "first": load_first_images(sets, root) if len(sets) > 1 else None}
+    options = {"drop": config.drop_leaks, "first": load_object_images(sets, root) if len(sets) > 1 else None}
     radius = {"radius_arcsec": config.params.get("group_radius_arcsec", LEAK_RADIUS_ARCSEC)}
     tests = dict(data.tests)
     for name, other in others.items():
@@ -73,11 +73,9 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         extra = refuse_leaks(extra, data.tests, **options, **radius)
         data = replace(data, unlabelled=mark_shown(extra, data.train, options["first"]))
     if data.unlabelled is not None:
-        unlabelled, share = data.unlabelled, config.unlabelled_fri_share
+        unlabelled, share = data.unlabelled, config.unlabelled_class_share
         if share is not None:
-            names = unlabelled.class_names
-            kept = thin_to_share(unlabelled.label_N, names, share, seed=0, name=unlabelled.name)
-            unlabelled = unlabelled.subset(kept)
+            unlabelled = unlabelled.subset(thin_to_share(unlabelled, share, seed=0))
         data = replace(data, unlabelled=unlabelled.without_labels())
     pipeline = Preprocessing(
         config.image_size, config.crop, config.stretch, config.mask, config.crop_arcsec, config.softening

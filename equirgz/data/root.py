@@ -74,3 +74,9 @@ def check_md5(path: Path, md5: str) -> None:
             got=found,
             mend="the file is damaged or another version; delete it and fetch it again",
         )
+
+
+def find_own(path: str, data_dir: Path | None) -> Path:
+    """Return a path of the user's: as it stands where it is there, else inside the data root."""
+    own = as_path(path)
+    return own if own.exists() else data_root(data_dir) / path

@@ -136,8 +136,8 @@ def _load(
     images: str, data_dir: Path | None, steps: dict[str, Any], bad_list: Path | None, options: dict[str, Any]
 ) -> tuple[dict[str, ImageSet], dict[str, str]]:
     """Return the preprocessed parts (in [0, 1], not normalised) and what is bad of a folder or of Parquet files."""
+    from equirgz.data.own.folder_or_file import load_images
     from equirgz.data.preprocess import Preprocessing
-    from equirgz.data.sets.own_images import load_images
 
     path = as_path(images)
     if not path.is_dir() and path.suffix.lower() not in CONTAINERS:

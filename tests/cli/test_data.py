@@ -18,8 +18,8 @@ from equirgz.cli import app
 from equirgz.cli.cutouts import file_name
 from equirgz.data import DATASETS, Data
 from equirgz.data.check.data_root import load_published
+from equirgz.data.facts import SETS
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.sets.facts import SETS
 from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.data.sky.remote import make_client, position_name
 from tests.data.test_fetch_remote import Server, server  # noqa: F401
@@ -65,8 +65,10 @@ def test_cards_of_what_lies_in_the_data_root(data_root, tmp_path, monkeypatch):
     monkeypatch.setenv("EQUIRGZ_DATA", str(root))
     done = call("card", "-o", tmp_path / "cards", status=1)
     lines = done.stdout.splitlines()
-    assert [line.split(" -> ")[0] for line in lines] == ["mirabest_f: train 1099, test 157",
-                                                         "frdeep_first: train 550, test 50"]  # fmt: skip
+    assert [line.split(" -> ")[0] for line in lines] == [
+        "frdeep_first: train 550, test 50",
+        "mirabest_f: train 1099, test 157",
+    ]
     assert re.fullmatch(r"frdeep_nvss: .*md5: expected .*\n", done.stderr)
     written = sorted(path.name for path in (tmp_path / "cards").iterdir())
     assert written == ["frdeep_first.md", "frdeep_first.png", "mirabest_f.md", "mirabest_f.png"]

@@ -6,8 +6,8 @@ from PIL import Image
 
 from equirgz.data import DATASETS
 from equirgz.data.check.cards import make_card, make_contact_sheet, measure_images, write_card
+from equirgz.data.facts import SETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.sets.facts import SETS
 from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import ResultsError
 

@@ -10,8 +10,8 @@ from equirgz.data import DATASETS, load_data
 from equirgz.data.catalogues.catalogue import get_ids, get_positions, read_catalogue
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.notes import note
+from equirgz.data.own.cut_sources import load_mosaic
 from equirgz.data.sets.mightee import votes_to_labels
-from equirgz.data.sets.own_images import load_mosaic
 from equirgz.data.sky.mosaic import cut_mosaic, resample_image
 from equirgz.errors import DataError, InputError
 from tests.data.formats.test_fits import make_header

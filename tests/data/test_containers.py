@@ -11,7 +11,7 @@ from equirgz.data.catalogues.labels import encode_labels
 from equirgz.data.datasets import DATASETS
 from equirgz.data.formats.containers import load_hdf5, load_parquet
 from equirgz.data.formats.pictures import decode_image
-from equirgz.data.sets.own_images import load_images
+from equirgz.data.own.folder_or_file import load_images
 from equirgz.errors import DataError, InputError
 from tests.data.writers import make_pixels
 

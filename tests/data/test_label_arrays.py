@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.sets.own_images import load_images
+from equirgz.data.own.folder_or_file import load_images
 from equirgz.errors import DataError, EquirgzError, InputError
 from tests.data.writers import make_pixels
 

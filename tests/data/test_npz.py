@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.formats.npz import load_npz, load_pool
+from equirgz.data.formats.npz import load_npz
 from equirgz.data.overlap.leaks import refuse_leaks
-from equirgz.data.sets.own_images import load_images
+from equirgz.data.own.folder_or_file import load_images
+from equirgz.data.sets.pool_first150 import load_pool
 from equirgz.errors import DataError, InputError
 
 

@@ -7,9 +7,11 @@ import pytest
 
 from equirgz.config import DataConfig, SplitConfig
 from equirgz.data import list_datasets, load_data, split_data
-from equirgz.data.sets.batch_sets import MINGO_CLASSES, load_batch_set
-from equirgz.data.sets.facts import SETS, get_set
-from equirgz.data.sets.radio_galaxy_dataset import keep_classes, load_radio_galaxy_dataset
+from equirgz.data.catalogues.classes import keep_classes
+from equirgz.data.facts import SETS, get_set
+from equirgz.data.formats.pickled_batches import load_batch_set
+from equirgz.data.sets.mingo_lotss import MINGO_CLASSES
+from equirgz.data.sets.radio_galaxy_dataset import load_radio_galaxy_dataset
 from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 from tests.data.writers import write_batches
@@ -123,14 +125,12 @@ def test_mingo_keeps_resolved_sources_as_two_classes(tmp_path, monkeypatch):
     write_batches(path, {"data_batch_1": 20, "test_batch": 10}, labels=lambda n: [k % 10 for k in range(n)])
     with pytest.raises(DataError, match="md5"):
         load_data("mingo_lotss", tmp_path)
-    from equirgz.data.sets import batch_sets
-
-    monkeypatch.setitem(batch_sets.SETS, "mingo_lotss", type(info)(**{**vars(info), "md5": None}))
+    monkeypatch.setitem(SETS, "mingo_lotss", type(info)(**{**vars(info), "md5": None}))
     data = load_data("mingo_lotss", tmp_path, image_size=5)
     assert data.train.class_counts() == {"FRI": 6, "FRII": 2} and len(data.tests["test"]) == 4
     everything = load_data("mingo_lotss", tmp_path, image_size=5, params={"classes": "all"})
     assert everything.train.class_names == MINGO_CLASSES and len(everything.train) == 20
-    with pytest.raises(InputError, match="'fr' or 'all'"):
+    with pytest.raises(InputError, match="Valid: all, fr"):
         load_data("mingo_lotss", tmp_path, params={"classes": "some"})
 
 

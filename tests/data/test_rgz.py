@@ -2,8 +2,7 @@ import numpy as np
 import pytest
 
 from equirgz.data import load_data
-from equirgz.data.sets import rgz
-from equirgz.data.sets.facts import SETS
+from equirgz.data.facts import SETS
 from equirgz.data.sets.rgz import load_rgz
 from equirgz.errors import DataError, InputError
 from tests.data.writers import write_batches
@@ -74,7 +73,7 @@ def test_registered_dataset_checks_md5_and_version(archive, monkeypatch):
         load_data("rgz_dr1", path.parent)
     with pytest.raises(InputError, match="unknown '109k'"):
         load_data("rgz_dr1", path.parent, params={"version": "109k"})
-    monkeypatch.setitem(rgz.SETS, "rgz_108k", type(info)(**{**vars(info), "md5": None}))
+    monkeypatch.setitem(SETS, "rgz_108k", type(info)(**{**vars(info), "md5": None}))
     data = load_data("rgz_dr1", path.parent, image_size=5, params={"las_min_arcsec": 22})
     assert data.tests == {} and data.train.n_classes == 0 and len(data.train) == 15
 

@@ -1,10 +1,11 @@
-"""Unlabelled sets thinned to a share of FRI: exact, deterministic, nested, and nothing else touched."""
+"""Unlabelled sets thinned to shares of their classes: exact, deterministic, nested, and nothing else touched."""
 
 import numpy as np
 import pytest
 
 from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
+from equirgz.data.imageset import ImageSet
 from equirgz.data.splits.class_share import thin_to_share
 from equirgz.errors import InputError
 
@@ -13,7 +14,9 @@ SMALL = {"n_train": 24, "n_test": 6}
 
 
 def thin(label_N, share, seed=0, names=FR):
-    return thin_to_share(np.asarray(label_N), names, share, seed=seed, name="pool")
+    share = share if isinstance(share, dict) else {"FRI": share}
+    ids = [f"s{i}" for i in range(len(label_N))]
+    return thin_to_share(ImageSet("pool", np.zeros((len(ids), 2, 2)), label_N, ids, names), share, seed=seed)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.2, 0.5, 0.61, 0.9])
@@ -40,21 +43,24 @@ def test_smaller_shares_keep_the_same_fri_and_other_classes_count_together():
 @pytest.mark.parametrize(
     ("labels", "names", "share", "message"),
     [
-        ([-1, -1], (), 0.5, "labels FRI and others of all sources of pool, to select by, got 2 of 2 without"),
+        ([-1, -1], (), 0.5, "expected labels of all sources of pool, to select by, got 2 of 2 without"),
         ([0, 1, -1], FR, 0.5, "got 1 of 3 without; choose another unlabelled set"),
-        ([0, 1], ("bent", "compact"), 0.5, "got classes bent, compact; choose"),
-        (
-            [0, 0, 0],
-            FR,
-            0.5,
-            "sources for a share of 0.5, got 3 FRI and 0 others in pool; choose a share nearer",
-        ),
-        ([0, 1, 1], FR, 0.9, "sources for a share of 0.9, got 1 FRI and 2 others in pool"),
+        ([0, 1], ("bent", "compact"), 0.5, "class of pool: unknown 'fri'; .*bent, compact"),
+        ([0, 0, 0], FR, 0.5, "the shares 0.5 fri, 0.5 all others, got 3 fri and 0 all others in pool; choose shares"),
+        ([0, 1, 1], FR, 0.9, "the shares 0.9 fri, 0.1 all others, got 1 fri and 2 all others in pool"),
+        ([0, 1, 1], FR, {"FRI": 0.2, "fri": 0.2}, "expected each class once, got FRI, fri"),
     ],
 )
 def test_unknown_labels_and_shares_out_of_reach_are_named(labels, names, share, message):
-    with pytest.raises(InputError, match=f"data.unlabelled_fri_share: expected .*{message}"):
+    with pytest.raises(InputError, match=f"data.unlabelled_class_share: .*{message}"):
         thin(labels, share, names=names)
+
+
+def test_several_classes_have_their_shares_and_those_left_out_none():
+    label_N = np.repeat([0, 1, 2], [60, 30, 90])
+    names = ("FRI", "FRII", "bent")
+    assert np.bincount(label_N[thin(label_N, {"FRI": 0.25, "FRII": 0.5}, names=names)]).tolist() == [15, 30, 15]
+    assert np.bincount(label_N[thin(label_N, {"FRI": 0.5, "FRII": 0.5}, names=names)]).tolist() == [30, 30]
 
 
 def test_a_registered_set_is_thinned_and_loses_its_labels():
@@ -62,22 +68,22 @@ def test_a_registered_set_is_thinned_and_loses_its_labels():
     fields["unlabelled_params"] = {"n_train": 32, "n_test": 0, "seed": 1}
     whole = load_data(DataConfig(**fields))
     labels = load_data("synthetic_fr", params=fields["unlabelled_params"], image_size=15).train
-    data = load_data(DataConfig(**fields, unlabelled_fri_share=0.2))
+    data = load_data(DataConfig(**fields, unlabelled_class_share={"FRI": 0.2}))
     label_of = dict(zip(labels.source_id_N, labels.label_N, strict=True))
     fri = [label_of[source] == 0 for source in data.unlabelled.source_id_N]
     assert len(fri) == 20 and sum(fri) == 4 and (data.unlabelled.label_N == -1).all()
     assert data.train.checksum == whole.train.checksum and len(whole.unlabelled) == 32
     assert data.tests["test"].checksum == whole.tests["test"].checksum
-    again = load_data(DataConfig(**fields, unlabelled_fri_share=0.2))
+    again = load_data(DataConfig(**fields, unlabelled_class_share={"FRI": 0.2}))
     assert again.checksum == data.checksum != whole.checksum
     own = {**fields, "unlabelled": None, "params": {**SMALL, "n_unlabelled": 8}}
     with pytest.raises(InputError, match="got 8 of 8 without"):
-        load_data(DataConfig(**own, unlabelled_fri_share=0.2))
+        load_data(DataConfig(**own, unlabelled_class_share={"FRI": 0.2}))
 
 
 def test_without_a_set_the_training_pool_is_thinned_and_nothing_else():
     plain = DataConfig(name="synthetic_fr", params=SMALL, image_size=15)
-    config = plain.model_copy(update={"unlabelled_fri_share": 0.25})
+    config = plain.model_copy(update={"unlabelled_class_share": {"FRI": 0.25}})
     split = SplitConfig(n_labels=8, n_val=4)
     (data, thinned), (whole, made) = (split_data(load_data(c), c, split) for c in (config, plain))
     label_N = data.train.label_N[thinned.unlabelled_index]
@@ -89,10 +95,12 @@ def test_without_a_set_the_training_pool_is_thinned_and_nothing_else():
 
 
 def test_unset_the_share_is_no_part_of_a_run():
-    assert "unlabelled_fri_share" not in RunConfig().model_dump()["data"]
-    run = RunConfig(data=DataConfig(unlabelled_fri_share=0.3))
-    assert run.model_dump()["data"]["unlabelled_fri_share"] == 0.3 and run.run_key() != RunConfig().run_key()
+    assert "unlabelled_class_share" not in RunConfig().model_dump()["data"]
+    run = RunConfig(data=DataConfig(unlabelled_class_share={"FRI": 0.3}))
+    assert run.model_dump()["data"]["unlabelled_class_share"] == {"FRI": 0.3} and run.run_key() != RunConfig().run_key()
     assert RunConfig(**run.model_dump()) == run
-    for share in (0, 1):
-        with pytest.raises(ValueError, match="unlabelled_fri_share"):
-            DataConfig(unlabelled_fri_share=share)
+    for share in ({"FRI": 0}, {"FRI": 1.1}, {"FRI": 0.6, "FRII": 0.6}, {}, 0.3):
+        with pytest.raises(ValueError, match="unlabelled_class_share"):
+            DataConfig(unlabelled_class_share=share)
+    with pytest.raises(InputError, match="unknown key 'unlabelled_fri_share'; did you mean 'unlabelled_class_share'"):
+        DataConfig(unlabelled_fri_share=0.3)

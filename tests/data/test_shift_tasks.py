@@ -4,9 +4,8 @@ import pytest
 from equirgz.data import load_data
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import ImageSet
-from equirgz.data.sets.batch_sets import frdeep_object
-from equirgz.data.sets.digits import digits
-from equirgz.data.sets.shift_tasks import add_noise, cut_and_enlarge
+from equirgz.data.sets.digits import add_noise, digits
+from equirgz.data.sets.frdeep import cut_and_enlarge, frdeep_object
 from equirgz.errors import DataError, InputError
 
 
@@ -61,7 +60,10 @@ def test_frdeep_trains_on_no_object_that_either_survey_tests_on(data_root):
 
 
 def test_a_file_name_without_a_number_is_refused():
-    assert frdeep_object("FRI_37_example") == frdeep_object("FRI_37_CoNFIG_FR1_") == "FRI 37"
-    assert frdeep_object("FRI_37_FRICAT_FR1_") == "FRI 37 FRICAT" and frdeep_object("FRII_37_") == "FRII 37"
+    assert frdeep_object("FRI_37_example") == frdeep_object("FRI_37_CoNFIG_FR1_") == "FR-DEEP FRI 37"
+    assert (
+        frdeep_object("FRI_37_FRICAT_FR1_") == "FR-DEEP FRI 37 FRICAT"
+        and frdeep_object("FRII_37_") == "FR-DEEP FRII 37"
+    )
     with pytest.raises(DataError, match="ids such as FRI_37_example, got no_number"):
         frdeep_object("no_number")

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from equirgz.data.check.data_root import find_set_faults
+from equirgz.data.facts import SetInfo
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.sets.facts import SetInfo
 from equirgz.errors import require
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic

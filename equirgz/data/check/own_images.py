@@ -16,7 +16,7 @@ from equirgz.data.formats.image_folder import list_images
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import collect_notes
 from equirgz.data.overlap.describe import describe_groups, list_same
-from equirgz.data.sets.own_images import load_images
+from equirgz.data.own.folder_or_file import load_images
 from equirgz.errors import DataError, EquirgzError
 from equirgz.paths import as_path
 from equirgz.registry import check_keywords

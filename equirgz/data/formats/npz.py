@@ -8,27 +8,20 @@ with a hash of the pixels. Other arrays of length N become columns of the table.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from equirgz.data.catalogues.catalogue import get_positions
-from equirgz.data.catalogues.classes import match_classes
 from equirgz.data.catalogues.join import choose_label_column
 from equirgz.data.catalogues.labels import LABEL_NAMES, encode_labels
 from equirgz.data.check.faults import find_blank
-from equirgz.data.datasets import DATASETS
 from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.formats.levels import check_pixels
-from equirgz.data.imageset import Data, ImageSet, number_sources
+from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.notes import list_bad
-from equirgz.data.overlap.grouping import SAME_SOURCE_ARCSEC, Grouping
-from equirgz.data.overlap.groups import group_sources
-from equirgz.data.root import check_md5, find_file
-from equirgz.data.sets.facts import SETS
-from equirgz.errors import DataError, InputError
+from equirgz.errors import DataError
 from equirgz.paths import as_path
 
 _IMAGES = ("X", "images", "image_NHW")
@@ -146,73 +139,3 @@ def _without_blank(images: ImageSet, source: str, bad_list: Path | str | None) -
         raise DataError(source, expected="images that show something", got=f"none of {len(images)}")
     list_bad({str(images.source_id_N[k]): reason for k, reason in bad.items()}, source, bad_list, what="images")
     return images.subset(np.setdiff1d(np.arange(len(images)), list(bad)))
-
-
-def load_pool(data_dir: Path | str | None = None) -> ImageSet:
-    """Return the 2324 unlabelled FIRST images of ``pool_first150.npz`` (150 px of 1.8 arcsec)."""
-    info = SETS["pool_first150"]
-    path = find_file(info.filename, data_dir)
-    check_md5(path, info.md5)
-    return load_npz(path, name="pool_first150", pixel_scale_arcsec=1.8)
-
-
-@DATASETS.register("pool_first150")
-def pool_first150(
-    data_dir: Path | None = None, /, drop_mirabest_train: bool = False, n_sources: int | None = None
-) -> Data:
-    """Unlabelled FIRST pool in MiraBest_F style; optionally without the 712 MiraBest train objects.
-
-    ``n_sources`` takes the first so many of one fixed permutation, so that smaller pools lie inside
-    larger ones.
-    """
-    pool = load_pool(data_dir)
-    if drop_mirabest_train:
-        pool = pool.subset(~pool.table["in_mirabest_train"].to_numpy(bool))
-    if n_sources is not None:
-        if not 1 <= n_sources <= len(pool):
-            raise InputError("pool_first150 n_sources", expected=f"1 to {len(pool)}", got=n_sources)
-        pool = pool.subset(np.random.default_rng(0).permutation(len(pool))[:n_sources])
-    return Data(pool, {})
-
-
-@DATASETS.register("npz")
-def npz(
-    data_dir: Path | None = None,
-    /,
-    path: str = "",
-    test_path: str | None = None,
-    class_names: tuple[str, ...] = (),
-    pixel_scale_arcsec: float = float("nan"),
-    label_column: str | int | None = None,
-    missing: tuple[str | int | float, ...] = (),
-    white: float | None = None,
-    group_radius_arcsec: float = SAME_SOURCE_ARCSEC,
-    group_tile_arcsec: float | None = None,
-) -> Data:
-    """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file.
-
-    ``label_column`` names the array of labels where its name is not a usual one; ``missing``: words for no label.
-    What shows one source is found, and no split divides it, as for ``folder``.
-    """
-    grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
-    if not path:
-        raise InputError("dataset 'npz': expected params.path, got none; set data.params.path to an .npz file")
-
-    def load(filename: str) -> ImageSet:
-        own = as_path(filename)
-        full = own if own.is_file() else find_file(filename, data_dir)
-        return load_npz(
-            full,
-            class_names=tuple(class_names),
-            pixel_scale_arcsec=pixel_scale_arcsec,
-            label_column=label_column,
-            missing=missing,
-            white=white,
-        )
-
-    parts = [replace(load(name), own_ids=True) for name in (path, test_path) if name is not None]
-    train, *tests = group_sources(parts, grouping)
-    if not tests:
-        return Data(train, {})
-    test = tests[0]
-    return Data(train, {"test": match_classes(test, train.class_names) if train.class_names else test})

@@ -12,8 +12,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from equirgz.data.formats.archive import iterate_members, load_pickle
+from equirgz.data.imageset import ImageSet
 from equirgz.data.root import check_md5
 from equirgz.errors import DataError
 from equirgz.paths import as_path
@@ -77,3 +79,53 @@ def join_batches(batches: dict[str, dict[str, Any]], *, test: bool) -> dict[str,
             joined[key] = [item for v in values for item in v]
     joined["batch_name"] = [name for name, fields in chosen.items() for _ in range(len(fields["data"]))]
     return joined
+
+
+def load_batch_set(
+    path: Path | str,
+    *,
+    name: str,
+    class_names: tuple[str, ...],
+    pixel_scale_arcsec: float = float("nan"),
+    md5: str | None = None,
+    class_in_id: bool = False,
+) -> tuple[ImageSet, ImageSet]:
+    """Return the train and test part of an archive of labelled batches; ids are the published file names.
+
+    ``class_in_id`` puts the class before them, where the classes were numbered separately: ``FRI_37_example``.
+    """
+    batches = read_batches(as_path(path), md5)
+    parts = []
+    for test in (False, True):
+        fields = join_batches(batches, test=test)
+        part = f"{name}/{'test' if test else 'train'}"
+        if "labels" not in fields:
+            raise DataError(f"{path}: expected labels in every batch, got batches without")
+        stems = [PurePosixPath(str(file)).stem for file in fields.get("filenames", [])]
+        if class_in_id:
+            stems = [f"{class_names[k]}_{stem}" for k, stem in zip(fields["labels"], stems, strict=True)]
+        ids = _unique(stems, len(fields["data"]), part)
+        parts.append(
+            ImageSet(
+                part,
+                fields["data"],
+                np.asarray(fields["labels"]),
+                ids,
+                class_names,
+                pixel_scale_arcsec,
+                table=pd.DataFrame({"batch": fields["batch_name"]}),
+            )
+        )
+    return parts[0], parts[1]
+
+
+def _unique(stems: list[str], n: int, part: str) -> np.ndarray:
+    """Return the stems with _2, _3 ... behind repeated ones; numbered ids where there are no names."""
+    if not stems:
+        return np.array([f"{part.replace('/', '_')}_{i:06d}" for i in range(n)])
+    seen: dict[str, int] = {}
+    ids = []
+    for stem in stems:
+        seen[stem] = seen.get(stem, 0) + 1
+        ids.append(stem if seen[stem] == 1 else f"{stem}_{seen[stem]}")
+    return np.array(ids)

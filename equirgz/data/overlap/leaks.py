@@ -16,15 +16,14 @@ from equirgz.data.notes import note
 from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.likeness import SAME_IMAGE, match_images
 from equirgz.data.overlap.near import CERTAIN, find_near
+from equirgz.data.overlap.objects import OBJECT, named_objects
 from equirgz.data.sky.position import match_positions
 from equirgz.errors import DataError, InputError
 
 LEAK_RADIUS_ARCSEC = 270.0
 #: column of ``table``: ids of the training sources with the image of a source without position
 SHOWS = "shows_training_source"
-#: column of ``table``: what names an object of FR-DEEP in both of its surveys
-OBJECT = "frdeep_object"
-#: of the polar maps' correlation below that of the pixels; equal images of FR-DEEP and MiraBest need 0.002
+#: of the polar maps' correlation below that of the pixels; equal images of two published sets need 0.002
 _MARGIN = 0.02
 _WORDS = (
     "within {radius:.0f} arcsec of a {held} source",
@@ -48,12 +47,13 @@ def refuse_leaks(
 
     A source leaks that lies within ``radius_arcsec`` of a test source, or has its pixels, turned and flipped or
     not (:func:`match_pixels`). One without position, or compared with such a one, leaks also with the id
-    of a test source, as the same object of FR-DEEP and, at one known pixel scale, with its image at any
+    of a test source, as the same object by name and, at one known pixel scale, with its image at any
     orientation (:func:`match_images` at a correlation of 0.995, which takes some featureless sources of equal
     shape for one). One's own ids (``ImageSet.own_ids``) prove nothing; one's own images leak also encoded anew,
-    turned, rescaled or noisy (:func:`find_near`). ``first`` are FR-DEEP's images in FIRST: its objects in another
-    survey are compared by these. A simulation is no source of the sky: it leaks by id and pixels only. ``held``
-    says what ``tests`` are. Raises InputError that counts the leaks, DataError when nothing is left.
+    turned, rescaled or noisy (:func:`find_near`). ``first`` are images of objects that a set shows in another survey
+    (:func:`~equirgz.data.overlap.objects.load_object_images`), by which these are
+    compared. A simulation is no source of the sky: it leaks by id and pixels only. ``held`` says what ``tests`` are.
+    Raises InputError that counts the leaks, DataError when nothing is left.
     """
     kind_N = _find_leaks(images, tests, first, radius_arcsec)
     leak_N = kind_N >= 0
@@ -207,8 +207,8 @@ def refuse_unchecked(
 ) -> ImageSet:
     """Return ``images`` when all of them can be compared with ``others``; else raise, or drop those that cannot.
 
-    Two sources can be compared where both have positions, are objects of FR-DEEP, or have images at one pixel
-    scale, be it in FR-DEEP's FIRST images ``first``; a simulation or digit shows no source and needs none of
+    Two sources can be compared where both have positions, are named objects, or have images at one pixel
+    scale, be it in the other survey's images ``first``; a simulation or digit shows no source and needs none of
     this. ``allow`` keeps all with a note. Raises InputError that counts what cannot be compared: without
     ``drop``, or when that is everything.
     """
@@ -229,8 +229,9 @@ def refuse_unchecked(
         note(f"{images.name}: left out {what}")
         return images.subset(~unchecked_N)
     mends = ["give both sets positions or one pixel scale"]
-    if any(OBJECT in one.table for one in (images, *others.values())) and first is None:
-        mends.append("put FR-DEEP's FIRST archive (frdeep_first) into the data root")
+    if first is None:
+        shown = named_objects((images, *others.values()))
+        mends += [f"put {one.filename} ({one.dataset}) into the data root" for one in shown.values()]
     if n < len(images):
         mends.append("set data.drop_leaks: true to drop them")
     raise InputError(

@@ -1,31 +1,45 @@
-"""Digits for checks of methods: scikit-learn's, MNIST (idx files) and MNIST-M (pickle or labelled PNG)."""
+"""The digits of scikit-learn, for checks of methods; and as a task of domain adaptation with noise."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.formats.archive import load_pickle
+from equirgz.data.facts import SetInfo, publish
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.root import data_root, find_file
-from equirgz.data.sets.facts import SETS
-from equirgz.data.sets.optical import split_off_test
-from equirgz.errors import DataError
+from equirgz.data.splits.labelled import stratified_order
+from equirgz.data.splits.test_part import split_off_test
+from equirgz.errors import require
+from equirgz.seeding import derive_seed
 
+publish(
+    SetInfo(
+        "digits",
+        "Digits of scikit-learn: 1797 of 8 px, the test part of the UCI handwritten digits",
+        "",
+        None,
+        "https://archive.ics.uci.edu/ml/datasets/Optical+Recognition+of+Handwritten+Digits",
+        None,
+        "Alpaydin & Kaynak 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning Repository",
+        ("digits",),
+        notes="Comes with scikit-learn: nothing to fetch, so no file and no md5. scikit-learn names no licence of it.",
+    )
+)
 DIGITS = tuple("0123456789")
-_MNIST_FILES = {
-    "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
-    "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
-}
 
 
 @DATASETS.register("digits")
 def digits(data_dir: Path | None = None, /, test_fraction: float = 0.2, seed: int = 0) -> Data:
-    """The 1797 digits of 8 px that come with scikit-learn, scaled to 0..255."""
+    """The 1797 digits of 8 px that come with scikit-learn, scaled to 0..255.
+
+    Parameters
+    ----------
+    test_fraction : share of the digits, the last of one stratified order, that tests; 0 <= share < 1.
+    seed : of that order.
+    """
     from sklearn.datasets import load_digits
 
     bunch = load_digits()
@@ -35,85 +49,35 @@ def digits(data_dir: Path | None = None, /, test_fraction: float = 0.2, seed: in
     return split_off_test(images, test_fraction, seed)
 
 
-def read_idx(path: Path) -> np.ndarray:
-    """Read an idx file of unsigned bytes, plain or gzipped: magic 0, 0, 8, ndim, big-endian sizes, data."""
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: expected a whole idx file, got a damaged one ({error}); fetch it again") from error
-    if len(content) < 4 or content[:3] != b"\x00\x00\x08":
-        raise DataError(str(path), expected="an idx file of unsigned bytes", got=repr(content[:4]))
-    ndim = content[3]
-    if len(content) < 4 + 4 * ndim:
-        raise DataError(str(path), expected=f"{4 * ndim} bytes for the shape", got=len(content) - 4)
-    shape = tuple(np.frombuffer(content, ">u4", ndim, 4).tolist())
-    data = np.frombuffer(content, np.uint8, offset=4 + 4 * ndim)
-    if len(data) != int(np.prod(shape)):
-        raise DataError(str(path), expected=f"{int(np.prod(shape))} bytes for shape {shape}", got=len(data))
-    return data.reshape(shape)
+@DATASETS.register("digits_noisy")
+def digits_noisy(
+    data_dir: Path | None = None, /, noise: float = 0.4, test_fraction: float = 0.2, seed: int = 0
+) -> Data:
+    """scikit-learn's digits: half of the training digits clean with labels, the other half noisy without.
 
+    The test digits are the same in both domains: ``test`` clean, ``test_shift`` noisy.
 
-def _find_idx(stem: str, root: Path) -> Path:
-    for folder in (root, root / "MNIST" / "raw", root / "mnist"):
-        for ending in ("", ".gz"):
-            if (folder / (stem + ending)).is_file():
-                return folder / (stem + ending)
-    return find_file(stem + ".gz", root)
-
-
-def load_mnist(root: Path, part: str) -> ImageSet:
-    """Read one part (train, test) of MNIST from the four published files."""
-    images, labels = (read_idx(_find_idx(stem, root)) for stem in _MNIST_FILES[part])
-    if images.ndim != 3 or labels.shape != (len(images),):
-        raise DataError(
-            f"MNIST {part}", expected="images (N, H, W) and N labels", got=f"{images.shape} and {labels.shape}"
-        )
-    ids = np.array([f"mnist_{part}_{i:05d}" for i in range(len(images))])
-    return ImageSet(f"mnist/{part}", images, labels, ids, DIGITS, of_sky=False)
-
-
-@DATASETS.register("mnist")
-def mnist(data_dir: Path | None = None, /) -> Data:
-    """MNIST: 60000 train and 10000 test digits of 28 px, from the idx files."""
-    root = data_root(data_dir)
-    return Data(load_mnist(root, "train"), {"test": load_mnist(root, "test")})
-
-
-def load_mnist_m(path: Path, mnist_parts: dict[str, ImageSet]) -> dict[str, ImageSet]:
-    """Read the pickle of MNIST-M (arrays train, test and perhaps valid of (N, 28, 28, 3) uint8).
-
-    The images carry no labels of their own: they are those of MNIST in the same order, where
-    ``train`` followed by ``valid`` makes up MNIST's train part. Raises DataError for other lengths.
+    Parameters
+    ----------
+    noise : standard deviation of the Gaussian noise of each of the 8 x 8 pixels as a share of full scale, before
+        clipping to 0..255; 0 or more.
+    test_fraction : share of the digits, the last of one stratified order, that tests; 0 <= share < 1.
+    seed : of that order, of the halves and of the noise.
     """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path}: expected a whole pickle, got a damaged one ({error}); fetch it again") from error
-    fields = load_pickle(content, str(path))
-    if not isinstance(fields, dict) or not {"train", "test"} <= set(fields):
-        raise DataError(str(path), expected="a mapping with train and test", got=type(fields).__name__)
-    parts = {}
-    for part, labelled in mnist_parts.items():
-        arrays = [np.asarray(fields[part])]
-        if part == "train" and "valid" in fields and len(arrays[0]) < len(labelled):
-            arrays.append(np.asarray(fields["valid"]))
-        images = np.concatenate(arrays)
-        if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or len(images) != len(labelled):
-            raise DataError(
-                f"{path}: {part}", expected=f"({len(labelled)}, S, S, 3) uint8", got=f"{images.shape} {images.dtype}"
-            )
-        ids = np.array([name.replace("mnist", "mnist_m") for name in labelled.source_id_N])
-        image_NCHW = np.moveaxis(images, 3, 1)
-        parts[part] = ImageSet(f"mnist_m/{part}", image_NCHW, labelled.label_N, ids, DIGITS, of_sky=False)
-    return parts
+    require(noise >= 0, "digits_noisy noise", expected="0 or more", got=noise)
+    clean = digits(data_dir, test_fraction=test_fraction, seed=seed)
+    order = stratified_order(clean.train.label_N, derive_seed(seed, "digits_noisy"))
+    half = len(order) // 2
+    source, target = (clean.train.subset(np.sort(index)) for index in (order[:half], order[half:]))
+    tests = dict(clean.tests)
+    if "test" in tests:
+        tests["test_shift"] = add_noise(tests["test"], noise, derive_seed(seed, "digits_noisy", "test"))
+    unlabelled = add_noise(target, noise, derive_seed(seed, "digits_noisy", "train")).without_labels()
+    return Data(source, tests, unlabelled)
 
 
-@DATASETS.register("mnist_m")
-def mnist_m(data_dir: Path | None = None, /) -> Data:
-    """MNIST-M in colour, labelled by MNIST, whose files must lie in the data root too."""
-    root = data_root(data_dir)
-    path = find_file(SETS["mnist_m"].filename, root)
-    parts = load_mnist_m(path, {part: load_mnist(root, part) for part in ("train", "test")})
-    return Data(parts["train"], {"test": parts["test"]})
+def add_noise(images: ImageSet, noise: float, seed: int) -> ImageSet:
+    """Return uint8 images plus Gaussian noise of ``255 noise`` per pixel, rounded and clipped to 0..255."""
+    generator = np.random.default_rng(seed)
+    noisy = images.image_NHW + 255 * noise * generator.standard_normal(images.image_NHW.shape)
+    return replace(images, image_NHW=np.round(np.clip(noisy, 0, 255)).astype(np.uint8))

@@ -14,6 +14,7 @@ import pandas as pd
 
 from equirgz.data.catalogues.catalogue import find_column, get_positions, read_catalogue
 from equirgz.data.datasets import DATASETS
+from equirgz.data.facts import SetInfo, publish
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import list_bad
 from equirgz.data.recipes import get_recipe
@@ -22,6 +23,20 @@ from equirgz.data.sky.mosaic import cut_mosaics
 from equirgz.errors import DataError, InputError, check_choice
 from equirgz.paths import as_path
 
+publish(
+    SetInfo(
+        "mightee",
+        "MIGHTEE Early Science, COSMOS and XMM-LSS: 117 radio galaxies voted FRI or FRII",
+        "",
+        None,
+        "https://zenodo.org/records/8188867",
+        None,
+        "Heywood et al. 2022, MNRAS 509, 2150; votes: Slijepcevic et al. 2024, arXiv 2305.16127",
+        ("mightee",),
+        notes="Several files, named by params.votes, params.catalogue and params.mosaics. The address is the record of "
+        "the labelled objects; catalogue and mosaics are the survey's. No md5 or licence was found with the votes.",
+    )
+)
 VOTE_CODES = {
     "-1": -1,
     "noisy": -1,

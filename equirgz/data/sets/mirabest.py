@@ -8,21 +8,65 @@ test sources are in v1's train part. Both hold 1099 + 157 images of 150 x 150 pi
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from equirgz.data.catalogues.classes import relabel
 from equirgz.data.datasets import DATASETS
+from equirgz.data.facts import FIRST_TERMS, MANCHESTER, SetInfo, publish
 from equirgz.data.formats.pickled_batches import join_batches, read_batches
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import find_file
-from equirgz.data.sets.facts import SETS
 from equirgz.errors import DataError, check_choice
 
 PIXEL_SCALE_ARCSEC = 1.8
-ARCHIVES = {"F": SETS["mirabest_f"], "v1": SETS["mirabest_v1"]}
+FAULTS = {
+    "200_147.709-000.888_0.2715_0030.00": "noise only",
+    "300_147.428-000.840_0.0810_0043.06": "noise only",
+    "200_149.170-000.023_0.1392_0107.66": "wrongly masked",
+    "100_209.593+018.300_0.1616_0048.72": "mis-centred by 90 arcsec",
+    "110_345.859-000.360_0.3441_0033.79": "part of the field is NaN",
+    "210_180.617+058.693_0.1268_0131.60": "patches of exact zeros",
+    "100_036.061+000.563_0.1400_0093.07": "black-listed for missing data: not in the archive",
+    "102_169.640+031.253_0.2198_0060.00": "near-duplicate of 100_169.641+031.255, which has another label",
+    "100_169.641+031.255_0.2181_0081.13": "near-duplicate of 102_169.640+031.253, which has another label",
+}
+_DATASETS = ("mirabest_confident", "mirabest_uncertain", "mirabest_hybrid", "mirabest_all")
+_PAPERS = "Porter & Scaife 2023, arXiv 2305.11108; Miraghaei & Best 2017, MNRAS 466, 4346"
+ARCHIVES = {
+    "F": publish(
+        SetInfo(
+            "mirabest_f",
+            "MiraBest, second version (F): 1256 FIRST radio galaxies with FR class and confidence",
+            "MiraBest_F_batches.tar.gz",
+            "7d4e3a623d29db7204bce81676ee8ce2",
+            f"{MANCHESTER}/MiraBest/MiraBest_F/MiraBest_F_batches.tar.gz",
+            FIRST_TERMS,
+            _PAPERS,
+            _DATASETS,
+            FAULTS,
+            "76 images (9 of the test part) have their brightest pixel outside the target.",
+        )
+    ),
+    "v1": publish(
+        SetInfo(
+            "mirabest_v1",
+            "MiraBest, first version: the same sources, another split and scaling, no mask",
+            "MiraBest_full_batches.tar.gz",
+            "965b5daa83b9d8622bb407d718eecb51",
+            f"{MANCHESTER}/MiraBest/full_dataset/MiraBest_full_batches.tar.gz",
+            FIRST_TERMS,
+            _PAPERS,
+            _DATASETS,
+            FAULTS,
+            "132 of F's test sources are in this version's train part.",
+        )
+    ),
+}
 CODES = ("100", "102", "104", "110", "112", "200", "201", "210", "300", "310")
 FR_CLASSES = ("FRI", "FRII")
 #: name of the selection -> class index in the batches -> label
@@ -94,20 +138,9 @@ def select(images: ImageSet, selection: str, *, labelled: bool = True) -> ImageS
     """
     check_choice("MiraBest selection", selection, SELECTIONS)
     class_names, label_of = SELECTIONS[selection]
-    chosen_N = np.isin(images.label_N, list(label_of))
     if not labelled:
         class_names, label_of = FR_CLASSES, dict.fromkeys(label_of, -1)
-    subset = images.subset(chosen_N)
-    return ImageSet(
-        name=f"{images.name}/{selection}",
-        image_NHW=subset.image_NHW,
-        label_N=np.array([label_of[int(k)] for k in subset.label_N], dtype=np.int64),
-        source_id_N=subset.source_id_N,
-        class_names=class_names,
-        pixel_scale_arcsec=subset.pixel_scale_arcsec,
-        position_deg_N2=subset.position_deg_N2,
-        table=subset.table,
-    )
+    return replace(relabel(images, label_of, class_names), name=f"{images.name}/{selection}")
 
 
 @DATASETS.register("mirabest_confident")

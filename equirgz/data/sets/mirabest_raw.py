@@ -14,15 +14,28 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.datasets import DATASETS
+from equirgz.data.facts import FIRST_TERMS, SETS, SetInfo, publish
 from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.recipes import get_recipe, iterate_blocks
 from equirgz.data.root import check_md5, find_file
-from equirgz.data.sets.facts import SETS
-from equirgz.data.sets.mirabest import CODES, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
+from equirgz.data.sets.mirabest import CODES, FAULTS, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
 from equirgz.errors import DataError, check_choice
 
 SIZE = 300
+publish(
+    SetInfo(
+        "mirabest_raw",
+        "The raw FIRST cutouts behind MiraBest: 300 px, pixels above 3 sigma, Jy/beam",
+        "mirabest_first_sparse300.npz",
+        "37c9e332f290c2cb256d385f1ff1f1aa",
+        None,
+        FIRST_TERMS,
+        "Becker, White & Helfand 1995, ApJ 450, 559",
+        ("mirabest_raw",),
+        FAULTS,
+    )
+)
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,41 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.datasets import DATASETS
+from equirgz.data.facts import FIRST_TERMS, MANCHESTER, SETS, SetInfo, publish
 from equirgz.data.formats.archive import iterate_members, load_pickle
 from equirgz.data.formats.pickled_batches import parse_batch
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.root import check_md5, find_file
-from equirgz.data.sets.facts import SETS
 from equirgz.data.sky.position import parse_position
 from equirgz.errors import DataError, check_choice
 from equirgz.paths import as_path
 
 PIXEL_SCALE_ARCSEC = 1.8
+publish(
+    SetInfo(
+        "rgz_108k",
+        "Radio Galaxy Zoo DR1 cutouts in FIRST, 108k images without labels",
+        "rgz108k-batches-python.tar.gz",
+        "3fef587aa2aa3ece3b01b125977ae19d",
+        None,
+        FIRST_TERMS,
+        "Slijepcevic et al. 2024, arXiv 2305.16127",
+        ("rgz_dr1",),
+        notes="No public address: ask its authors. Published cuts: no duplicates, LAS > 25 arcsec, not in MiraBest.",
+    )
+)
+publish(
+    SetInfo(
+        "rgz_20k",
+        "Radio Galaxy Zoo cutouts in FIRST, 20k images without labels",
+        "rgz20k-batches-python.tar.gz",
+        "3a85fb4167fb08619e36e77bbba40896",
+        f"{MANCHESTER}/ascaife/rgz20k-batches-python.tar.gz",
+        FIRST_TERMS,
+        "Slijepcevic et al. 2022, MNRAS 514, 2599",
+        ("rgz_dr1",),
+    )
+)
 
 
 def load_rgz(

@@ -22,7 +22,7 @@ from equirgz.errors import InputError
 def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
     """Return the data that a run sees and its label split; data as they are without a fold and held-out sources.
 
-    With ``data.unlabelled_fri_share`` and no unlabelled set, the split's ``unlabelled_index`` is thinned to that
+    With ``data.unlabelled_class_share`` and no unlabelled set, the split's ``unlabelled_index`` is thinned to that
     share. A registered unlabelled set was thinned before: what a fold drops of it may move its share.
     """
     n_labels = split.n_labels
@@ -39,10 +39,10 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple
         split_seed=split.split_seed,
         group_N=find_own_groups(data.train),
     )
-    share = data_config.unlabelled_fri_share
+    share = data_config.unlabelled_class_share
     if share is not None and data.unlabelled is None:
         pool = data.train.subset(made.unlabelled_index)
-        kept = thin_to_share(pool.label_N, pool.class_names, share, seed=split.split_seed, name=pool.name)
+        kept = thin_to_share(pool, share, seed=split.split_seed)
         made = replace(made, unlabelled_index=made.unlabelled_index[kept])
     return data, made
 

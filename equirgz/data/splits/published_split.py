@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 
-from equirgz.data.catalogues.catalogue import Column, find_column
+from equirgz.data.catalogues.catalogue import CatalogueOptions, Column, find_column
 from equirgz.data.catalogues.labels import read_labels
 from equirgz.data.formats.folders import PARTS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import list_bad
+from equirgz.data.splits.test_part import split_off_test
 from equirgz.errors import DataError, InputError
 
 
@@ -48,3 +50,10 @@ def check_one_split(test_fraction: float, split_column: Column) -> None:
         got = f"test_fraction {test_fraction:g} and split_column {split_column!r}"
         expected = "one way to tell who tests"
         raise InputError("dataset 'folder'", expected=expected, got=got, mend="leave one out")
+
+
+def divide_own(images: ImageSet, columns: CatalogueOptions, source: Path, test_fraction: float, seed: int) -> Data:
+    """Return one's own images as parts, told by the column of ``columns`` or made by a fraction."""
+    if columns.split_column is not None:
+        return split_by_column(images, columns.split_column, str(source))
+    return split_off_test(images, test_fraction, seed)

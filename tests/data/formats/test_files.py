@@ -8,7 +8,8 @@ from astropy.io import fits
 from equirgz.data import load_data
 from equirgz.data.formats.files import FolderOptions
 from equirgz.data.formats.image_folder import load_folder
-from equirgz.data.sets.own_images import load_images, load_mosaic
+from equirgz.data.own.cut_sources import load_mosaic
+from equirgz.data.own.folder_or_file import load_images
 from equirgz.errors import DataError, InputError
 from tests.data.formats.test_fits import make_header, make_pixels
 

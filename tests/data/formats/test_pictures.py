@@ -13,7 +13,7 @@ from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.formats.levels import check_pixels, find_white, level_images
 from equirgz.data.formats.pictures import decode_image
 from equirgz.data.notes import note
-from equirgz.data.sets.own_images import load_images
+from equirgz.data.own.folder_or_file import load_images
 from equirgz.errors import DataError, InputError
 
 SIDE = 6

@@ -21,8 +21,8 @@ from equirgz.data.overlap.groups import (
     own_sources,
 )
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, refuse_leaks
-from equirgz.data.sets.optical import split_off_test
 from equirgz.data.sky.position import match_positions
+from equirgz.data.splits.test_part import split_off_test
 from equirgz.errors import InputError
 
 

@@ -13,9 +13,11 @@ from equirgz.config import DataConfig, RunConfig, SplitConfig
 from equirgz.data import load_data, split_data
 from equirgz.data.imageset import ImageSet
 from equirgz.data.notes import note
+from equirgz.data.overlap import objects
 from equirgz.data.overlap.describe import count_groups
 from equirgz.data.overlap.exact import match_pixels
-from equirgz.data.overlap.leaks import OBJECT, SHOWS, mark_shown, refuse_leaks, refuse_unchecked
+from equirgz.data.overlap.leaks import SHOWS, mark_shown, refuse_leaks, refuse_unchecked
+from equirgz.data.overlap.objects import OBJECT, ObjectImages
 from equirgz.data.simulate.synthetic import Survey, simulate
 from equirgz.errors import DataError, InputError
 
@@ -130,25 +132,26 @@ def test_sources_that_nothing_can_compare_are_refused_dropped_or_kept_with_a_not
     assert caplog.messages[1].startswith("p: left out 1 of 3 sources")
 
 
-def test_objects_are_compared_by_their_images_in_first(sky):
-    names = [f"FRI {k}" for k in range(7)]
+def test_objects_are_compared_by_their_images_in_first(sky, monkeypatch):
+    monkeypatch.setitem(objects._CATALOGUES, "TOY", ObjectImages("toy_first", 1.8, "toy.tar.gz"))
+    names = [f"TOY FRI {k}" for k in range(7)]
     first = replace(make_set(sky.image_NHW[:7], "first"), table=pd.DataFrame({OBJECT: names}))
     first.image_NHW[5] = 0  # shows nothing
     other = np.random.default_rng(0).integers(0, 256, (5, 20, 20), dtype=np.uint8)
-    held = ["FRI 1", "FRI 4", "FRI 5", "FRI 2", "FRI 9"]  # FIRST has no image of the last
+    held = ["TOY FRI 1", "TOY FRI 4", "TOY FRI 5", "TOY FRI 2", "TOY FRI 9"]  # FIRST has no image of the last
     pool = replace(make_set(other, "nvss", 15.0), table=pd.DataFrame({OBJECT: held}))
     position = np.stack([np.arange(3.0), np.zeros(3)], 1)
     test = make_set(np.rot90(sky.image_NHW[[1, 8, 2]], 1, (1, 2)), "t", position=position)
-    with pytest.raises(InputError, match=r"got 5 of 5 .*put FR-DEEP's FIRST archive \(frdeep_first\) into the data"):
+    with pytest.raises(InputError, match=r"got 5 of 5 .*put toy.tar.gz \(toy_first\) into the data root"):
         refuse_unchecked(pool, {"test": test})
     with pytest.raises(InputError, match="got 2 of 5 "):
         refuse_unchecked(pool, {"test": test}, first=first)
     clean = refuse_unchecked(pool, {"test": test}, drop=True, first=first)
-    assert clean.table[OBJECT].tolist() == ["FRI 1", "FRI 4", "FRI 2"]
+    assert clean.table[OBJECT].tolist() == ["TOY FRI 1", "TOY FRI 4", "TOY FRI 2"]
     with pytest.raises(InputError, match="with the image of a test source at some orientation, got 2"):
         refuse_leaks(clean, {"test": test}, first=first)
     kept = refuse_leaks(clean, {"test": test}, drop=True, first=first)
-    assert kept.table[OBJECT].tolist() == ["FRI 4"]
+    assert kept.table[OBJECT].tolist() == ["TOY FRI 4"]
     assert mark_shown(clean, test, first).table[SHOWS].tolist() == ["t0", "", "t2"]
 
     # the other way about, and an object that both surveys name
@@ -210,8 +213,8 @@ def test_test_sources_of_mirabest_are_found_in_another_survey_by_their_objects(d
     whole = load_data("frdeep_nvss", data_root, image_size=15).train
     data = load_data(config, data_root, drop_leaks=True, allow_unchecked=True)
     left_out = set(whole.table[OBJECT]) - set(data.unlabelled.table[OBJECT])
-    fricat = {f"FRI {k} FRICAT" for k in (53, 124, 181, 200, 213)}
-    assert left_out == fricat | {"FRII 299"} and len(data.unlabelled) == 544
+    fricat = {f"FR-DEEP FRI {k} FRICAT" for k in (53, 124, 181, 200, 213)}
+    assert left_out == fricat | {"FR-DEEP FRII 299"} and len(data.unlabelled) == 544
     assert len(load_data(config, data_root, drop_leaks=True).unlabelled) == 493
 
 
@@ -219,7 +222,7 @@ def test_another_survey_is_refused_without_the_archive_that_shows_its_objects(da
     for name in ("MiraBest_F_batches.tar.gz", "NVSS_PNG_dataset.tar.gz"):
         (tmp_path / name).symlink_to(data_root / name)
     fields = {"image_size": 15, "unlabelled": "frdeep_nvss", "drop_leaks": True}
-    with pytest.raises(InputError, match="got 550 of 550 .*put FR-DEEP's FIRST archive"):
+    with pytest.raises(InputError, match=r"got 550 of 550 .*put FIRST_PNG_dataset.tar.gz \(frdeep_first\)"):
         load_data("mirabest_confident", tmp_path, **fields)
     assert len(load_data("mirabest_confident", tmp_path, **fields, allow_unchecked=True).unlabelled) == 550
 

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from equirgz.data.facts import SetInfo, get_set
 from equirgz.data.root import check_md5, check_sha256, data_root
-from equirgz.data.sets.facts import SetInfo, get_set
 from equirgz.errors import DataError, EquirgzError
 from equirgz.paths import as_path
 
