@@ -9,10 +9,10 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
+from equirgz.data.sets.facts import fetch
+from equirgz.data.sets.fetch import copy_set, fetch_set
 
-from equirgz.data import fetch
 from equirgz.data.facts import SETS, SetInfo
-from equirgz.data.fetch import copy_set, fetch_set
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.sky.remote import fetch_cutouts, make_client, position_name
 from equirgz.errors import DataError, InputError

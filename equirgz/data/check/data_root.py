@@ -13,7 +13,6 @@ import numpy as np
 from equirgz.data.check.faults import find_faults
 from equirgz.data.datasets import DATASETS
 from equirgz.data.facts import SETS, SetInfo
-from equirgz.data.fetch import verify
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.overlap.compare import Overlap, check_overlap, match_images
@@ -21,6 +20,7 @@ from equirgz.data.overlap.exact import match_copies
 from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.overlap.objects import OBJECT
 from equirgz.data.root import data_root, find_file
+from equirgz.data.sets.fetch import verify
 from equirgz.data.sets.mirabest import load_mirabest, select
 from equirgz.data.sky.position import match_positions
 from equirgz.errors import DataError, EquirgzError, InputError, check_choice
