@@ -86,9 +86,9 @@ def _choose(
 def _load(name: str, dataset: str | None, params: dict[str, Any], data_dir: Path | None) -> tuple[Data, SetInfo | None]:
     """Return the images as published and what is known of the archive that they come from, which is verified."""
     from equirgz.data import DATASETS, Data, data_root
+    from equirgz.data.download import verify
     from equirgz.data.facts import SETS
     from equirgz.data.root import find_file
-    from equirgz.data.sets.fetch import verify
     from equirgz.data.sets.mirabest import load_mirabest
     from equirgz.data.sets.mirabest_raw import load_mirabest_raw
 

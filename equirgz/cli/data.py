@@ -34,6 +34,6 @@ def fetch(
     file: Annotated[Path | None, path_option("--file", help="An archive downloaded by hand, to be put there.")] = None,
 ) -> None:
     """Download a published archive into the data root, or take it from --file; verified either way."""
-    from equirgz.data.sets.fetch import copy_set, fetch_set
+    from equirgz.data.download import copy_set, fetch_set
 
     typer.echo(str(copy_set(name, file, data_dir) if file else fetch_set(name, data_dir)))

@@ -9,9 +9,9 @@ import warnings
 import numpy as np
 import pytest
 from astropy.io import fits
-from equirgz.data.sets.facts import fetch
-from equirgz.data.sets.fetch import copy_set, fetch_set
 
+from equirgz.data import download
+from equirgz.data.download import copy_set, fetch_set
 from equirgz.data.facts import SETS, SetInfo
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.sky.remote import fetch_cutouts, make_client, position_name
@@ -139,7 +139,7 @@ def test_sets_without_address_and_unreachable_servers_are_explained(toy, tmp_pat
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="choose another data root"):
         fetch_set("toy", tmp_path / "file" / "root", url="http://127.0.0.1:9/toy.bin")
-    assert fetch.verify(INFO, _write(tmp_path / "by_hand", CONTENT)) is None
+    assert download.verify(INFO, _write(tmp_path / "by_hand", CONTENT)) is None
     assert copy_set("toy", tmp_path / "by_hand", tmp_path / "root").read_bytes() == CONTENT
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from equirgz.data.check.faults import find_faults
 from equirgz.data.datasets import DATASETS
+from equirgz.data.download import verify
 from equirgz.data.facts import SETS, SetInfo
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
@@ -20,7 +21,6 @@ from equirgz.data.overlap.exact import match_copies
 from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.overlap.objects import OBJECT
 from equirgz.data.root import data_root, find_file
-from equirgz.data.sets.fetch import verify
 from equirgz.data.sets.mirabest import load_mirabest, select
 from equirgz.data.sky.position import match_positions
 from equirgz.errors import DataError, EquirgzError, InputError, check_choice
