@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md does what it shows: every block of Python runs as it stands, and what it registers keeps the contract.
+"""CONTRIBUTING.md does what it shows: each block of Python runs as it stands; what it registers keeps the contract.
 
 A block is imported as a module, once. What it registers is then trained for two updates on simulated sources, and goes
 through every test that things of its kind get by being registered and that asks for their ``name`` alone.
