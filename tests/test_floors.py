@@ -25,7 +25,7 @@ FLOORS = (
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}
 NEVER_BESIDE = {  # on one floor, yet apart
-    ("evaluate", "train"), ("report", "geometry"), ("geometry", "report"), ("metrics", "tasks"),
+    ("evaluate", "train"), ("evaluate", "report"), ("report", "geometry"), ("geometry", "report"), ("metrics", "tasks"),
 }  # fmt: skip
 FRONT_DOOR = {"__init__"}  # lazy exports only
 NO_TORCH = (
@@ -122,6 +122,13 @@ def test_lower_floors_and_report_never_name_torch(path):
 def test_metrics_need_only_numerical_libraries(path):
     roots = {module.split(".")[0] for module in imported_modules(path.read_text())}
     assert roots <= {*sys.stdlib_module_names, "equirgz", "numpy", "scipy", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if part_of(p) != "report"], ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_only_report_draws(path):
+    assert not {module.split(".")[0] for module in imported_modules(path.read_text())} & {"matplotlib", "seaborn"}
 
 
 def test_report_and_command_line_load_without_torch():

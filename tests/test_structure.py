@@ -22,6 +22,7 @@ ROOMS = sorted({path.parent for path in FILES})
 SMALL_ROOMS: dict[str, str] = {
     "nn/filters": "the bases move in with what they grow into",
     "data/splits/manifests": "files of label sets, no modules: package data of splits",
+    "objectives/semisupervised": "the loss of pseudo-labels is to stand there too",
     "objectives/adaptation": "domain.py is to be one module per method",
 }
 LONG_FILES: dict[str, str] = {
@@ -38,13 +39,15 @@ NAMES_TWICE: dict[str, str] = {
     "axes": "of the grid that is planned, and of the rows that came out",
     "multilabel": "the task in words, and its metrics",
     "regression": "the task in words, and its metrics",
-    "votes": "the task in words, its metrics, and its loss",
+    "votes": "the task in words, its metrics, and its head",
     "images": "what images are, their metrics, and those of a training",
     "rotation": "numbers as a source turns, and their figure",
     "feature_shift": "the distances, and their table",
     "representation": "of a group, and of sources: two meanings of the field's one word",
     "cards": "what a card says, and the command that writes it",
     "catalogue": "of augmentations, and of sources",
+    "classification": "the task in words, and its head",
+    "shares": "work shared among threads, and heads of independent probabilities",
     "check": "of arrays in metrics, and the command `data check`",
     "engines": "libraries that compute a network's layers, and schedulers that compute runs",
     "ensemble": "predictions of several networks, and rows of several runs",

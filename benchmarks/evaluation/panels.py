@@ -10,10 +10,13 @@ import numpy as np
 from benchmarks.evaluation.runs import Answers
 from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.data import ImageSet
-from equirgz.evaluate.overlap import plot_source_rotation
-from equirgz.evaluate.representation import map_features, plot_map
-from equirgz.evaluate.similarity import plot_query_panel, search
+from equirgz.evaluate.representation import map_features
+from equirgz.evaluate.similarity import search
 from equirgz.report.figures.style import figure_style, save_figure
+from equirgz.report.panels.attention_panel import plot_attention
+from equirgz.report.panels.map_panel import plot_map
+from equirgz.report.panels.query_panel import plot_query_panel
+from equirgz.report.panels.turning_panel import plot_source_rotation
 
 CLASSES = ("FRI", "FRII")
 N_QUERIES, N_NEIGHBOURS = 4, 6
@@ -46,10 +49,10 @@ def draw_attention(backbones: dict[str, Any], image_HW: np.ndarray, stem: Path) 
     """Draw one source at five angles and the last gate's map of each trained network."""
     import torch
 
-    from equirgz.evaluate.attention import plot_attention
+    from equirgz.evaluate.attention import turn_attention
 
     with figure_style():
-        return save_figure(plot_attention(backbones, torch.as_tensor(image_HW)[None]), stem)
+        return save_figure(plot_attention(turn_attention(backbones, torch.as_tensor(image_HW)[None])), stem)
 
 
 def draw_source(evaluation: Evaluation, stem: Path) -> tuple[list[Path], str]:

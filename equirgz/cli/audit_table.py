@@ -43,7 +43,7 @@ def write_audit_figure(report: AuditReport, path: Path) -> None:
 
     Raises InputError for another suffix, ResultsError where the file cannot be written.
     """
-    from equirgz.evaluate.audit_figure import plot_audit
+    from equirgz.report.panels.audit_panel import plot_audit
 
     check_suffix("audit figure", path, FIGURES)
     content = io.BytesIO()

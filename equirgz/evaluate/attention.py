@@ -6,7 +6,8 @@ map of the turned image is the turned map. Legend: A angles, L gates, B batch, H
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -58,55 +59,50 @@ def attention_error(
     return rows
 
 
-def plot_attention(
-    backbone: nn.Module | dict[str, nn.Module],
+@dataclass(frozen=True)
+class AttentionTurns:
+    """One source at several angles, and what a gate of each network sees of it.
+
+    angles_deg : A angles. x_AHW : the source at each, channels summed, zero outside ``in_disk_HW``.
+    map_AHW, error_A : network -> its maps, enlarged to the image, and how far each is from the turned map of the
+        first angle, relative; NaN at the first angle.
+    """
+
+    angles_deg: tuple[float, ...]
+    x_AHW: np.ndarray
+    in_disk_HW: np.ndarray
+    map_AHW: dict[str, np.ndarray]
+    error_A: dict[str, np.ndarray]
+
+
+def turn_attention(
+    networks: nn.Module | Mapping[str, nn.Module],
     image_CHW: Tensor,
     angles_deg: Sequence[float] = (0.0, 45.0, 90.0, 135.0, 180.0),
     *,
     gate: int = -1,
-    source_name: str = "",
-) -> Any:
-    """Return a Figure: the source at each angle, and below it the map of ``gate`` for each network.
+) -> AttentionTurns:
+    """Return the maps of ``gate`` as one source turns; :func:`equirgz.report.panels.attention_panel.plot_attention`
+    draws them.
 
-    Maps are enlarged to the image and share one scale per network. The number under a map is its
-    relative error against the turned map of the first angle (0: it turned with the source).
+    Raises InputError for anything but one image (C, H, W), and for a network without attention maps.
     """
-    from equirgz.report.figures.style import PAGE_IN, figure_style, make_figure
-
-    networks = backbone if isinstance(backbone, dict) else {type(backbone).__name__: backbone}
+    networks = networks if isinstance(networks, Mapping) else {type(networks).__name__: networks}
     image_CHW = torch.as_tensor(image_CHW, dtype=torch.float32)
-    require(image_CHW.ndim == 3, "plot_attention", expected="one image (C, H, W)", got=tuple(image_CHW.shape))
+    require(image_CHW.ndim == 3, "turn_attention", expected="one image (C, H, W)", got=tuple(image_CHW.shape))
+    angles = tuple(map(float, angles_deg))
     disk_HW = disk_mask(image_CHW.shape[-1])
-    in_disk_HW = disk_HW.numpy() > 0
-    x_ACHW = torch.cat([_turn(image_CHW[None], float(a)) for a in angles_deg]) * disk_HW
-    with figure_style():
-        side = PAGE_IN / (len(angles_deg) + 0.3)
-        figure = make_figure(PAGE_IN, (side + 0.3) * (1 + len(networks)))
-        axes = figure.subplots(1 + len(networks), len(angles_deg), squeeze=False)
-        for column, (x_CHW, angle) in enumerate(zip(x_ACHW, angles_deg, strict=True)):
-            axes[0, column].imshow(x_CHW.sum(0).numpy(), cmap="magma", vmin=0.0)
-            axes[0, column].set_title(f"{angle:g}°")
-        axes[0, 0].set_ylabel(source_name or "source")
-        for row, (name, network) in enumerate(networks.items(), start=1):
-            parameter = next(network.parameters())
-            map_A1HW = compute_attention(network, x_ACHW.to(parameter))[gate].float().cpu()
-            large_AHW = F.interpolate(map_A1HW, size=image_CHW.shape[-2:], mode="bilinear")[:, 0].numpy()
-            inside = large_AHW[:, in_disk_HW]
-            limits = {"vmin": float(inside.min()), "vmax": float(inside.max())}
-            axes[row, 0].set_ylabel(name)
-            for column, angle in enumerate(angles_deg):
-                axis = axes[row, column]
-                axis.imshow(np.where(in_disk_HW, large_AHW[column], np.nan), cmap="viridis", **limits)
-                if column:
-                    disk_hw = disk_mask(map_A1HW.shape[-1])
-                    expected = _turn(map_A1HW[:1], float(angle) - float(angles_deg[0]))
-                    error = relative_l2(map_A1HW[column : column + 1] * disk_hw, expected * disk_hw)
-                    axis.set_xlabel(f"error {error:.1g}" if error >= 1e-3 else f"error {error:.0e}")
-        for axis in axes.flat:
-            axis.set_xticks([])
-            axis.set_yticks([])
-            axis.grid(False)
-    return figure
+    x_ACHW = torch.cat([_turn(image_CHW[None], angle) for angle in angles]) * disk_HW
+    maps, errors = {}, {}
+    for name, network in networks.items():
+        map_A1hw = compute_attention(network, x_ACHW.to(next(network.parameters())))[gate].float().cpu()
+        maps[name] = F.interpolate(map_A1hw, size=image_CHW.shape[-2:], mode="bilinear")[:, 0].numpy()
+        disk_hw = disk_mask(map_A1hw.shape[-1])
+        errors[name] = np.array([np.nan] + [
+            relative_l2(map_1hw[None] * disk_hw, _turn(map_A1hw[:1], angle - angles[0]) * disk_hw)
+            for map_1hw, angle in zip(map_A1hw[1:], angles[1:], strict=True)
+        ])  # fmt: skip
+    return AttentionTurns(angles, x_ACHW.sum(1).numpy(), disk_HW.numpy() > 0, maps, errors)
 
 
 def _turn(x_BCHW: Tensor, angle_deg: float) -> Tensor:

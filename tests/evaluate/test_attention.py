@@ -9,7 +9,8 @@ import torch
 from equirgz.backbones import create_backbone
 from equirgz.errors import InputError
 from equirgz.evaluate import make_smooth_images
-from equirgz.evaluate.attention import attention_error, compute_attention, plot_attention
+from equirgz.evaluate.attention import attention_error, compute_attention, turn_attention
+from equirgz.report.panels.attention_panel import plot_attention
 from tests.evaluate.networks import ToyD4
 
 
@@ -38,12 +39,12 @@ def test_maps_are_taken_in_eval_mode_and_need_gates() -> None:
 def test_the_panel_shows_source_and_map_per_angle_with_the_error() -> None:
     networks = {"steerable": _gated("steerable_attention", "C4"), "plain": _gated("attention_lenet", "C1")}
     image = make_smooth_images(1, 33, dtype=torch.float32)[0].abs()
-    figure = plot_attention(networks, image, (0, 90, 30), source_name="J1234")
+    figure = plot_attention(turn_attention(networks, image, (0, 90, 30)), source_name="J1234")
     axes = np.array(figure.axes).reshape(3, 3)
     assert [a.get_title() for a in axes[0]] == ["0°", "90°", "30°"] and axes[0, 0].get_ylabel() == "J1234"
     assert np.allclose(axes[0, 1].images[0].get_array(), np.rot90(axes[0, 0].images[0].get_array()))
     errors = [[float(a.get_xlabel().removeprefix("error ")) for a in row[1:]] for row in axes[1:]]
     assert errors[0][0] < 1e-5 < 1e-3 < errors[1][0]
     with pytest.raises(InputError, match=r"\(C, H, W\)"):
-        plot_attention(networks, image[0])
+        turn_attention(networks, image[0])
     figure.canvas.draw()

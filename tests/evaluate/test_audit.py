@@ -11,7 +11,7 @@ from torch import nn
 from equirgz.backbones import list_backbones
 from equirgz.errors import InputError
 from equirgz.evaluate.audit import audit
-from equirgz.evaluate.audit_figure import plot_audit
+from equirgz.report.panels.audit_panel import plot_audit
 from tests.evaluate.networks import PlainConv, ToyD4
 
 ANGLES = (30.0, 90.0)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.evaluate.overlap import overlap_rows, plot_source_rotation, rotation_samples, source_rows
+from equirgz.evaluate.overlap import overlap_rows, rotation_samples, source_rows
 from equirgz.metrics.uncertainty.overlap_index import overlap_index
+from equirgz.report.panels.turning_panel import plot_source_rotation
 
 
 def _overlap(probability_SNK: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.evaluate.representation import cluster_sources, correlate_with_size, map_features, plot_map
+from equirgz.evaluate.representation import cluster_sources, correlate_with_size, map_features
+from equirgz.report.panels.map_panel import plot_map
 
 
 def _groups(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.evaluate.similarity import find_similar, plot_query_panel, retrieval_rows, search
+from equirgz.evaluate.similarity import find_similar, retrieval_rows, search
 from equirgz.evaluate.table import EmbeddingTable
+from equirgz.report.panels.query_panel import plot_query_panel
 
 RNG = np.random.default_rng(0)
 GALLERY, QUERY = RNG.normal(size=(50, 6)), RNG.normal(size=(7, 6))

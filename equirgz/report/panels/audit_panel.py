@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-from equirgz.evaluate.audit_report import LIMITS, AuditReport
+from matplotlib.figure import Figure
 
 _FLOOR = 1e-17
 _STYLE = {"float32": "o", "float64": "s", "deployed": "^"}
 
 
-def plot_audit(report: AuditReport) -> Any:
+class Audited(Protocol):
+    """What is drawn of a report of :func:`equirgz.evaluate.audit.audit`."""
+
+    name: str
+    group: str
+    image_size: int
+    rows: Sequence[Any]
+
+    def worst(self, **conditions: Any) -> float | None: ...
+
+
+def plot_audit(report: Audited) -> Figure:
     """Return a matplotlib Figure of two panels (two-column width, 7 inches).
 
     Left: error of the features against angle, elements with a flip as open symbols. Right: worst
     lattice error of each layer. Colours are states, symbols precisions; the dashed lines are the
     limits of a claimed exact symmetry. Errors of exactly 0 are drawn at 1e-17.
     """
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7.0, 3.0), layout="constrained")
     left, right = figure.subplots(1, 2, gridspec_kw={"width_ratios": [3, 2]})
     states = list(dict.fromkeys(row.state for row in report.rows))
@@ -46,9 +56,8 @@ def plot_audit(report: AuditReport) -> Any:
                 right.plot(index, error, _STYLE[precision] + "-", color=colour[state], lw=0.6, ms=4)
     for axis in (left, right):
         axis.set_yscale("log")
-        for precision in ("float32", "float64"):
-            if any(row.limit is not None and row.precision == precision for row in report.rows):
-                axis.axhline(LIMITS[precision], color="0.6", linestyle="--", linewidth=0.8)
+        for limit in sorted({row.limit for row in report.rows} - {None}):
+            axis.axhline(limit, color="0.6", linestyle="--", linewidth=0.8)
     left.set_xticks(range(0, 361, 45))
     left.set_xlabel("angle [deg]")
     left.set_ylabel("relative error of the features")
