@@ -55,7 +55,7 @@ def beam_transform(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.ndarr
 
 
 @lru_cache(maxsize=16)
-def _noise_gain(beam: Beam, pixel_scale_arcsec: float, size: int) -> float:
+def noise_gain(beam: Beam, pixel_scale_arcsec: float, size: int) -> float:
     """Return the rms of unit white noise after convolution with the beam of peak 1."""
     transform = beam_transform(beam, pixel_scale_arcsec, size).astype(np.float64)
     double = np.full(transform.shape[1], 2.0)
@@ -65,11 +65,11 @@ def _noise_gain(beam: Beam, pixel_scale_arcsec: float, size: int) -> float:
     return float(np.sqrt((transform**2 * double).sum() / size**2))
 
 
-_SPIKE_ANGLES = 12
+SPIKE_ANGLES = 12
 
 
 @lru_cache(maxsize=16)
-def _spike_transforms(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.ndarray:
+def spike_transforms(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.ndarray:
     """Return transforms (12, size, size // 2 + 1) of six-armed sidelobes of peak 1, in 5-degree steps.
 
     A Y-shaped array seen in a snapshot leaves three thin lines through every bright source, 60
@@ -79,10 +79,10 @@ def _spike_transforms(beam: Beam, pixel_scale_arcsec: float, size: int) -> np.nd
     taper = beam_transform(beam, pixel_scale_arcsec, size).astype(np.float64)
     width = 1.2 / size
     patterns = []
-    for k in range(_SPIKE_ANGLES):
+    for k in range(SPIKE_ANGLES):
         lines = np.zeros_like(taper)
         for arm in range(3):
-            angle = np.deg2rad(60 * arm + 60 / _SPIKE_ANGLES * k)
+            angle = np.deg2rad(60 * arm + 60 / SPIKE_ANGLES * k)
             across = row * np.cos(angle) + column * np.sin(angle)
             lines += np.exp(-0.5 * (across / width) ** 2)
         pattern = taper * lines
@@ -147,13 +147,13 @@ def observe(
     if field_sources > 0:
         _add_field(sky, field_sources, generator)
     if noise_jy_per_beam > 0:
-        level = np.float32(noise_jy_per_beam / _noise_gain(beam, pixel_scale_arcsec, size))
+        level = np.float32(noise_jy_per_beam / noise_gain(beam, pixel_scale_arcsec, size))
         sky += level * generator.standard_normal(sky.shape, dtype=np.float32)
     transform = scipy.fft.rfft2(sky, workers=1)
     response = beam_transform(beam, pixel_scale_arcsec, size)
     if sidelobe_level > 0:
         level_N = (sidelobe_level * generator.lognormal(0, 0.8, n)).astype(np.float32)
-        spikes = _spike_transforms(beam, pixel_scale_arcsec, size)[generator.integers(0, _SPIKE_ANGLES, n)]
+        spikes = spike_transforms(beam, pixel_scale_arcsec, size)[generator.integers(0, SPIKE_ANGLES, n)]
         spikes *= level_N[:, None, None]
         spikes += response
         response = spikes
