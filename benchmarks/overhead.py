@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import Grid, make_grid
 from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.results.collect import collect

@@ -18,7 +18,7 @@ from equirgz.data.cache import cache_dir
 from equirgz.data.root import data_root
 from equirgz.errors import InputError
 from equirgz.evaluate.table import EmbeddingTable
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.results.status import describe_status
 from equirgz.grid.runner import run_grid

@@ -29,9 +29,9 @@ from benchmarks.evaluation.shifts import share_rows, shift_rows
 from benchmarks.evaluation.sources import SOURCES, rotation_source_rows, rotation_source_summary, say_sources
 from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.metrics.compare.classifiers import compare_pairs, needed_sources
-from equirgz.report.tables.feature_shift import write_shift_table
 from equirgz.report.tables.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
 from equirgz.report.tables.sheet import Sheet
+from equirgz.report.tables.shift_table import write_shift_table
 
 RUNS = "Means over {runs} runs; brackets: 95 % intervals over test sources (bootstrap, all runs of a source together)"
 SEEDS = "Means over {runs} runs; brackets: 95 % Student t intervals over runs, none where all agree"

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 import equirgz
 from equirgz.metrics.interval import student_interval
 from equirgz.report.figures.style import group_look
-from equirgz.report.rows.axes import sort_values
+from equirgz.report.rows.table_axes import sort_values
 
 
 def interval(errors) -> tuple[float, float]:

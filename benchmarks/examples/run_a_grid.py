@@ -6,7 +6,7 @@ python benchmarks/examples/run_a_grid.py runs/example        (about a minute on 
 import sys
 from pathlib import Path
 
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.results.publish import publish

@@ -20,7 +20,7 @@ from equirgz.cli.options import (
 from equirgz.errors import InputError
 
 if TYPE_CHECKING:
-    from equirgz.grid.engine.options import EngineConfig
+    from equirgz.grid.engine.engine_config import EngineConfig
 
 bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
 Folder = Annotated[Path, path_argument(help="A results folder.")]
@@ -53,8 +53,8 @@ def run(
     address: Annotated[str | None, typer.Option("--address", help="Of this host, as SLURM nodes reach it.")] = None,
 ) -> None:
     """Run what is missing of a grid, then write and show its tables and figures."""
-    from equirgz.grid.engine.options import make_engine_config
-    from equirgz.grid.engine.progress import ProgressView
+    from equirgz.grid.engine.engine_config import make_engine_config
+    from equirgz.grid.engine.progress_view import ProgressView
     from equirgz.grid.plan.grid import load_grid
     from equirgz.grid.plan.preflight import check_grid
     from equirgz.grid.runner import run_grid

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.grid.engine.dispatch import Dispatcher, Report
-from equirgz.grid.engine.options import EngineConfig
+from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.grid.engine.task import RUN_CELL, make_task
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.plan.preflight import Checked

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from equirgz.report.rows.load import load_results
+from equirgz.report.rows.results import load_results
 from equirgz.report.tables.write import format_table, write_tables
 
 __all__ = ["format_table", "load_results", "write_figures", "write_tables"]

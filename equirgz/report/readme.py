@@ -19,7 +19,7 @@ from pathlib import Path
 from equirgz.errors import ResultsError, check_choice
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
-from equirgz.report.rows.load import find_rows, load_results
+from equirgz.report.rows.results import find_rows, load_results
 
 MAIN_TABLE = "error_rate_test_network"
 _BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)

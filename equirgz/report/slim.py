@@ -11,7 +11,7 @@ from pathlib import Path
 
 from equirgz.errors import ResultsError
 from equirgz.records import gzip_bytes, write_bytes_atomic
-from equirgz.report.rows.load import load_results
+from equirgz.report.rows.results import load_results
 from equirgz.report.tables.extras import EXTRAS
 from equirgz.report.tables.statistics import STATISTICS
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 from equirgz.grid.engine import task
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.results import folder
 from equirgz.grid.results.collect import collect

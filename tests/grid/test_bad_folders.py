@@ -10,7 +10,7 @@ import pytest
 
 from equirgz import records
 from equirgz.errors import ResultsError
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.folder import ResultsFolder

@@ -11,14 +11,14 @@ import torch
 
 from equirgz.config import RunConfig, load_yaml, parse_run
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid, make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.run.pretrained import pretrain_key
 from equirgz.grid.runner import run_grid
 from equirgz.report import format_table, load_results, write_tables
 from equirgz.report.page import make_page
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 
 DOCUMENT = {
     "name": "folds",

@@ -8,16 +8,16 @@ import pytest
 import yaml
 
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.folder import ResultsFolder
-from equirgz.grid.run.ensemble import make_ensembles
+from equirgz.grid.run.deep_ensemble import make_ensembles
 from equirgz.grid.runner import run_grid
 from equirgz.metrics import compute_metrics
 from equirgz.metrics.uncertainty.predictive_samples import posterior_error
 from equirgz.report import load_results, write_tables
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table
 
 MEMBERS = [

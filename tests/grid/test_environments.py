@@ -8,7 +8,7 @@ import socket
 
 import pandas as pd
 
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.environments import list_environments

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from equirgz.errors import ResultsError
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.status import describe_status

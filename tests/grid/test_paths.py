@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from equirgz.errors import InputError
 from equirgz.grid.engine import scratch
-from equirgz.grid.engine.engines import shell_word
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.engine.scratch import Scratch, is_plain
+from equirgz.grid.engine.workers import shell_word
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.runner import run_grid

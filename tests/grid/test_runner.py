@@ -13,7 +13,7 @@ import yaml
 
 from equirgz.errors import InputError, ResultsError
 from equirgz.grid.engine import task as task_module
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results import folder as folder_module
 from equirgz.grid.results.collect import collect
@@ -132,7 +132,7 @@ def test_killed_harness_resumes_to_the_same_bytes(document, tmp_path):
     out = tmp_path / "killed"
     script = (
         "import sys; from equirgz.grid.plan.grid import load_grid; from equirgz.grid.runner import run_grid;"
-        "from equirgz.grid.engine.options import make_engine_config;"
+        "from equirgz.grid.engine.engine_config import make_engine_config;"
         "run_grid(load_grid(sys.argv[1]), sys.argv[2], engine=make_engine_config(jobs=2), cell='fake_cells:slow')"
     )
     harness = subprocess.Popen(

@@ -17,8 +17,8 @@ from parsl.jobs.states import JobState
 from slurm_cluster import Cluster, unpack_slurm
 
 from equirgz.errors import InputError
-from equirgz.grid.engine.engines import drain_seconds, make_provider
-from equirgz.grid.engine.options import make_engine_config
+from equirgz.grid.engine.engine_config import make_engine_config
+from equirgz.grid.engine.workers import drain_seconds, make_provider
 from equirgz.grid.plan.grid import make_grid
 from equirgz.grid.results.collect import collect
 from equirgz.grid.results.folder import ResultsFolder

@@ -14,7 +14,7 @@ import pandas as pd
 
 from equirgz.metrics import compute_metrics
 from equirgz.records import ROW_COLUMNS
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table
 from equirgz.report.tables.formats import to_csv
 

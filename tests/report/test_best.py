@@ -9,11 +9,11 @@ from scipy import stats
 
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import format_table
-from equirgz.report.rows.load import open_results
-from equirgz.report.rows.predictions import pool_predictions
-from equirgz.report.rows.summary import make_parts
+from equirgz.report.rows.parts import make_parts
+from equirgz.report.rows.predictions import find_predictions
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
-from equirgz.report.tables.cells import Cell, _find_best, _paired_p
+from equirgz.report.tables.cells import TableCell, _find_best, _paired_p
 from equirgz.report.tables.formats import to_markdown
 
 
@@ -37,7 +37,7 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
 def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
     folder = make_results(tmp_path / "r", groups=("C1", "D4"), labels=(729,), augmentations=("none",))
     results = open_results(folder)
-    pooled = pool_predictions(results, make_parts(results.rows)[0])
+    pooled = find_predictions(results, make_parts(results.rows)[0])
     plain, steerable = (pooled[("steerable_lenet", group), 729.0, "none"] for group in ("C1", "D4"))
     p = crossed_test(steerable.wrong_RS - plain.wrong_RS).p_value
     cells = cells_of(folder)
@@ -77,7 +77,7 @@ def test_rows_that_are_all_alike_are_seldom_told_apart():
         error = np.random.default_rng(draw).normal(10, 1, (n_rows, n_seeds))
         runs = {(i, 0): [{"seed": s, "split_seed": s, "value": error[i, s]} for s in range(n_seeds)]
                 for i in range(n_rows)}  # fmt: skip
-        cells = {(i, 0): Cell("done", float(error[i].mean()), n_seeds=n_seeds) for i in range(n_rows)}
+        cells = {(i, 0): TableCell("done", float(error[i].mean()), n_seeds=n_seeds) for i in range(n_rows)}
         best = _find_best(runs, _paired_p, cells, n_rows, 1, "lower")[0]
         assert best.row == error.mean(1).argmin() and math.isnan(cells[best.row, 0].p_best)
         marked += bool(best.beats)

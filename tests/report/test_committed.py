@@ -11,7 +11,7 @@ import yaml
 
 from equirgz.records import read_json
 from equirgz.report.readme import fill_readme
-from equirgz.report.rows.load import find_rows, open_results
+from equirgz.report.rows.results import find_rows, open_results
 from equirgz.report.slim import linked_files
 from equirgz.report.tables.write import make_table_files
 

@@ -18,8 +18,8 @@ from equirgz.report import write_tables
 from equirgz.report.figures.selective import plot_selective
 from equirgz.report.figures.style import figure_style
 from equirgz.report.figures.write_figures import make_figures
-from equirgz.report.rows.load import open_results
-from equirgz.report.rows.summary import make_parts
+from equirgz.report.rows.parts import make_parts
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.extras import EXTRAS, check_extras, make_extras
 
 FROZEN = Path(__file__).parents[1] / "golden" / "frozen"

@@ -10,16 +10,17 @@ from fake_results import make_results
 from equirgz.errors import ResultsError
 from equirgz.report import load_results, write_figures
 from equirgz.report.figures.curves import plot_error_vs_labels
+from equirgz.report.figures.looks import group_order, make_looks
 from equirgz.report.figures.orders import plot_metrics_vs_group
+from equirgz.report.figures.over_angle import plot_equivariance, plot_rotation
 from equirgz.report.figures.over_axis import plot_error_vs_axis
 from equirgz.report.figures.reliability import plot_reliability
-from equirgz.report.figures.rotation import plot_equivariance, plot_rotation
 from equirgz.report.figures.sample_panel import read_samples
 from equirgz.report.figures.scaling import plot_scaling
 from equirgz.report.figures.style import add_legend, figure_style, group_look, make_panels
 from equirgz.report.figures.write_figures import make_figures
-from equirgz.report.rows.load import open_results
-from equirgz.report.rows.summary import group_order, make_looks, make_parts, split_part
+from equirgz.report.rows.parts import make_parts, split_part
+from equirgz.report.rows.results import open_results
 
 SMALL = {
     "groups": ("C1", "D4"),

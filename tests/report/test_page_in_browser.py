@@ -12,7 +12,7 @@ from fake_results import SMALL, make_results
 from equirgz.errors import ResultsError
 from equirgz.report.page import make_page, write_page
 from equirgz.report.page.screenshot import FLAGS, find_browser
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 
 METHODS = tuple(f"a rather long name of a method, the {k}th" for k in range(6))
 

@@ -7,7 +7,7 @@ import pytest
 
 from equirgz.errors import ResultsError
 from equirgz.metrics.distance.feature_shift import compute_shift
-from equirgz.report.tables.feature_shift import make_shift_sheet, write_shift_table
+from equirgz.report.tables.shift_table import make_shift_sheet, write_shift_table
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import pytest
 from equirgz.errors import InputError, ResultsError
 from equirgz.records import gzip_bytes
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 from equirgz.report.slim import slim_results
 
 

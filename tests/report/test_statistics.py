@@ -13,10 +13,10 @@ from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import load_results, write_tables
 from equirgz.report.figures.scaling import fit_part, make_scaling_table
-from equirgz.report.rows.load import open_results
 from equirgz.report.rows.pairing import check_reference, find_baseline, find_references
-from equirgz.report.rows.predictions import pool_predictions
-from equirgz.report.rows.summary import make_parts
+from equirgz.report.rows.parts import make_parts
+from equirgz.report.rows.predictions import find_predictions
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.intervals import make_intervals
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_text
@@ -34,7 +34,7 @@ def part(results):
 
 def cell_of(results, group, n_labels=729, augmentation="rotation_flips"):
     part = make_parts(results.rows)[0]
-    return pool_predictions(results, part)[("steerable_lenet", group), n_labels, augmentation]
+    return find_predictions(results, part)[("steerable_lenet", group), n_labels, augmentation]
 
 
 def test_pooled_predictions_give_the_errors_of_the_rows(results, part):

@@ -10,7 +10,7 @@ from scipy import stats
 
 from equirgz.errors import ResultsError
 from equirgz.report import format_table, load_results, write_tables
-from equirgz.report.rows.load import open_results
+from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table
 from equirgz.report.tables.formats import to_latex, to_markdown
 from equirgz.report.tables.sheet import escape_latex

@@ -9,9 +9,9 @@ from typing import Any
 
 from equirgz.config import RunConfig
 from equirgz.errors import InputError, ResultsError
-from equirgz.grid.engine.engines import create_engine
-from equirgz.grid.engine.options import EngineConfig
+from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.grid.engine.task import record_failure, run_task
+from equirgz.grid.engine.workers import create_engine
 from equirgz.grid.results.folder import ResultsFolder
 
 Report = Callable[[str, dict[str, Any]], None]

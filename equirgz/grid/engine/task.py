@@ -19,9 +19,9 @@ from typing import Any
 
 from equirgz.config import RunConfig
 from equirgz.errors import EquirgzError, ResultsError
+from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.grid.engine.follow import follow
 from equirgz.grid.engine.limits import is_out_of_memory, memory_limit, share_of_memory, time_limit
-from equirgz.grid.engine.options import EngineConfig
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.paths import as_path
 from equirgz.provenance import code_version, collect_provenance

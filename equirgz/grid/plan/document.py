@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from equirgz.config import Section, explain_validation
 from equirgz.errors import InputError
-from equirgz.grid.engine.options import EngineConfig
+from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.report.tables.extras import EXTRAS
 
 AXIS = "axis: one value or a list; mappings set several keys together and have a `label`"

@@ -27,7 +27,7 @@ from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_d
 from equirgz.errors import InputError, check_choice, suggest
 from equirgz.grid.plan.axes import Axis, name_columns, parse_axis, resolve_key
 from equirgz.grid.plan.document import check_document
-from equirgz.grid.run.ensemble import check_ensemble_labels
+from equirgz.grid.run.deep_ensemble import check_ensemble_labels
 from equirgz.paths import as_path
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from equirgz.paths import as_path
 from equirgz.errors import ResultsError
-from equirgz.grid.run.ensemble import make_ensembles
+from equirgz.grid.run.deep_ensemble import make_ensembles
 from equirgz.grid.results.environments import list_environments
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.grid.results.split_manifests import COLUMNS as SPLIT_COLUMNS

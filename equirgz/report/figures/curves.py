@@ -5,16 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from equirgz.report.figures.looks import limit_from_zero, make_looks, summarise
 from equirgz.report.figures.style import add_legend, make_panels, set_log_ticks
-from equirgz.report.rows.axes import sort_values
-from equirgz.report.rows.summary import (
-    ALL_LABELS,
-    Part,
-    label_counts,
-    limit_from_zero,
-    make_looks,
-    summarise,
-)
+from equirgz.report.rows.parts import Part, label_counts
+from equirgz.report.rows.table_axes import ALL_LABELS, sort_values
 
 MAX_FACETS = 4
 YLABELS = {

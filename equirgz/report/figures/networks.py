@@ -16,7 +16,7 @@ from equirgz.errors import ResultsError
 from equirgz.metrics.calibration.reliability_bins import reliability_table
 from equirgz.metrics.compare.over_runs import check_runs
 from equirgz.metrics.uncertainty.risk_coverage import risk_coverage
-from equirgz.report.figures.rotation import ROTATION
+from equirgz.report.figures.over_angle import ROTATION
 from equirgz.report.figures.style import DASHES, GREY, MARKERS, add_legend, make_panels, palette
 
 N_BINS = 8

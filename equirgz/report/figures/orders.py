@@ -9,17 +9,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from equirgz.report.figures.curves import MAX_FACETS, YLABELS, facet_title
+from equirgz.report.figures.looks import group_order, limit_from_zero, summarise
 from equirgz.report.figures.style import GREY, MARKERS, add_legend, make_panels, set_log_ticks, shades
-from equirgz.report.rows.axes import Axes, show_series, sort_values
-from equirgz.report.rows.summary import (
-    Part,
-    group_order,
-    label_counts,
-    labels_text,
-    limit_from_zero,
-    summarise,
-    with_labels,
-)
+from equirgz.report.rows.parts import Part, label_counts, with_labels
+from equirgz.report.rows.table_axes import Axes, labels_text, show_series, sort_values
 
 FAMILIES = {"C": "-", "D": "--"}  # letter of the group -> dashes; markers of C are white inside
 PERFECT = {"marker": "_", "markersize": 7, "linestyle": ":", "linewidth": 0.8}

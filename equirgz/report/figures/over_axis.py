@@ -9,18 +9,10 @@ from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
 from equirgz.report.figures.curves import MAX_FACETS, YLABELS
+from equirgz.report.figures.looks import Look, limit_from_zero, make_looks, summarise
 from equirgz.report.figures.style import add_legend, make_panels, wrap_words
-from equirgz.report.rows.axes import ALWAYS, Axes, show_value, sort_values
-from equirgz.report.rows.summary import (
-    Look,
-    Part,
-    label_counts,
-    labels_text,
-    limit_from_zero,
-    make_looks,
-    summarise,
-    with_labels,
-)
+from equirgz.report.rows.parts import Part, label_counts, with_labels
+from equirgz.report.rows.table_axes import ALWAYS, Axes, show_labels, show_value, sort_values
 
 NAMES_IN = 1.5  # the widest that names of categories may be beside their panels
 
@@ -75,7 +67,7 @@ def _draw_numbers(
                     **_style(look),
                 )
             panel.set_xticks(range(len(steps)), [show_value(v) for v in steps])
-            panel.set_title(f"{augmentation}, {labels_text(n_labels)}")
+            panel.set_title(f"{augmentation}, {show_labels(n_labels)} labels")
         line[0].set_ylabel(YLABELS["error/rate"])
     for panel in panels[-1]:
         panel.set_xlabel(column)
@@ -96,7 +88,7 @@ def _draw_categories(
             for place, look, means in _series(here, column, rest, looks):
                 y = means[column].map(steps.index) + 0.75 * place / len(looks)
                 panel.errorbar(means["mean"], y, xerr=means["half_width"], linestyle="none", **_style(look))
-            panel.set_title(f"{augmentation}, {labels_text(n_labels)}")
+            panel.set_title(f"{augmentation}, {show_labels(n_labels)} labels")
         line[0].set_yticks(range(len(steps)), names)
         line[0].set_ylim(len(steps) - 0.5, -0.5)
         line[0].set_ylabel(column)

@@ -7,9 +7,10 @@ from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
 from equirgz.metrics.calibration.reliability_bins import reliability_table
+from equirgz.report.figures.looks import Look, make_looks
 from equirgz.report.figures.style import GREY, PAGE_IN, make_panels, wrap_words
-from equirgz.report.rows.axes import sort_values
-from equirgz.report.rows.summary import Look, Part, label_counts, labels_text, make_looks, with_labels
+from equirgz.report.rows.parts import Part, label_counts, with_labels
+from equirgz.report.rows.table_axes import show_labels, sort_values
 
 N_BINS, MAX_PANELS, PER_LINE = 10, 12, 4
 
@@ -59,7 +60,7 @@ def plot_reliability(part: Part, predictions: pd.DataFrame | None, class_names: 
         panel.xaxis.set_tick_params(labelbottom=j + n_columns >= len(chosen))
     for panel in flat[len(chosen) :]:
         panel.set_visible(False)
-    figure.supxlabel(f"{name[0]} ({labels_text(n_labels)}, augmentation {augmentation})", fontsize=8)
+    figure.supxlabel(f"{name[0]} ({show_labels(n_labels)} labels, augmentation {augmentation})", fontsize=8)
     figure.supylabel(name[1], fontsize=8)
     return figure
 

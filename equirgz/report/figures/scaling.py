@@ -17,10 +17,11 @@ from matplotlib.figure import Figure
 from equirgz.errors import InputError, suggest
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.power_law import MIN_SIZES, PowerLaw, fit_power_law
+from equirgz.report.figures.looks import make_looks
 from equirgz.report.figures.style import GREY, add_legend, make_panels, set_log_numbers, set_log_ticks
-from equirgz.report.rows.axes import ALWAYS, Axes, show_labels, show_value, sort_values
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.summary import Part, make_looks
+from equirgz.report.rows.parts import Part
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import ALWAYS, Axes, show_labels, show_value, sort_values
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import show_rule
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 
 from equirgz.report.figures.curves import MAX_FACETS
+from equirgz.report.figures.looks import make_looks
 from equirgz.report.figures.networks import plot_risk_coverage
-from equirgz.report.rows.axes import sort_values
-from equirgz.report.rows.load import Results
 from equirgz.report.rows.pairing import same_sources
-from equirgz.report.rows.predictions import pool_predictions
-from equirgz.report.rows.summary import Part, label_counts, labels_text, make_looks
+from equirgz.report.rows.parts import Part, label_counts
+from equirgz.report.rows.predictions import find_predictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import show_labels, sort_values
 
 
 def plot_selective(results: Results, part: Part) -> Figure | None:
@@ -20,7 +21,7 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
     are left out. None without predictions. Call it inside `figure_style`.
     """
     rows = part.of("error/rate")
-    cells = pool_predictions(results, part)
+    cells = find_predictions(results, part)
     if rows.empty or not cells:
         return None
     n_labels = label_counts(rows)[-1]
@@ -33,6 +34,6 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
             continue
         first = next(iter(found.values()))
         alike = {name: cell.probability_RSK for name, cell in found.items() if same_sources(cell, first)}
-        answers[f"{labels_text(n_labels)}, {augmentation}"] = alike, first.target_S
+        answers[f"{show_labels(n_labels)} labels, {augmentation}"] = alike, first.target_S
     lines = {look.name: {**look.point, "linestyle": look.linestyle} for look in looks.values()}
     return plot_risk_coverage(answers, lines) if answers else None

@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 from equirgz.errors import ResultsError
 from equirgz.report.figures.curves import plot_error_vs_labels
 from equirgz.report.figures.orders import plot_metrics_vs_group
+from equirgz.report.figures.over_angle import plot_equivariance, plot_rotation
 from equirgz.report.figures.over_axis import plot_error_vs_axis
 from equirgz.report.figures.reliability import plot_reliability
-from equirgz.report.figures.rotation import plot_equivariance, plot_rotation
 from equirgz.report.figures.sample_panel import plot_samples, read_samples
 from equirgz.report.figures.scaling import LABELS, find_abscissa, plot_scaling
 from equirgz.report.figures.selective import plot_selective
 from equirgz.report.figures.style import figure_style, save_figure
-from equirgz.report.rows.axes import ALWAYS
-from equirgz.report.rows.load import Results, open_results
-from equirgz.report.rows.summary import Part, make_parts, split_part
+from equirgz.report.rows.parts import Part, make_parts, split_part
+from equirgz.report.rows.results import Results, open_results
+from equirgz.report.rows.table_axes import ALWAYS
 from equirgz.report.tables.extras import check_extras
 
 

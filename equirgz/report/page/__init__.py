@@ -20,7 +20,7 @@ from equirgz.records import write_bytes_atomic
 from equirgz.report.figures.style import COLUMN_IN, PAGE_IN
 from equirgz.report.page.runs import Cells
 from equirgz.report.page.table_words import make_chart, view_sheet, view_table
-from equirgz.report.rows.load import Results, open_results
+from equirgz.report.rows.results import Results, open_results
 from equirgz.report.tables.all_tables import make_tables
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.statistics import make_statistics

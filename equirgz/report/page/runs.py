@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from equirgz.report.rows.axes import PAIR, find_axes, show_labels, show_value
-from equirgz.report.rows.load import Results
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import PAIR, find_axes, show_labels, show_value
 from equirgz.report.tables.all_tables import plan_runs
 from equirgz.report.tables.cells import Table
 
@@ -46,9 +46,7 @@ class Cells:
         data = table.key.data
         names = [str(value) for value in table.labels.iloc[i]][: self._n_names[data]]
         n_labels, augmentation = table.columns[j]
-        return self._places[data].get(
-            (*names, show_labels(math.nan if n_labels is None else n_labels), augmentation), ""
-        )
+        return self._places[data].get((*names, show_labels(n_labels), augmentation), "")
 
     def views(self) -> list[dict[str, Any]]:
         """Return what the page shows of every cell of the grid: labels, configuration, runs."""

@@ -14,7 +14,7 @@ from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.report.page import make_page
-from equirgz.report.rows.load import Results, open_results
+from equirgz.report.rows.results import Results, open_results
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars")

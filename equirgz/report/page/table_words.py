@@ -12,7 +12,7 @@ import matplotlib as mpl
 from equirgz.metrics.base import METRICS, find_range
 from equirgz.report.figures.style import group_look
 from equirgz.report.page.runs import Cells
-from equirgz.report.rows.axes import ANGLE, show_labels
+from equirgz.report.rows.table_axes import ALL_LABELS, ANGLE, show_labels
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.statistics import Statistic
 from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, row_name, title
@@ -68,7 +68,7 @@ def make_chart(table: Table) -> dict[str, Any] | None:
     """Return the means of one headline table as series over the label count, or over the rows where it is one."""
     if table.key.metric not in HEADLINES or folder_of(table) != "tables" or ANGLE in table.labels:
         return None
-    counts = sorted({n for n, _ in table.columns if n is not None})
+    counts = sorted({n for n, _ in table.columns if n != ALL_LABELS})
     by_labels = len(counts) > 1
     series: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for i in range(len(table.labels)):
@@ -76,7 +76,7 @@ def make_chart(table: Table) -> dict[str, Any] | None:
             cell = table.cells[i, j]
             if cell.status != "done":
                 continue
-            place = n_labels if by_labels else row_name(table, i)
+            place = (None if n_labels == ALL_LABELS else n_labels) if by_labels else row_name(table, i)
             name = f"{row_name(table, i)}, {augmentation}" if by_labels else _column_title(table, j)
             half = _finite(cell.half_width)
             low, high = _ends(table, cell.mean, half)
@@ -120,7 +120,7 @@ def _ends(table: Table, mean: float, half: float | None) -> tuple[float, float]:
 
 def _column_title(table: Table, j: int) -> str:
     n_labels, augmentation = table.columns[j]
-    return f"{show_labels(math.nan if n_labels is None else n_labels)} labels, {augmentation}"
+    return f"{show_labels(n_labels)} labels, {augmentation}"
 
 
 def _leading_number(words: str) -> str:

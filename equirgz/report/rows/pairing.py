@@ -12,10 +12,10 @@ import pandas as pd
 
 from equirgz.errors import InputError
 from equirgz.metrics.compare.crossed import crossed_test
-from equirgz.report.rows.axes import Axes, show_value, sort_values
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.predictions import Cell, pool_predictions
-from equirgz.report.rows.summary import ALL_LABELS, Part
+from equirgz.report.rows.parts import Part
+from equirgz.report.rows.predictions import CellPredictions, find_predictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import Axes, show_value, sort_label_counts, sort_values
 
 Column = tuple[float, str]  # label count, augmentation
 
@@ -30,9 +30,11 @@ class Pairing:
     names: list[Name]
     columns: list[Column]
     pairs: list[tuple[Name, Name]]
-    cells: dict[tuple, Cell]
+    cells: dict[tuple, CellPredictions]
 
-    def cells_of(self, pair: tuple[Name, Name], column: Column) -> tuple[Cell | None, Cell | None]:
+    def cells_of(
+        self, pair: tuple[Name, Name], column: Column
+    ) -> tuple[CellPredictions | None, CellPredictions | None]:
         """Return the cell of a row and that of its reference, None where there is none."""
         name, reference = pair
         return self.cells.get((name, *column)), self.cells.get((reference, *column))
@@ -40,10 +42,10 @@ class Pairing:
 
 def pair_rows(results: Results, part: Part) -> Pairing:
     """Pair each row with its references (see :func:`find_references`)."""
-    cells = pool_predictions(results, part)
+    cells = find_predictions(results, part)
     rows = part.rows[part.rows["metric"] == "error/rate"]
     names = [tuple(row) for row in part.axes.sort(rows).itertuples(index=False, name=None)]
-    columns = [(n, a) for n in sorted({p[1] for p in cells}, key=lambda n: (n == ALL_LABELS, n))
+    columns = [(n, a) for n in sort_label_counts(p[1] for p in cells)
                for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
     baseline = find_baseline(results, part.rows, part.axes)
     pairs = [(name, other) for name in names for other in find_references(name, names, baseline)]
@@ -118,7 +120,7 @@ def _following(axis: int, shown: list[tuple]) -> set[int]:
     return settled
 
 
-def compare_errors(mine: Cell, other: Cell) -> float:
+def compare_errors(mine: CellPredictions, other: CellPredictions) -> float:
     """Return p of no difference in error, over other seeds and other test sources; NaN where not comparable."""
     pair = pair_errors(mine, other)
     if pair is None or len(pair[0]) < 2:
@@ -127,7 +129,9 @@ def compare_errors(mine: Cell, other: Cell) -> float:
     return crossed_test(a_RS - b_RS).p_value
 
 
-def pair_errors(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
+def pair_errors(
+    mine: CellPredictions | None, other: CellPredictions | None
+) -> tuple[tuple, np.ndarray, np.ndarray] | None:
     """Return (shared seeds, wrong_RS of one cell, wrong_RS of the other); None where they cannot be compared."""
     shared = share_seeds(mine, other)
     if not shared or len(mine.target_S) < 2:
@@ -136,13 +140,13 @@ def pair_errors(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarra
     return shared, a_RS, b_RS
 
 
-def share_seeds(mine: Cell | None, other: Cell | None) -> tuple:
+def share_seeds(mine: CellPredictions | None, other: CellPredictions | None) -> tuple:
     """Return the seeds that two cells of the same test sources have in common; () where they cannot be compared."""
     if mine is None or other is None or not same_sources(mine, other):
         return ()
     return tuple(sorted(set(mine.pairs) & set(other.pairs)))
 
 
-def same_sources(mine: Cell, other: Cell) -> bool:
+def same_sources(mine: CellPredictions, other: CellPredictions) -> bool:
     """Return whether two cells answer for the same test sources, as their targets tell."""
     return np.array_equal(mine.target_S, other.target_S)

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from equirgz.metrics.check import check_probability
-from equirgz.report.rows.axes import PAIR
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.summary import ALL_LABELS, Part
+from equirgz.report.rows.parts import Part
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import PAIR, Place
 
 
 @dataclass(frozen=True)
-class Cell:
+class CellPredictions:
     """Predictions of the runs of one cell on the labelled sources of a split, sources in one order."""
 
     pairs: tuple[tuple[float, float], ...]  # (seed, split_seed) of each run
@@ -27,40 +27,66 @@ class Cell:
         return (self.probability_RSK.argmax(axis=2) != self.target_S).astype(np.float64)
 
 
-Place = tuple[tuple, float, str]  # naming values, n_labels (ALL_LABELS for all), augmentation
+@dataclass(frozen=True)
+class RunPredictions:
+    """Predictions of one run on the labelled sources of a split."""
+
+    source_ids: list[str]
+    probability_SK: np.ndarray
+    target_S: np.ndarray
 
 
-def pool_predictions(results: Results, part: Part) -> dict[Place, Cell]:
+def find_predictions(results: Results, part: Part) -> dict[Place, CellPredictions]:
     """Return the predictions of every cell of ``part``; {} where none are kept.
 
     Runs whose sources differ from those of the first run of their cell are left out: they cannot be paired.
     """
-    found = results.predictions
-    if found is None:
-        return {}
-    found = found[(found["split"] == part.split) & (found["readout"] == part.readout) & (found["target"] >= 0)]
     columns = [*part.axes.names, "n_labels", "augmentation", *PAIR]
-    runs = part.rows.drop_duplicates("run_key").set_index("run_key")[columns]
-    cells: dict[Place, list] = {}
-    for run_key, block in found.groupby("run_key", sort=True):
-        if run_key not in runs.index:
-            continue
-        run = runs.loc[run_key]
-        n_labels = ALL_LABELS if pd.isna(run["n_labels"]) else float(run["n_labels"])
-        place = (tuple(run[c] for c in part.axes.names), n_labels, run["augmentation"])
-        classes = [c for c in block.columns if c[0] == "p" and c[1:].isdigit() and block[c].notna().all()]
-        cells.setdefault(place, []).append(
-            (
-                tuple(run[c] for c in PAIR),
-                block["source_id"].tolist(),
-                check_probability(block[classes].to_numpy(np.float64)),
-                block["target"].to_numpy(np.int64),
-            )
-        )
+    runs = part.rows.drop_duplicates("run_key").set_index("run_key")[columns].to_dict("index")
+    cells: dict[Place, list[tuple[tuple, RunPredictions]]] = {}
+    for run_key, predictions in results.recall(_read_runs, part.split, part.readout).items():
+        if run_key in runs:
+            run = runs[run_key]
+            cells.setdefault(part.axes.place(run), []).append((tuple(run[c] for c in PAIR), predictions))
     return {place: _stack(blocks) for place, blocks in cells.items()}
 
 
-def _stack(blocks: list[tuple]) -> Cell:
+def _read_runs(results: Results, split: str, readout: str) -> dict[str, RunPredictions]:
+    """Return the predictions of each run of a split and read-out by run_key, sorted by it."""
+    if results.predictions is None:
+        return {}
+    index = results.recall(_index_predictions).get((split, readout), [])
+    found = results.predictions.iloc[index]
+    return {
+        str(run_key): RunPredictions(
+            block["source_id"].tolist(),
+            check_probability(block[_class_columns(block)].to_numpy(np.float64)),
+            block["target"].to_numpy(np.int64),
+        )
+        for run_key, block in found.groupby("run_key", sort=True)
+    }
+
+
+def _index_predictions(results: Results) -> dict[tuple[str, str], np.ndarray]:
+    """Return where the lines of labelled sources are, by (split, readout)."""
+    found = results.predictions
+    labelled = np.flatnonzero(found["target"].to_numpy() >= 0)
+    return {
+        place: labelled[index] for place, index in found.iloc[labelled].groupby(["split", "readout"]).indices.items()
+    }
+
+
+def _class_columns(block: pd.DataFrame) -> list[str]:
+    return [c for c in block.columns if c[0] == "p" and c[1:].isdigit() and block[c].notna().all()]
+
+
+def _stack(blocks: list[tuple[tuple, RunPredictions]]) -> CellPredictions:
     blocks = sorted(blocks, key=lambda block: block[0])
-    alike = [block for block in blocks if block[1] == blocks[0][1] and block[2].shape == blocks[0][2].shape]
-    return Cell(tuple(block[0] for block in alike), np.stack([block[2] for block in alike]), alike[0][3])
+    first = blocks[0][1]
+    alike = [
+        (pair, run)
+        for pair, run in blocks
+        if run.source_ids == first.source_ids and run.probability_SK.shape == first.probability_SK.shape
+    ]
+    pairs, runs = zip(*alike, strict=True)
+    return CellPredictions(pairs, np.stack([run.probability_SK for run in runs]), first.target_S)

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import ResultsError, suggest
-from equirgz.report.rows.axes import ANGLE, PAIR, Axes, find_axes, show_labels
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.predictions import pool_predictions
-from equirgz.report.rows.summary import Part
+from equirgz.report.rows.parts import Part
+from equirgz.report.rows.predictions import find_predictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import ANGLE, PAIR, Axes, find_axes, show_labels
 from equirgz.report.tables.cells import Key, Table, make_table
 
 MANY_ANGLES = 6  # a metric at more angles than this is tabulated as the mean over them
@@ -41,7 +41,7 @@ def make_tables(results: Results) -> Iterator[Table]:
                 plan = _at_angles(planned, part) if ANGLE in part_axes.names else planned
                 pooled = {}
                 if metric == "error/rate" and not details and np.isnan(angle):
-                    pooled = pool_predictions(results, Part(part, part_axes, "", str(data), split, readout))
+                    pooled = find_predictions(results, Part(part, part_axes, "", str(data), split, readout))
                 table = make_table(key, part, plan, part_axes, _perfect(measured, key), pooled)
                 yield _add_context(table, costs, results)
 

@@ -15,18 +15,16 @@ import pandas as pd
 from equirgz.errors import ResultsError
 from equirgz.metrics.compare.paired import adjust_holm, paired_t_test
 from equirgz.metrics.interval import student_interval
-from equirgz.report.rows.axes import ANGLE, PAIR, Axes, sort_values
 from equirgz.report.rows.pairing import compare_errors
 from equirgz.report.rows.pooled_folds import show_folds
-from equirgz.report.rows.predictions import Cell as Predictions
-from equirgz.report.rows.summary import ALL_LABELS
+from equirgz.report.rows.predictions import CellPredictions
+from equirgz.report.rows.table_axes import ANGLE, PAIR, Axes, Place, sort_label_counts, sort_values
 
-Place = tuple[tuple, float | None, str]
 LEVEL = 0.05  # two-sided, after Holm's correction over all pairs of rows of the table
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One place of a table. ``status``: done, missing, failed, or undefined (a run has no such number).
 
     ``p_best`` is the Holm-adjusted p of this cell against the best of its column (NaN: not told).
@@ -72,8 +70,8 @@ class Table:
 
     key: Key
     labels: pd.DataFrame
-    columns: tuple[tuple[float | None, str], ...]
-    cells: dict[tuple[int, int], Cell]
+    columns: tuple[tuple[float, str], ...]
+    cells: dict[tuple[int, int], TableCell]
     best: dict[int, Best]
     unit: str
     direction: str
@@ -88,7 +86,7 @@ def make_table(
     planned: pd.DataFrame,
     axes: Axes,
     perfect: pd.DataFrame,
-    predictions: Mapping[tuple, Predictions] = MappingProxyType({}),
+    predictions: Mapping[tuple, CellPredictions] = MappingProxyType({}),
 ) -> Table:
     """Return the table of ``rows`` (one value per run) and of the ``planned`` runs beside them.
 
@@ -100,25 +98,21 @@ def make_table(
     _check_unmixed(key, rows, axes)
     found, plan = _by_place(rows, axes), _by_place(planned, axes)
     labels = axes.sort(pd.concat([rows, planned], ignore_index=True))
-    places = {place[1:] for place in (*found, *plan)}
+    used = {place[1:] for place in (*found, *plan)}
     columns = tuple(
         (n, a)
-        for n in sort_values({n for n, _ in places})
-        for a in sort_values({a for _, a in places}, "augmentation")
-        if (n, a) in places
+        for n in sort_label_counts(n for n, _ in used)
+        for a in sort_values({a for _, a in used}, "augmentation")
+        if (n, a) in used
     )
     perfect_of = dict(zip(perfect["run_key"], perfect["value"], strict=True))
-    runs = {
-        (i, j): found.get((tuple(label), *column), [])
-        for i, label in enumerate(labels.itertuples(index=False, name=None))
-        for j, column in enumerate(columns)
-    }
-    cells = {
-        (i, j): _make_cell(runs[i, j], plan.get((tuple(labels.iloc[i]), *columns[j]), []), perfect_of) for i, j in runs
-    }
+    names = list(labels.itertuples(index=False, name=None))
+    places = {(i, j): (name, *column) for i, name in enumerate(names) for j, column in enumerate(columns)}
+    runs = {cell: found.get(place, []) for cell, place in places.items()}
+    cells = {cell: _make_cell(runs[cell], plan.get(place, []), perfect_of) for cell, place in places.items()}
     direction = rows["direction"].iloc[0]
     comparable = direction != "none" and ANGLE not in axes.names  # rows at other angles are no rivals
-    kept = {place: predictions.get(_kept_place(labels, columns, *place)) for place in cells}
+    kept = {cell: predictions.get(place) for cell, place in places.items()}
     crossed = bool(predictions) and all(kept[place] for place, cell in cells.items() if cell.status == "done")
     answers, compare = (kept, compare_errors) if crossed else (runs, _paired_p)
     best = _find_best(answers, compare, cells, len(labels), len(columns), direction) if comparable else {}
@@ -126,19 +120,12 @@ def make_table(
     return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, facts)
 
 
-def _kept_place(labels: pd.DataFrame, columns: tuple, i: int, j: int) -> tuple:
-    n_labels, augmentation = columns[j]
-    return tuple(labels.iloc[i]), ALL_LABELS if n_labels is None else n_labels, augmentation
-
-
 def _by_place(frame: pd.DataFrame, axes: Axes) -> dict[Place, list[dict[str, Any]]]:
-    """Return the lines of ``frame`` by (naming values, n_labels, augmentation); n_labels None is all labels."""
+    """Return the lines of ``frame`` (a run each) by their place."""
     places: dict[Place, list[dict[str, Any]]] = {}
     columns = [c for c in ("run_key", "value", "status", *PAIR) if c in frame]
     for line in frame[[*axes.names, "n_labels", "augmentation", *columns]].to_dict("records"):
-        n_labels = None if pd.isna(line["n_labels"]) else float(line["n_labels"])
-        place = (tuple(line[c] for c in axes.names), n_labels, line["augmentation"])
-        places.setdefault(place, []).append(line)
+        places.setdefault(axes.place(line), []).append(line)
     return places
 
 
@@ -173,24 +160,24 @@ def _check_unmixed(key: Key, rows: pd.DataFrame, axes: Axes) -> None:
             )
 
 
-def _make_cell(runs: list[dict], planned: list[dict], perfect_of: dict[str, float]) -> Cell:
+def _make_cell(runs: list[dict], planned: list[dict], perfect_of: dict[str, float]) -> TableCell:
     n_planned = max(len(planned), len(runs))
     if not runs:
         failed = any(run["status"] == "failed" for run in planned)
-        return Cell("failed" if failed else "missing", n_planned=n_planned)
+        return TableCell("failed" if failed else "missing", n_planned=n_planned)
     values = [run["value"] for run in runs]
     if np.isnan(values).any():
-        return Cell("undefined", n_seeds=len(runs), n_planned=n_planned)
+        return TableCell("undefined", n_seeds=len(runs), n_planned=n_planned)
     interval = student_interval(values)
     perfect = [perfect_of[run["run_key"]] for run in runs if run["run_key"] in perfect_of]
     mean_perfect = float(np.mean(perfect)) if perfect else math.nan
-    return Cell("done", interval.mean, interval.half_width, interval.n, n_planned, mean_perfect)
+    return TableCell("done", interval.mean, interval.half_width, interval.n, n_planned, mean_perfect)
 
 
 def _find_best(
     answers: dict[tuple[int, int], Any],
     compare: Callable[[Any, Any], float],
-    cells: dict[tuple[int, int], Cell],
+    cells: dict[tuple[int, int], TableCell],
     n_rows: int,
     n_columns: int,
     direction: str,
@@ -212,7 +199,7 @@ def _find_best(
     for (a, b, j), p in zip(pairs, adjusted, strict=True):
         if best_row[j] in (a, b):
             other = b if best_row[j] == a else a
-            cells[other, j] = Cell(**{**vars(cells[other, j]), "p_best": float(p)})
+            cells[other, j] = TableCell(**{**vars(cells[other, j]), "p_best": float(p)})
             if p < LEVEL:
                 beats[j].append(other)
     n_done = {j: sum(cells[i, j].status == "done" for i in range(n_rows)) for j in best_row}

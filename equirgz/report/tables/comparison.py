@@ -10,12 +10,12 @@ import numpy as np
 from equirgz.metrics.compare.crossed import CrossedTest, crossed_test
 from equirgz.metrics.compare.paired import adjust_holm
 from equirgz.metrics.compare.source_tests import required_sources
-from equirgz.report.rows.axes import Axes, show_value
-from equirgz.report.rows.load import Results
 from equirgz.report.rows.pairing import Column, Name, pair_errors, pair_rows
+from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
-from equirgz.report.rows.predictions import Cell
-from equirgz.report.rows.summary import Part, labels_text
+from equirgz.report.rows.predictions import CellPredictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import Axes, labels_text, show_labels, show_value
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
@@ -62,7 +62,9 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
     return _csv_lines(found, part.axes), _make_sheet(found, columns, part)
 
 
-def _differences(mine: Cell | None, other: Cell | None) -> tuple[tuple, np.ndarray, np.ndarray] | None:
+def _differences(
+    mine: CellPredictions | None, other: CellPredictions | None
+) -> tuple[tuple, np.ndarray, np.ndarray] | None:
     """Return (seeds, signed difference_RS, disagreement_RS) of two cells in per cent; None where not comparable."""
     pair = pair_errors(mine, other)
     if pair is None:
@@ -86,7 +88,7 @@ def _csv_lines(found: dict, axes: Axes) -> list[list[str]]:
     for ((name, reference), (n_labels, augmentation)), d in found.items():
         t = d.test
         numbers = [t.mean, t.half_width, t.p_value, d.p_holm, t.effect_size, d.disagreement]
-        lines.append([*map(str, name), labels_text(n_labels).split()[0] if n_labels < math.inf else "", augmentation,
+        lines.append([*map(str, name), show_labels(n_labels) if n_labels < math.inf else "", augmentation,
                       " ".join(map(show_value, reference)),
                       *("" if math.isnan(x) else f"{x:.6g}" for x in numbers), str(t.n_runs), str(t.n_sources),
                       str(_needed(d) or "") if n_labels < math.inf else ""])  # fmt: skip

@@ -15,8 +15,8 @@ from equirgz.errors import InputError, check_choice
 from equirgz.metrics.calibration.brier import brier_score, decompose_brier
 from equirgz.metrics.compare.over_runs import BRIER_BINS, BRIER_PARTS_RANGE
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.summary import Part
+from equirgz.report.rows.parts import Part
+from equirgz.report.rows.results import Results
 from equirgz.report.tables.intervals import Family, Number, make_intervals
 from equirgz.report.tables.mcnemar import make_mcnemar
 from equirgz.report.tables.sheet import Sheet

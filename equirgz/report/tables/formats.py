@@ -7,7 +7,7 @@ import io
 import math
 import re
 
-from equirgz.report.rows.axes import show_labels, show_value
+from equirgz.report.rows.table_axes import show_labels, show_value
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
 from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, short_caption, title

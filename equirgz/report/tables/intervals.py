@@ -13,11 +13,11 @@ import numpy as np
 
 from equirgz.metrics.base import METRICS
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
-from equirgz.report.rows.axes import show_value, sort_values
-from equirgz.report.rows.load import Results
+from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
-from equirgz.report.rows.predictions import Cell, pool_predictions
-from equirgz.report.rows.summary import ALL_LABELS, Part, labels_text
+from equirgz.report.rows.predictions import CellPredictions, find_predictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import show_labels, show_value, sort_label_counts, sort_values
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
 
@@ -75,10 +75,10 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
     Each number is the mean over the seeds of a cell; its interval redraws the test sources (all seeds of a
     source together), and is mirrored for calibration errors, which redrawing inflates; the debiased one has none.
     """
-    cells = pool_predictions(results, part)
+    cells = find_predictions(results, part)
     if not cells:
         return None
-    n_labels = max({place[1] for place in cells}, key=lambda n: (n == ALL_LABELS, n))
+    n_labels = sort_label_counts(place[1] for place in cells)[-1]
     labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
     augmentations = sort_values({place[2] for place in cells}, "augmentation")
     csv = [
@@ -106,7 +106,7 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
             lines.append([*map(show_value, name), augmentation, *(_words(*f) for f in found)])
             for number, values in zip(family.numbers, found, strict=True):
                 digits = ("" if math.isnan(x) else f"{x:.6g}" for x in values)
-                csv.append([*map(str, name), labels_text(n_labels).split()[0], augmentation, number.metric, *digits,
+                csv.append([*map(str, name), show_labels(n_labels), augmentation, number.metric, *digits,
                             str(len(cell.pairs)), str(n_sources)])  # fmt: skip
     if not lines:
         return None
@@ -115,7 +115,7 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
         *family.caption,
         f"Data {part.data}, split {part.split} ({show_sources(n_sources, show_folds(part.rows))}), read-out "
         f"{part.readout}, "
-        f"{labels_text(n_labels)}",
+        f"{show_labels(n_labels)} labels",
         f"Mean over seeds; the intervals redraw the sources {N_DRAWS} times (Wilson's where all draws agree) and say "
         "nothing of other seeds",
         show_rule(part.rows["selection_rule"]),
@@ -125,7 +125,7 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
     return csv, sheet
 
 
-def _interval(cell: Cell, number: Number) -> tuple[float, float, float]:
+def _interval(cell: CellPredictions, number: Number) -> tuple[float, float, float]:
     """Return (value, low, high), NaN where the number or its interval is not defined."""
 
     def mean_over_seeds(probability_SRK: np.ndarray, target_S: np.ndarray) -> float:

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 from equirgz.metrics.compare.paired import adjust_holm
 from equirgz.metrics.compare.source_tests import McNemarTest, mcnemar_test
-from equirgz.report.rows.axes import show_value
-from equirgz.report.rows.load import Results
 from equirgz.report.rows.pairing import Column, pair_rows, share_seeds
+from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
-from equirgz.report.rows.predictions import Cell
-from equirgz.report.rows.summary import Part, labels_text
+from equirgz.report.rows.predictions import CellPredictions
+from equirgz.report.rows.results import Results
+from equirgz.report.rows.table_axes import labels_text, show_labels, show_value
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.pivot import show_p
 from equirgz.report.tables.sheet import Sheet
@@ -53,13 +53,13 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
     for ((name, reference), (n_labels, augmentation)), tested in found.items():
         t = tested.test
         numbers = (f"{x:.6g}" for x in (t.difference_percent, t.p_value, tested.p_holm))
-        csv.append([*map(str, name), labels_text(n_labels).split()[0], augmentation,
+        csv.append([*map(str, name), show_labels(n_labels), augmentation,
                     " ".join(map(show_value, reference)), str(t.only_first), str(t.only_second), *numbers,
                     str(tested.n_seeds), str(t.n)])  # fmt: skip
     return csv, _make_sheet(found, rows.columns, part)
 
 
-def _test(mine: Cell | None, other: Cell | None) -> Tested | None:
+def _test(mine: CellPredictions | None, other: CellPredictions | None) -> Tested | None:
     """Return the test of two cells over the seeds they share; None where they cannot be compared."""
     shared = share_seeds(mine, other)
     if not shared:

@@ -8,8 +8,8 @@ from functools import partial
 
 from equirgz.errors import ResultsError
 from equirgz.report.figures.scaling import find_abscissa, make_scaling_table
-from equirgz.report.rows.load import Results
-from equirgz.report.rows.summary import Part, make_parts
+from equirgz.report.rows.parts import Part, make_parts
+from equirgz.report.rows.results import Results
 from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.extras import find_extras
 from equirgz.report.tables.intervals import make_intervals

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from equirgz.report.rows.axes import show_series
-from equirgz.report.tables.cells import LEVEL, Cell, Table
+from equirgz.report.rows.table_axes import show_series
+from equirgz.report.tables.cells import LEVEL, Table, TableCell
 
 TITLES = {
     "error/rate": "Error",
@@ -70,7 +70,7 @@ def cell_text(table: Table, i: int, j: int) -> Text:
     return Text(words, bool(best and best.marked and best.row == i))
 
 
-def _seeds(cell: Cell) -> str:
+def _seeds(cell: TableCell) -> str:
     return f"{cell.n_seeds}/{cell.n_planned}" if cell.n_seeds < cell.n_planned else str(cell.n_seeds)
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 
 from equirgz.errors import ResultsError, check_choice
 from equirgz.records import write_bytes_atomic
-from equirgz.report.rows.load import Results, open_results
+from equirgz.report.rows.results import Results, open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.extras import EXTRAS

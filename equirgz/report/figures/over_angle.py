@@ -6,18 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from equirgz.report.figures.curves import MAX_FACETS
+from equirgz.report.figures.looks import is_lattice, limit_from_zero, make_looks, summarise
 from equirgz.report.figures.style import add_legend, make_panels, shades
-from equirgz.report.rows.axes import sort_values
-from equirgz.report.rows.summary import (
-    Part,
-    is_lattice,
-    label_counts,
-    labels_text,
-    limit_from_zero,
-    make_looks,
-    summarise,
-    with_labels,
-)
+from equirgz.report.rows.parts import Part, label_counts, with_labels
+from equirgz.report.rows.table_axes import show_labels, sort_values
 
 ROTATION = {
     "rotation/error": "test error (%)",
@@ -78,7 +70,7 @@ def plot_rotation(part: Part) -> Figure | None:
             limit_from_zero(line, rows, part.axes)
         line[0].set_ylabel(ROTATION[metric])
     for panel, augmentation in zip(panels[0], facets, strict=True):
-        panel.set_title(f"augmentation: {augmentation}, {labels_text(n_labels)}")
+        panel.set_title(f"augmentation: {augmentation}, {show_labels(n_labels)} labels")
     for panel in panels[-1]:
         panel.set_xlabel("rotation of the input (deg)")
     add_legend(figure, [panel for line in panels for panel in line], [look.name for look in looks.values()])

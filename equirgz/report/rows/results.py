@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -21,6 +22,7 @@ from equirgz.report.rows.pooled_folds import (
     pool_timings,
 )
 
+T = TypeVar("T")
 NUMBERS = ("value", "n", "angle_deg", "n_labels", "seed", "split_seed")
 FR_DATA = ("mirabest", "frdeep", "synthetic_fr")  # class 0 is FRI and class 1 is FRII in all of them
 REQUIRED = (
@@ -105,6 +107,7 @@ class Results:
     rows: pd.DataFrame
     plan: dict[str, Any] = field(default_factory=dict)
     folds: Folds | None = None
+    _recalled: dict[tuple, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __repr__(self) -> str:
         return f"Results({str(self.folder)!r}, {self.rows['run_key'].nunique()} runs, {len(self.rows)} rows)"
@@ -125,6 +128,12 @@ class Results:
         named = self.options.get("class_names")
         known = all(data.startswith(FR_DATA) for data in self.rows["data"].unique())
         return tuple(named) if named else (("FRI", "FRII") if known else ())
+
+    def recall(self, make: Callable[..., T], *arguments: Hashable) -> T:
+        """Return ``make(self, *arguments)``, made once: what several tables and figures are made of."""
+        if (make, *arguments) not in self._recalled:
+            self._recalled[make, *arguments] = make(self, *arguments)
+        return self._recalled[make, *arguments]
 
     @cached_property
     def failed(self) -> dict[str, str]:
@@ -181,4 +190,4 @@ def open_results(folder: Path | str | Results) -> Results:
     if folds is None:
         return results
     joined = Results(folder, results.rows, pool_plan(plan, results.failed, folds), folds)
-    return replace(joined, rows=pool_rows(results.rows, joined.predictions, folds))
+    return Results(folder, pool_rows(results.rows, joined.predictions, folds), joined.plan, folds)

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from equirgz.errors import EquirgzError, InputError
-from equirgz.grid.engine.options import EngineConfig
+from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.grid.engine.scratch import Scratch
 
 REFUSALS = 3  # SLURM jobs in a row that fail before any worker came: then the cluster refuses

@@ -22,6 +22,9 @@ NOT_AXES = {"grid", "run_key", "cell_key", "seed", "split_seed", "replicate", "f
 AUGMENTATIONS = ("none", "flips", "rotation", "rotation_flips", "full", "weak", "strong")
 PAIR = ["seed", "split_seed"]
 ANGLE = "angle_deg"
+ALL_LABELS = -1.0  # stands for "all labels" where a number is needed to sort
+
+Place = tuple[tuple, float, str]  # of a run in a table: naming values, label count (ALL_LABELS for all), augmentation
 
 
 def natural_key(value: Any) -> tuple:
@@ -52,6 +55,11 @@ class Axes:
         """Return the name of a series: "steerable_lenet D4, width=2"."""
         head = " ".join(str(row[column]) for column in ALWAYS)
         return ", ".join([head, *(f"{c}={show_value(row[c])}" for c in self.names if c not in ALWAYS)])
+
+    def place(self, run: Any) -> Place:
+        """Return where a run stands in a table; ``run`` is a mapping of columns to values."""
+        n_labels = ALL_LABELS if pd.isna(run["n_labels"]) else float(run["n_labels"])
+        return tuple(run[column] for column in self.names), n_labels, run["augmentation"]
 
     def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the distinct combinations of the naming columns in the order of a table."""
@@ -89,6 +97,16 @@ def show_series(label: Mapping[str, Any], columns: Iterable[str]) -> str:
     return " ".join(show_value(label[c]) if c in plain else f"{c}={show_value(label[c])}" for c in columns)
 
 
-def show_labels(n_labels: float) -> str:
-    """Return a label count as text; no number means all labels."""
-    return "all" if pd.isna(n_labels) else str(int(n_labels))
+def sort_label_counts(counts: Iterable[float]) -> list[float]:
+    """Return the distinct label counts in rising order, ALL_LABELS (all of them) last."""
+    return sorted(set(counts), key=lambda n: (n == ALL_LABELS, n))
+
+
+def show_labels(n_labels: float | None) -> str:
+    """Return a label count as text; "all" for ALL_LABELS and for no number."""
+    return "all" if pd.isna(n_labels) or n_labels == ALL_LABELS else str(int(n_labels))
+
+
+def labels_text(n_labels: float | None) -> str:
+    """Return "50 labels" or "all labels"."""
+    return f"{show_labels(n_labels)} labels"
