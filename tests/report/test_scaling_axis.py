@@ -74,6 +74,6 @@ def test_the_plan_refuses_an_abscissa_that_the_grid_does_not_have():
     for x in ("n_labels", "parameters", "width"):
         assert make_grid({**document, "report": {"scaling": {"x": x}}}).columns == ["width", "backbone"]
     for scaling, words in (({"x": "widht"}, "width"), ({"x": "backbone"}, "numbers > 0"), ("width", "mapping"),
-                           ({"y": "width"}, "mapping")):  # fmt: skip
+                           ({"y": "width"}, "scaling.x")):  # fmt: skip
         with pytest.raises(InputError, match=words):
             make_grid({**document, "report": {"scaling": scaling}})
