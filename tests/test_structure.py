@@ -28,35 +28,25 @@ SMALL_ROOMS: dict[str, str] = {
 LONG_FILES: dict[str, str] = {
     "train/estimator.py": "the scikit-learn classifier and what it saves part",
 }
-SILENT_ROOMS: dict[str, str] = {
-    "grid": "its docstring is being written with its rooms",
-}
+SILENT_ROOMS: dict[str, str] = {}
 # Names that several modules have, and why they mean one thing each in its room.
 NAMES_TWICE: dict[str, str] = {
     "base": "what everything of the kind that the room holds inherits from",
     "group": "the group itself, and the convolution over it",
     "attention": "networks with attention, and how far their maps turn with a source",
-    "axes": "of the grid that is planned, and of the rows that came out",
     "multilabel": "the task in words, and its metrics",
     "regression": "the task in words, and its metrics",
     "votes": "the task in words, its metrics, and its head",
     "images": "what images are, their metrics, and those of a training",
-    "rotation": "numbers as a source turns, and their figure",
-    "feature_shift": "the distances, and their table",
     "representation": "of a group, and of sources: two meanings of the field's one word",
     "cards": "what a card says, and the command that writes it",
     "catalogue": "of augmentations, and of sources",
     "classification": "the task in words, and its head",
     "shares": "work shared among threads, and heads of independent probabilities",
     "check": "of arrays in metrics, and the command `data check`",
-    "engines": "libraries that compute a network's layers, and schedulers that compute runs",
-    "ensemble": "predictions of several networks, and rows of several runs",
     "levels": "of a network's maps, and of an image's brightness",
-    "load": "data into images, and results into tables",
-    "options": "of the command line, and of the engine",
     "own_images": "the data set, and the check of one's own folder",
     "pairs": "of field types, and of sources",
-    "progress": "the bar, and what a grid writes of its progress",
     "run": "the configuration of one, and the training of one",
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common", "tools", "core"}
