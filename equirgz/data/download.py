@@ -1,19 +1,16 @@
-"""Published archives downloaded into the data root: md5 checked, nothing half-written left behind."""
+"""Published archives downloaded into the data root by pooch: hash checked, nothing half-written left behind."""
 
 from __future__ import annotations
 
 import os
 import shutil
-import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from equirgz.data.facts import SetInfo, get_set
 from equirgz.data.root import check_md5, check_sha256, data_root
-from equirgz.errors import DataError, EquirgzError
+from equirgz.errors import DataError
 from equirgz.paths import as_path
 
 _BLOCK = 1 << 20
@@ -29,9 +26,9 @@ def fetch_set(
 ) -> Path:
     """Download the archive of a published set into the data root; return its path.
 
-    An archive that is there already and has the right md5 is kept. ``url`` replaces the published
+    An archive that is there already and has the right hash is kept. ``url`` replaces the published
     address. ``progress`` is called with (bytes so far, all bytes or None). Raises DataError when the
-    set has no address or is not one file, the download fails or breaks off, or the md5 is wrong; the
+    set has no address or is not one file, the download fails or breaks off, or the hash is wrong; the
     folder is then as it was.
     """
     info = _get_file_set(name)
@@ -42,24 +39,41 @@ def fetch_set(
     address = url or info.url
     if address is None:
         raise DataError(f"{name}: has no public address; ask its authors and put {info.filename} into {path.parent}")
+    import pooch
+    from requests.exceptions import RequestException
+
+    known = f"md5:{info.md5}" if info.md5 else f"sha256:{info.sha256}" if info.sha256 else None
+    watcher = False if progress is None else _Watcher(progress)
+    downloader = pooch.HTTPDownloader(progressbar=watcher, chunk_size=_BLOCK, timeout=timeout_s)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{info.filename}.")
+        pooch.retrieve(address, known, fname=path.name, path=path.parent, downloader=downloader)
+        os.chmod(path, 0o644)
+    except (RequestException, ValueError) as error:  # pooch's ValueError tells the hash expected and got
+        reason = " ".join(str(error).split())
+        mend = "check the network and fetch it again, or download it by hand"
+        raise DataError(f"cannot fetch {address}: {reason}; {mend}") from error
     except OSError as error:
         reason = error.strerror or error
-        raise DataError(f"cannot write into {path.parent}: {reason}; choose another data root") from error
-    try:
-        with os.fdopen(handle, "wb") as target:
-            _download(address, target, progress, timeout_s)
-        verify(info, Path(temporary))
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except (OSError, EquirgzError) as error:
-        Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, EquirgzError):
-            raise
-        raise DataError(f"cannot write {path}: {error.strerror or error}; free space or choose another root") from error
+        raise DataError(f"cannot write {path}: {reason}; free space or choose another data root") from error
     return path
+
+
+class _Watcher:
+    """A progress bar as pooch wants one, which tells a function."""
+
+    def __init__(self, progress: Callable[[int, int | None], None]) -> None:
+        self.total, self.done, self._progress = 0, 0, progress
+
+    def update(self, n: int) -> None:
+        self.done += n
+        if n:
+            self._progress(min(self.done, self.total) if self.total else self.done, self.total or None)
+
+    def reset(self) -> None:
+        self.done = 0
+
+    def close(self) -> None:
+        pass
 
 
 def _get_file_set(name: str) -> SetInfo:
@@ -68,26 +82,6 @@ def _get_file_set(name: str) -> SetInfo:
     if not info.filename:
         raise DataError(f"{name}: expected a set of one file, got one of another form; see {info.url}. {info.notes}")
     return info
-
-
-def _download(
-    address: str, target: BinaryIO, progress: Callable[[int, int | None], None] | None, timeout_s: float
-) -> None:
-    try:
-        with urllib.request.urlopen(address, timeout=timeout_s) as response:
-            length = response.headers.get("Content-Length")
-            total = int(length) if length else None
-            done = 0
-            while block := response.read(_BLOCK):
-                target.write(block)
-                done += len(block)
-                if progress is not None:
-                    progress(done, total)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ValueError) as error:
-        reason = getattr(error, "reason", error)
-        raise DataError(f"cannot fetch {address}: {reason}; check the network, or download it by hand") from error
-    if total is not None and done != total:
-        raise DataError(f"{address}: expected {total} bytes, got {done}; the connection broke off, fetch it again")
 
 
 def verify(info: SetInfo, path: Path) -> None:
@@ -99,12 +93,25 @@ def verify(info: SetInfo, path: Path) -> None:
 
 
 def copy_set(name: str, source: Path | str, data_dir: Path | str | None = None) -> Path:
-    """Put an archive that was downloaded by hand into the data root under its published name, verified."""
-    info = _get_file_set(name)
-    verify(info, as_path(source))
+    """Put an archive that was downloaded by hand into the data root under its published name, verified.
+
+    One that is there already and has the right hash is kept. Raises DataError for a wrong hash, of either file, and
+    where the copy cannot be written; the folder is then as it was.
+    """
+    info, source = _get_file_set(name), as_path(source)
+    verify(info, source)
     path = data_root(data_dir) / info.filename
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    shutil.copyfile(source, temporary)
-    os.replace(temporary, path)
+    if path.is_file():
+        verify(info, path)
+        return path
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, temporary)
+        os.replace(temporary, path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        reason = error.strerror or error
+        raise DataError(f"cannot write {path}: {reason}; free space or choose another data root") from error
     return path

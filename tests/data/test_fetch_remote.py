@@ -112,10 +112,21 @@ def test_an_archive_is_fetched_checked_and_kept(server, toy, tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["toy.bin"]
 
 
+def test_a_file_of_the_same_name_is_never_overwritten(server, toy, tmp_path):
+    Server.files["/toy.bin"] = CONTENT
+    theirs, by_hand = tmp_path / "toy.bin", _write(tmp_path / "by_hand", CONTENT)
+    theirs.write_bytes(b"another file of this name")
+    asks = (lambda: fetch_set("toy", tmp_path, url=f"{server}/toy.bin"), lambda: copy_set("toy", by_hand, tmp_path))
+    for ask in asks:
+        with pytest.raises(DataError, match="toy.bin: md5: expected"):
+            ask()
+    assert theirs.read_bytes() == b"another file of this name" and len(list(tmp_path.iterdir())) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "expected"),
     [
-        ("/toy.bin", CONTENT[:-1], "md5: expected"),
+        ("/toy.bin", CONTENT[:-1], "expected md5:[0-9a-f]+ but got [0-9a-f]+"),
         ("/short.bin", CONTENT, "expected 3000100 bytes, got 3000000|IncompleteRead|cannot fetch"),
         ("/absent.bin", None, "cannot fetch .*Not Found"),
     ],
