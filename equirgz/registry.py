@@ -125,6 +125,21 @@ class Registry(Generic[Entry]):
         return call_checked(f"{self.kind} {name!r}", self.get(name), *args, **keywords)
 
 
+def explained_by(*makers: Callable[..., Any], **prefixed: Callable[..., Any]) -> Callable[[Entry], Entry]:
+    """Return a decorator for a factory whose options the docstrings of ``makers`` explain (``equirgz bench keys``).
+
+    Options are passed on to them under their own names, or with the prefix that a keyword gives: with
+    ``blur_=make_blur`` the option ``blur_sigma_px`` is what ``make_blur`` calls ``sigma_px``. A factory that takes
+    ``**options`` has the parameters of its makers as options.
+    """
+
+    def mark(factory: Entry) -> Entry:
+        factory.explained_by = [("", maker) for maker in makers] + list(prefixed.items())
+        return factory
+
+    return mark
+
+
 def call_checked(what: str, factory: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
     """Call ``factory``; unknown keywords, and values of another type than it declares, are an InputError.
 

@@ -6,6 +6,7 @@ from equirgz.augment.base import AUGMENTATIONS, Augmentation
 from equirgz.augment.photometry import make_blur, make_brightness, make_jitter
 from equirgz.augment.pose import make_pose_drawer
 from equirgz.augment.randaugment import POOL, RandAugment
+from equirgz.registry import explained_by
 
 
 @AUGMENTATIONS.register("none")
@@ -15,6 +16,7 @@ def none(*, mask: bool = True, mask_margin_px: float = 0.0) -> Augmentation:
 
 
 @AUGMENTATIONS.register("flips")
+@explained_by(make_pose_drawer)
 def flips(*, flip_probability: float = 0.5, mask: bool = True, mask_margin_px: float = 0.0) -> Augmentation:
     """Flips of columns and of rows, each by its own chance; only moves pixels."""
     draw = make_pose_drawer(flip_probability=flip_probability)
@@ -22,6 +24,7 @@ def flips(*, flip_probability: float = 0.5, mask: bool = True, mask_margin_px: f
 
 
 @AUGMENTATIONS.register("rotation")
+@explained_by(make_pose_drawer)
 def rotation(
     *,
     max_angle_deg: float = 180.0,
@@ -35,6 +38,7 @@ def rotation(
 
 
 @AUGMENTATIONS.register("rotation_flips")
+@explained_by(make_pose_drawer)
 def rotation_flips(
     *,
     max_angle_deg: float = 180.0,
@@ -49,6 +53,7 @@ def rotation_flips(
 
 
 @AUGMENTATIONS.register("full")
+@explained_by(make_pose_drawer, make_jitter, blur_=make_blur)
 def full(
     *,
     max_angle_deg: float = 180.0,
@@ -73,6 +78,7 @@ def full(
 
 
 @AUGMENTATIONS.register("weak")
+@explained_by(make_pose_drawer)
 def weak(
     *,
     max_angle_deg: float = 180.0,
@@ -86,6 +92,7 @@ def weak(
 
 
 @AUGMENTATIONS.register("strong")
+@explained_by(make_pose_drawer, RandAugment)
 def strong(
     *,
     n_operations: int = 2,
@@ -113,6 +120,7 @@ def strong(
 
 
 @AUGMENTATIONS.register("byol_radio")
+@explained_by(make_pose_drawer, make_jitter, jitter_=make_jitter, blur_=make_blur)
 def byol_radio(
     *,
     max_angle_deg: float = 180.0,

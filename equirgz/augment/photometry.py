@@ -25,8 +25,13 @@ def make_brightness(max_change: float, probability: float = 1.0) -> Photometry:
 def make_jitter(brightness: float, contrast: float, probability: float = 1.0) -> Photometry:
     """Return ``y = c (b x - m) + m``: brightness b, then contrast c about the sample's mean m.
 
-    b and c are uniform in [1 - max, 1 + max]; with chance ``1 - probability`` a sample is left alone.
     Blank sky (0) stays 0 without contrast. Values are not clipped.
+
+    Parameters
+    ----------
+    brightness : b is uniform in [1 - brightness, 1 + brightness], one per sample; 0 to 1.
+    contrast : c is uniform in [1 - contrast, 1 + contrast], one per sample; 0 to 1.
+    probability : chance of a change of brightness and contrast, else a sample is left alone; 0 to 1.
     """
     check_range("brightness", brightness, 0.0, 1.0)
     check_range("contrast", contrast, 0.0, 1.0)
@@ -49,8 +54,13 @@ def make_jitter(brightness: float, contrast: float, probability: float = 1.0) ->
 def make_blur(sigma_px: tuple[float, float], probability: float = 0.5, kernel_size: int = 7) -> Photometry:
     """Return a Gaussian blur of standard deviation uniform in ``sigma_px`` (pixels), one per sample.
 
-    The kernel has ``kernel_size`` taps (odd), sums to 1, and is separable: two passes over the chosen
-    samples alone. Outside the image counts as 0.
+    The kernel sums to 1 and is separable: two passes over the chosen samples alone. Outside the image counts as 0.
+
+    Parameters
+    ----------
+    sigma_px : (low, high) of the standard deviation of the Gaussian, pixels; 0.001 to 100.
+    probability : chance that a sample is blurred; 0 to 1.
+    kernel_size : taps of the kernel, an odd number.
     """
     low, high = (check_range("sigma_px", part, 1e-3, 100.0) for part in sigma_px)
     check_range("probability", probability, 0.0, 1.0)

@@ -28,6 +28,12 @@ class RandAugment(Augmentation):
 
     The strength of each draw is uniform in [0, ``magnitude``]: a shear of up to +-0.3, a translation
     of up to +-0.3 of the side, and the blends of :mod:`equirgz.augment.operations`, for images in [0, 1].
+
+    Parameters
+    ----------
+    n_operations : operations drawn, with replacement, for each sample; 0 or more.
+    magnitude : largest strength of an operation; 0 to 1.
+    pool : names of the operations that are drawn from; default: all of them.
     """
 
     def __init__(

@@ -67,13 +67,18 @@ class CatalogueOptions:
     ----------
     label_column : class names or whole numbers; None: the one of the usual names (label, target, class, y);
         "": the images have no labels.
-    id_column, ra_column, dec_column : None: the usual names.
+    id_column, ra_column, dec_column : ids (names of files or sources) and positions (degrees or sexagesimal,
+        J2000); None: the usual names.
     split_column : who trains and who tests, in words (:mod:`equirgz.data.splits.published_split`); None: nobody says.
-    match : rows belong to images by ``name`` or by ``position`` within ``match_radius_arcsec``.
+    match : rows belong to images by ``name`` or by ``position``.
+    match_radius_arcsec : largest distance of a row from its image, arcsec, above 0; with ``match`` position alone.
     missing : words that mean "no label" beside those of :mod:`equirgz.data.catalogues.labels`.
     votes : in place of labels, the column of vote fractions (or counts) of each class; of one class alone the
-        others are called "other". The label is the class with most votes where its fraction is at least ``min_vote``.
-    separator, header, encoding : of text files (:func:`equirgz.data.catalogues.text_tables.read_text_table`).
+        others are called "other". The label is the class with most votes.
+    min_vote : least fraction of the votes for a label, above 0 and at most 1; below it a source has none.
+    separator : between the columns of a text file; None: told from the file.
+    header : whether a text file begins with the names of its columns; None: told from the file.
+    encoding : of a text file, e.g. ``utf-8`` or ``latin-1``; None: told from the file.
     """
 
     label_column: Column = None

@@ -31,17 +31,16 @@ class FolderOptions:
 
     Parameters
     ----------
-    recipe : named recipe for FITS maps in Jy/beam (see :data:`equirgz.data.recipes.RECIPES`).
+    recipe : named recipe that makes images of FITS maps (:data:`equirgz.data.recipes.RECIPES`).
     size : side of the cut from the centre, pixels, after any resampling; smaller images are padded
         with zeros; None: what the recipe gives, or the most common size of the pictures.
     pixel_scale_arcsec : FITS maps are resampled to it, and pictures, which do not say theirs, have it; None:
         all stay as they are, and FITS maps of several scales are refused.
     colour : three channels, one channel, or (None) as most files are; a picture with three equal channels is grey.
-    hdu, plane, unit : of FITS files (:func:`equirgz.data.formats.fits.load_fits`); ``plane`` also of pictures with
-        several pages.
+    hdu, plane, unit : see :class:`~equirgz.data.formats.fits.FitsOptions`.
     white : the number of the brightest pixel that there can be, for pictures of more than 8 bits; None: told from
         all of them (:func:`equirgz.data.formats.levels.find_white`).
-    crop_arcsec : side of the cut on the sky, made before a recipe measures and scales: what lies outside has no say.
+    crop_arcsec : side of the cut on the sky, arcsec, made before a recipe measures and scales: what lies outside has no say.
     """
 
     recipe: str = "mirabest_f"

@@ -66,7 +66,11 @@ class FitsImage:
 class FitsOptions:
     """Which image of a FITS file is meant, and in which unit it is: the options of every reader of FITS.
 
-    ``hdu``, ``plane`` and ``unit`` as for :func:`load_fits`, which :meth:`load` calls with them.
+    Parameters
+    ----------
+    hdu : index or EXTNAME of the image in a FITS file; None: the one that is no weight, mask or error map.
+    plane : of a cube, e.g. ``stokes=I``, ``frequency=2`` or a number from 0; also of pictures with several pages.
+    unit : of the pixels of FITS maps, in place of the header's BUNIT, e.g. ``mJy/beam``.
     """
 
     hdu: int | str | None = None
@@ -90,9 +94,7 @@ def load_fits(
 
     Parameters
     ----------
-    hdu : index or EXTNAME of the image; None: the one that is no weight, mask or error map (:func:`find_image`).
-    plane : of a cube, e.g. ``stokes=I``, ``frequency=2`` or a number (:func:`take_plane`).
-    unit : of the pixels, in place of the header's BUNIT.
+    hdu, plane, unit : see :class:`FitsOptions`.
     convert : False leaves the pixels in their unit.
 
     Rows are latitudes, columns longitudes. BSCALE, BZERO and BLANK are applied. mJy/beam and the like become Jy/beam;

@@ -17,11 +17,12 @@ class Grouping:
 
     Parameters
     ----------
-    radius_arcsec : sources within it of each other, followed from source to source; 0: positions do not count.
-        The default takes two catalogue entries of one source for one, and keeps a deep field apart; cutouts that
-        overlap on the sky need the side of a cutout.
-    tile_arcsec : sources in one tile of the sky of this side, in place of a radius that would follow neighbours
-        through the whole of a deep field; sources on two sides of a border may be close. None: no tiles.
+    radius_arcsec : sources within it (arcsec) of each other count as one, followed from source to source; 0:
+        positions do not count. The default takes two catalogue entries of one source for one, and keeps a deep field
+        apart; cutouts that overlap on the sky need the side of a cutout.
+    tile_arcsec : sources in one tile of the sky of this side (arcsec) count as one, in place of a radius that would
+        follow neighbours through the whole of a deep field; sources on two sides of a border may be close. None: no
+        tiles.
     """
 
     radius_arcsec: float = SAME_SOURCE_ARCSEC

@@ -22,7 +22,7 @@ from equirgz.data.sky.mosaic import cut_mosaics
 from equirgz.data.splits.published_split import check_one_split, divide_own
 from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
-from equirgz.registry import call_checked
+from equirgz.registry import call_checked, explained_by
 
 
 def load_mosaic(
@@ -89,6 +89,7 @@ def load_mosaic(
 
 
 @DATASETS.register("mosaic")
+@explained_by(CatalogueOptions, FitsOptions, group_=Grouping)
 def mosaic(
     data_dir: Path | None = None,
     /,
@@ -107,11 +108,22 @@ def mosaic(
     group_tile_arcsec: float | None = None,
     **reading: Any,
 ) -> Data:
-    """Sources of a catalogue cut from one mosaic (a path) or more; part of them may be kept for testing.
+    """Sources of a catalogue cut from one mosaic or more.
 
-    Or ``split_column`` tells who tests; this and other options of the catalogue are the fields of
-    :class:`CatalogueOptions`. What shows one
-    source is found, and no split divides it, as for ``folder``.
+    Options of the catalogue are the fields of :class:`CatalogueOptions`. What shows one source is found, and no split
+    divides it, as for ``folder``.
+
+    Parameters
+    ----------
+    mosaics : paths of FITS files (or one), as they stand or inside the data root; the first that covers a source.
+    catalogue : path of the table of positions, as it stands or inside the data root.
+    size : side of the cutouts, pixels; None: what the recipe gives.
+    pixel_scale_arcsec : to which the mosaics are resampled, arcsec per pixel; None: the mosaics' own.
+    recipe : named recipe that makes images of the cuts (:data:`equirgz.data.recipes.RECIPES`); raw: as they are.
+    crop_arcsec : side of the cut on the sky, arcsec, made before a recipe measures and scales, where it is the smaller.
+    test_fraction : share of the sources that tests, the last of one stratified order; what shows one source stays
+        together; 0 <= share < 1.
+    seed : of that order.
     """
     grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     columns = call_checked("dataset 'mosaic'", CatalogueOptions, **reading)

@@ -12,6 +12,7 @@ from equirgz.data.catalogues.join import join_catalogue, label_from
 from equirgz.data.datasets import DATASETS
 from equirgz.data.formats.containers import load_hdf5, load_parquet
 from equirgz.data.formats.files import FolderOptions
+from equirgz.data.formats.fits import FitsOptions
 from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.formats.npz import load_npz
 from equirgz.data.imageset import Data, ImageSet
@@ -21,6 +22,7 @@ from equirgz.data.root import find_own
 from equirgz.data.splits.published_split import check_one_split, divide_own
 from equirgz.errors import InputError, check_choice
 from equirgz.paths import as_path
+from equirgz.registry import explained_by
 
 
 def load_images(path: Path | str, **keywords: Any) -> ImageSet:
@@ -50,6 +52,7 @@ def load_images(path: Path | str, **keywords: Any) -> ImageSet:
 
 
 @DATASETS.register("folder")
+@explained_by(CatalogueOptions, FitsOptions, FolderOptions, group_=Grouping)
 def folder(
     data_dir: Path | None = None,
     /,
@@ -84,13 +87,18 @@ def folder(
 ) -> Data:
     """Your own folder of FITS or pictures, or an .npz, HDF5 or Parquet file, with or without a catalogue.
 
-    Part of it may be kept for testing, or ``split_column`` tells who tests
-    (:func:`~equirgz.data.splits.published_split.split_by_column`). ``recipe``, ``hdu``, ``plane``, ``unit`` and
-    ``crop_arcsec`` are for FITS (:class:`FolderOptions`), ``size`` and ``colour`` for folders and Parquet, ``white``
-    for all but FITS; rows of the catalogue belong to the ids of a file. Columns (of the catalogue, else of the
-    file), ``missing``, ``votes`` and how a catalogue is read: :class:`CatalogueOptions`.
-    ``group_radius_arcsec`` and ``group_tile_arcsec`` say which sources count as one besides equal and nearly equal
-    images (:class:`~equirgz.data.overlap.grouping.Grouping`): no split divides them.
+    ``recipe``, ``hdu``, ``plane``, ``unit`` and ``crop_arcsec`` are for FITS (:class:`FolderOptions`), ``size`` and
+    ``colour`` for folders and Parquet, ``white`` for all but FITS; rows of the catalogue belong to the ids of a file.
+    Columns are of the catalogue, else of the file. No split divides what shows one source: equal and nearly equal
+    images, and what ``group_radius_arcsec`` and ``group_tile_arcsec`` join.
+
+    Parameters
+    ----------
+    path : of the folder or file, as it stands or inside the data root; a folder's class folders give the labels.
+    catalogue : table of ids or positions with labels, as it stands or inside the data root; None: none.
+    test_fraction : share of the sources that tests, the last of one stratified order; what shows one source stays
+        together; 0 <= share < 1.
+    seed : of that order.
     """
     grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     given = locals()

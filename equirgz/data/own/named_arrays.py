@@ -14,9 +14,11 @@ from equirgz.data.overlap.groups import group_sources
 from equirgz.data.root import find_file
 from equirgz.errors import InputError
 from equirgz.paths import as_path
+from equirgz.registry import explained_by
 
 
 @DATASETS.register("npz")
+@explained_by(group_=Grouping)
 def npz(
     data_dir: Path | None = None,
     /,
@@ -30,10 +32,19 @@ def npz(
     group_radius_arcsec: float = SAME_SOURCE_ARCSEC,
     group_tile_arcsec: float | None = None,
 ) -> Data:
-    """Any ``.npz`` of images, by path (absolute, or inside the data root); optional labelled test file.
+    """Any ``.npz`` of images, and perhaps another one that tests.
 
-    ``label_column`` names the array of labels where its name is not a usual one; ``missing``: words for no label.
     What shows one source is found, and no split divides it, as for ``folder``.
+
+    Parameters
+    ----------
+    path : of the file of training images, as it stands or inside the data root.
+    test_path : of a file of labelled images that test; None: no test part.
+    class_names : in the order of the labels; default: the labels that occur.
+    pixel_scale_arcsec : side of a pixel on the sky, arcsec; nan: unknown.
+    label_column : name of the array of labels; None: the one of the usual names (label, target, class, y); "": none.
+    missing : words or numbers that mean "no label" beside the usual ones.
+    white : number of the brightest pixel that there can be, for images of more than 8 bits; None: 0 to 255 or 0 to 1.
     """
     grouping = Grouping(group_radius_arcsec, group_tile_arcsec)
     if not path:

@@ -178,7 +178,19 @@ def mightee(
     exclude_users: tuple[str, ...] = (),
     pixel_scale_arcsec: float | None = None,
 ) -> Data:
-    """MIGHTEE sources voted FRI or FRII; files by path, or by name inside the data root."""
+    """MIGHTEE sources voted FRI or FRII, cut from the survey's mosaics.
+
+    Parameters
+    ----------
+    votes : path of the table of votes, one a row, as it stands or inside the data root.
+    catalogue : path of the table of names and positions.
+    mosaics : paths of FITS files (or one); the first that covers a source.
+    confidence : by the winner's fraction f of the votes: certain (f > 0.65), uncertain (0.5 < f <= 0.65) or all
+        (f >= 0.5).
+    recipe : named recipe that makes images of the cuts (:data:`equirgz.data.recipes.RECIPES`).
+    exclude_users : whose votes do not count.
+    pixel_scale_arcsec : to which the mosaics are resampled, arcsec per pixel; None: the mosaics' own.
+    """
     if not (votes and catalogue and mosaics):
         raise InputError("dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files")
 

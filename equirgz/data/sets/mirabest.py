@@ -145,7 +145,12 @@ def select(images: ImageSet, selection: str, *, labelled: bool = True) -> ImageS
 
 @DATASETS.register("mirabest_confident")
 def mirabest_confident(data_dir: Path | None = None, /, version: str = "F") -> Data:
-    """Confident FRI against FRII: 729 train (348/381), 104 test; uncertain and hybrid test sources beside."""
+    """Confident FRI against FRII: 729 train (348/381), 104 test; uncertain and hybrid test sources beside.
+
+    Parameters
+    ----------
+    version : F, the second publication, masked and canonical; or v1, the first, split otherwise.
+    """
     train, test = load_mirabest(data_dir, version=version)
     return Data(
         select(train, "confident"),
@@ -159,21 +164,36 @@ def mirabest_confident(data_dir: Path | None = None, /, version: str = "F") -> D
 
 @DATASETS.register("mirabest_uncertain")
 def mirabest_uncertain(data_dir: Path | None = None, /, version: str = "F") -> Data:
-    """Uncertain FRI against FRII: 340 train, 49 test."""
+    """Uncertain FRI against FRII: 340 train, 49 test.
+
+    Parameters
+    ----------
+    version : F, the second publication, masked and canonical; or v1, the first, split otherwise.
+    """
     train, test = load_mirabest(data_dir, version=version)
     return Data(select(train, "uncertain"), {"test": select(test, "uncertain")})
 
 
 @DATASETS.register("mirabest_hybrid")
 def mirabest_hybrid(data_dir: Path | None = None, /, version: str = "F") -> Data:
-    """Hybrid sources, labelled by confidence (0 confident, 1 uncertain): 30 train, 4 test."""
+    """Hybrid sources, labelled by confidence (0 confident, 1 uncertain): 30 train, 4 test.
+
+    Parameters
+    ----------
+    version : F, the second publication, masked and canonical; or v1, the first, split otherwise.
+    """
     train, test = load_mirabest(data_dir, version=version)
     return Data(select(train, "hybrid"), {"test": select(test, "hybrid")})
 
 
 @DATASETS.register("mirabest_all")
 def mirabest_all(data_dir: Path | None = None, /, version: str = "F") -> Data:
-    """All FRI against all FRII, confident and uncertain: 1069 train, 153 test; hybrid test sources beside."""
+    """All FRI against all FRII, confident and uncertain: 1069 train, 153 test; hybrid test sources beside.
+
+    Parameters
+    ----------
+    version : F, the second publication, masked and canonical; or v1, the first, split otherwise.
+    """
     train, test = load_mirabest(data_dir, version=version)
     return Data(
         select(train, "all"),

@@ -115,7 +115,14 @@ def mirabest_raw(
     recipe: str = "mirabest_f",
     version: str = "F",
 ) -> Data:
-    """MiraBest made from raw maps by a named recipe, with the split of a published version."""
+    """MiraBest made from raw maps by a named recipe, with the split of a published version.
+
+    Parameters
+    ----------
+    selection : confident, uncertain, hybrid or all: as the registered names of MiraBest.
+    recipe : that makes 8-bit images of the maps: mirabest_f or rgz_dr1.
+    version : whose split: F, the second publication, or v1, the first.
+    """
     check_choice("recipe of 8-bit images", recipe, ("mirabest_f", "rgz_dr1"))
     images = load_mirabest_raw(data_dir, recipe=recipe)
     place = {str(source): i for i, source in enumerate(images.source_id_N)}

@@ -159,7 +159,15 @@ def rgz_dr1(
     drop_duplicates: bool = True,
     drop_mirabest: bool = True,
 ) -> Data:
-    """Radio Galaxy Zoo DR1 without labels, 150 px of 1.8 arcsec; version 108k (with sizes) or 20k (without)."""
+    """Radio Galaxy Zoo DR1 without labels, 150 px of 1.8 arcsec.
+
+    Parameters
+    ----------
+    version : 108k, with sizes, or 20k, without.
+    las_min_arcsec : keep sources of a largest angular size above it, arcsec; None: all.
+    drop_duplicates : keep the first of images with equal pixels.
+    drop_mirabest : leave out the sources that the archive says are in MiraBest.
+    """
     info = SETS["rgz_" + check_choice("rgz_dr1 version", version, ("108k", "20k"))]
     images = load_rgz(
         find_file(info.filename, data_dir),

@@ -171,14 +171,20 @@ def option_keys() -> Iterator[Key]:
         for name in registry:
             factory = registry.get(name)
             meanings = read_parameters(factory)
-            for parameter in inspect.signature(factory).parameters.values():
-                if parameter.name in GIVEN or parameter.kind in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL):
-                    continue
+            for option, (parameter, hint) in _options(factory).items():
                 default = "" if parameter.default is parameter.empty else show_default(parameter.default)
-                yield Key(
-                    f"{key}.{parameter.name}", show_type(_hints(factory).get(parameter.name, Any)), default, "",
-                    meanings.get(parameter.name, ""), of=name,
-                )  # fmt: skip
+                yield Key(f"{key}.{option}", show_type(hint), default, "", meanings.get(option, ""), of=name)
+
+
+def _options(factory: Callable[..., Any]) -> dict[str, tuple[inspect.Parameter, Any]]:
+    """Return parameter and type of every option by name; ``**options`` stand for those of what explains them."""
+    parameters, hints = inspect.signature(factory).parameters.values(), _hints(factory)
+    kinds = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+    found = {p.name: (p, hints.get(p.name, Any)) for p in parameters if p.name not in GIVEN and p.kind not in kinds}
+    if any(p.kind is p.VAR_KEYWORD for p in parameters):
+        for prefix, maker in getattr(factory, "explained_by", ()):
+            found = {prefix + name: option for name, option in _options(maker).items()} | found
+    return found
 
 
 def _hints(factory: Callable[..., Any]) -> dict[str, Any]:
@@ -192,11 +198,12 @@ def read_parameters(factory: Callable[..., Any]) -> dict[str, str]:
     """Return the meaning of each parameter that a numpy-style docstring explains, of it or of what it makes."""
     found: dict[str, str] = {}
     made = factory if inspect.isclass(factory) else _hints(factory).get("return")
-    sources = reversed(inspect.getmro(made)) if inspect.isclass(made) else ()
-    for source in (*sources, factory):
+    sources = [("", source) for source in reversed(inspect.getmro(made))] if inspect.isclass(made) else []
+    for prefix, source in (*sources, *getattr(factory, "explained_by", ()), ("", factory)):
         section = re.search(r"Parameters\n-+\n(.*?)(?:\n\n|\Z)", inspect.cleandoc(source.__doc__ or ""), re.DOTALL)
         for names, text in re.findall(
             r"^(\w[\w, ]*) : (.*(?:\n[ \t]+.*)*)", section[1] if section else "", re.MULTILINE
         ):
-            found |= dict.fromkeys(re.split(r", *", names.strip()), " ".join(text.split()))
+            meaning = re.sub(r":\w+:`[~.]?(?:[\w.]*\.)?(\w+)`", r"\1", " ".join(text.split())).replace("``", "")
+            found |= {prefix + option: meaning for option in re.split(r", *", names.strip())}
     return found
