@@ -9,11 +9,13 @@ import jsonschema
 import pytest
 
 from equirgz.config import RunConfig, load_yaml, parse_yaml
+from equirgz.data.overlap.grouping import Grouping
 from equirgz.errors import InputError
 from equirgz.grid.plan.document import check_document
 from equirgz.grid.plan.grid import make_grid
-from equirgz.grid.plan.keys import list_keys
+from equirgz.grid.plan.keys import list_keys, option_keys, read_parameters
 from equirgz.grid.plan.schema import make_schema
+from equirgz.registry import Registry, explained_by
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 YAMLS = sorted(BENCHMARKS.glob("*.yaml"))
@@ -46,6 +48,42 @@ def test_classification_is_no_part_of_the_identity_of_a_run():
 
 def test_every_key_says_what_it_means():
     assert [str(key) for key in list_keys() if not key.of and not key.meaning] == []
+
+
+@pytest.mark.parametrize("section", ["data.params", "train.augmentation_params"])
+def test_every_option_of_what_is_registered_says_what_it_means(section):
+    options = list(list_keys(section))
+    assert options and [str(key) for key in options if not key.meaning] == []
+
+
+def test_what_explains_an_option_gives_its_meaning_and_stands_for_further_options():
+    @explained_by(Grouping, blur_=make_shape)
+    def factory(path: str, radius_arcsec: float = 1.0, blur_size: int = 2, **more: float) -> None:
+        """A factory.
+
+        Parameters
+        ----------
+        path : of the ``file`` (:class:`equirgz.data.overlap.grouping.Grouping`).
+        """
+
+    meanings = read_parameters(factory)
+    assert meanings["path"] == "of the file (Grouping)." and meanings["blur_size"] == "of the shape, pixels."
+    assert meanings["tile_arcsec"].startswith("sources in one tile")
+    registry = Registry("factory")
+    registry.register("made")(factory)
+    keys = {key.name: key for key in option_keys({"made.params": registry})}
+    assert [*keys] == [f"made.params.{name}" for name in ("blur_size", "radius_arcsec", "tile_arcsec", "path")]
+    assert keys["made.params.radius_arcsec"].default == "1" and keys["made.params.tile_arcsec"].default == "none"
+
+
+def make_shape(size: int = 1) -> int:
+    """Return a size.
+
+    Parameters
+    ----------
+    size : of the shape, pixels.
+    """
+    return size
 
 
 def test_a_registered_name_has_its_options():

@@ -40,7 +40,8 @@ class FolderOptions:
     hdu, plane, unit : see :class:`~equirgz.data.formats.fits.FitsOptions`.
     white : the number of the brightest pixel that there can be, for pictures of more than 8 bits; None: told from
         all of them (:func:`equirgz.data.formats.levels.find_white`).
-    crop_arcsec : side of the cut on the sky, arcsec, made before a recipe measures and scales: what lies outside has no say.
+    crop_arcsec : side of the cut on the sky, arcsec, made before a recipe measures and scales: what lies outside has
+        no say.
     """
 
     recipe: str = "mirabest_f"

@@ -176,8 +176,15 @@ def synthetic_fr(
 ) -> Data:
     """Simulated sources: train, test and, with ``shift``, the test sources as a second survey sees them.
 
-    ``survey`` and ``shift`` are options of :class:`Survey`; ``shift`` overlays ``survey``. With
-    ``n_unlabelled`` the unlabelled images come from the shifted survey where there is one.
+    Parameters
+    ----------
+    n_train : training sources, 1 or more.
+    n_test : test sources, 0 or more.
+    n_unlabelled : sources without labels, 0 or more; of the shifted survey where there is one.
+    classes : names of the simulated morphologies, in the order of the labels.
+    seed : of all sources.
+    survey : fields of :class:`~equirgz.data.simulate.observe.Survey` that differ from their defaults.
+    shift : those of a second survey beside, which sees the test sources again; they overlay ``survey``.
     """
     classes = tuple(classes)
     if min(n_train, n_test, n_unlabelled) < 0 or n_train < 1 or not classes:

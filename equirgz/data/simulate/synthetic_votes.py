@@ -18,6 +18,7 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.simulate.synthetic import synthetic_fr
 from equirgz.errors import DataError, InputError
+from equirgz.registry import explained_by
 from equirgz.seeding import derive_seed
 
 #: raised whenever the same arguments give other votes; part of the checksum
@@ -79,6 +80,7 @@ def add_votes(images: ImageSet, mean_votes: float, confusion: float, missing: fl
 
 
 @DATASETS.register("synthetic_votes")
+@explained_by(synthetic_fr)
 def synthetic_votes(
     data_dir: Path | None = None,
     /,
@@ -94,8 +96,13 @@ def synthetic_votes(
     """Simulated FRI and FRII (as ``synthetic_fr``) with volunteers' votes on class and angular size.
 
     Train with ``objective: {name: hybrid, params: {questions: [2, 3]}}``; the test set is measured against
-    the true class. ``mean_votes`` (1 or more) volunteers answer each question, which is missing for a
-    share ``missing`` of the sources; ``confusion`` is their least share of wrong answers.
+    the true class.
+
+    Parameters
+    ----------
+    mean_votes : volunteers that answer each question on average, 1 or more.
+    confusion : their least share of wrong answers, 0 to 0.5.
+    missing : share of the sources for which a question is missing, 0 <= share < 1.
     """
     if not mean_votes >= 1 or not 0 <= missing < 1 or not 0 <= confusion <= 0.5:
         raise InputError(

@@ -165,9 +165,9 @@ def registries() -> dict[str, Registry]:
     }
 
 
-def option_keys() -> Iterator[Key]:
+def option_keys(tables: dict[str, Registry] | None = None) -> Iterator[Key]:
     """Yield the options of everything registered, from the signatures and docstrings of the factories."""
-    for key, registry in registries().items():
+    for key, registry in (registries() if tables is None else tables).items():
         for name in registry:
             factory = registry.get(name)
             meanings = read_parameters(factory)
