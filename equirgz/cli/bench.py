@@ -166,6 +166,25 @@ def status(folder: Folder) -> None:
 
 
 @bench.command()
+def merge(
+    folders: Annotated[list[Path], path_argument(help="Results folders of one grid, run on several machines.")],
+    out: Annotated[Path, path_option("--out", help="A new results folder, with the runs of all.")],
+) -> None:
+    """Join the runs of one grid that several machines computed; mixed code or data are refused."""
+    from equirgz.grid.results.collect import collect
+    from equirgz.grid.results.merge import merge_results
+
+    merged = merge_results(folders, out)
+    for folder, count in merged.done.items():
+        typer.echo(f"{count} runs from {folder}")
+    for note in merged.notes:
+        typer.echo(note, err=True)
+    if any(merged.done.values()):
+        typer.echo(f"rows {collect(out)}")
+    typer.echo(f"{merged.failed} failed, {merged.missing} missing; go on with `equirgz bench tables {out}`")
+
+
+@bench.command()
 def tables(
     folder: Folder,
     metric: Annotated[
