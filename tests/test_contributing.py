@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from equirgz.config import RunConfig
+from equirgz.data.facts import SETS
 from equirgz.grid.plan.keys import registries
 from equirgz.grid.run.cell import run_cell
 
@@ -53,7 +55,7 @@ def contract(module: str) -> Iterator[Any]:
 
 
 def test_the_blocks_are_found_and_every_contract_has_tests():
-    assert {"Adding a backbone", "Adding an objective", "Adding an augmentation"} <= set(BLOCKS)
+    assert {"Adding a backbone", "Adding an objective", "Adding an augmentation", "Adding a data set"} <= set(BLOCKS)
     assert len(BLOCKS) == TEXT.count("```python\n"), "a block of Python stands under its own heading '### Adding ...'"
     assert all(any(contract(module)) for _, module in KINDS.values() if module)
 
@@ -62,6 +64,9 @@ def test_the_blocks_are_found_and_every_contract_has_tests():
 def test_a_block_runs_trains_and_keeps_the_contract(title, tmp_path, monkeypatch):
     tables = {table.kind: table for table in registries().values()}
     before = {kind: set(table.names()) for kind, table in tables.items()}
+    monkeypatch.setattr(SETS, "_infos", dict(SETS._infos))
+    monkeypatch.setenv("EQUIRGZ_DATA", str(tmp_path))
+    np.savez(tmp_path / "rings.npz", X=np.random.default_rng(0).integers(0, 256, (40, 33, 33), np.uint8), y=[0, 1] * 20)
     for table in tables.values():  # what a block registers is gone when the test ends
         monkeypatch.setattr(table, "_entries", dict(table._entries))
     module = "contributed_" + re.sub(r"\W", "_", title.lower())

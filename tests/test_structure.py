@@ -21,7 +21,6 @@ ROOMS = sorted({path.parent for path in FILES})
 # Rooms and files that are still to be mended, and what is to become of them.
 SMALL_ROOMS: dict[str, str] = {
     "nn/filters": "the bases move in with what they grow into",
-    "data/splits/manifests": "files of label sets, no modules: package data of splits",
     "objectives/semisupervised": "the loss of pseudo-labels is to stand there too",
     "objectives/adaptation": "domain.py is to be one module per method",
 }
@@ -40,12 +39,10 @@ NAMES_TWICE: dict[str, str] = {
     "images": "what images are, their metrics, and those of a training",
     "representation": "of a group, and of sources: two meanings of the field's one word",
     "cards": "what a card says, and the command that writes it",
-    "catalogue": "of augmentations, and of sources",
     "classification": "the task in words, and its head",
     "shares": "work shared among threads, and heads of independent probabilities",
     "check": "of arrays in metrics, and the command `data check`",
     "levels": "of a network's maps, and of an image's brightness",
-    "own_images": "the data set, and the check of one's own folder",
     "pairs": "of field types, and of sources",
     "run": "the configuration of one, and the training of one",
 }

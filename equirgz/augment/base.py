@@ -20,7 +20,7 @@ from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.registry import Registry
 
-AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.catalogue", "equirgz.augment.radio"))
+AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.registered", "equirgz.augment.radio"))
 
 
 @dataclass(frozen=True)

@@ -86,9 +86,8 @@ def _choose(
 def _load(name: str, dataset: str | None, params: dict[str, Any], data_dir: Path | None) -> tuple[Data, SetInfo | None]:
     """Return the images as published and what is known of the archive that they come from, which is verified."""
     from equirgz.data import DATASETS, Data, data_root
-    from equirgz.data.download import verify
+    from equirgz.data.download import find_archive
     from equirgz.data.facts import SETS
-    from equirgz.data.root import find_file
     from equirgz.data.sets.mirabest import load_mirabest
     from equirgz.data.sets.mirabest_raw import load_mirabest_raw
 
@@ -100,7 +99,7 @@ def _load(name: str, dataset: str | None, params: dict[str, Any], data_dir: Path
         info = next((info for info in infos if (root / info.filename).is_file()), None)
         return data, info
     info = SETS[name]
-    verify(info, find_file(info.filename, data_dir))
+    find_archive(name, data_dir)
     if name in MIRABEST_VERSIONS:  # all sources with their ten labels, not one selection
         train, test = load_mirabest(root, version=MIRABEST_VERSIONS[name])
         return Data(train, {"test": test}), info

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from equirgz.data.facts import SetInfo, get_set
-from equirgz.data.root import check_md5, check_sha256, data_root
+from equirgz.data.root import check_md5, check_sha256, data_root, find_file
 from equirgz.errors import DataError
 from equirgz.paths import as_path
 
@@ -90,6 +90,14 @@ def verify(info: SetInfo, path: Path) -> None:
         check_md5(path, info.md5)
     if info.sha256 is not None:
         check_sha256(path, info.sha256)
+
+
+def find_archive(name: str, data_dir: Path | str | None = None) -> Path:
+    """Return the path of a published set's archive in the data root, verified; DataError says how to get it."""
+    info = _get_file_set(name)
+    path = find_file(info.filename, data_dir)
+    verify(info, path)
+    return path
 
 
 def copy_set(name: str, source: Path | str, data_dir: Path | str | None = None) -> Path:

@@ -12,7 +12,7 @@ import numpy as np
 
 from equirgz.data.check.faults import find_faults
 from equirgz.data.datasets import DATASETS
-from equirgz.data.download import verify
+from equirgz.data.download import find_archive, verify
 from equirgz.data.facts import SETS, SetInfo
 from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
@@ -20,7 +20,7 @@ from equirgz.data.overlap.compare import Overlap, check_overlap, match_images
 from equirgz.data.overlap.exact import match_copies
 from equirgz.data.overlap.likeness import SAME_IMAGE
 from equirgz.data.overlap.objects import OBJECT
-from equirgz.data.root import data_root, find_file
+from equirgz.data.root import data_root
 from equirgz.data.sets.mirabest import load_mirabest, select
 from equirgz.data.sky.position import match_positions
 from equirgz.errors import DataError, EquirgzError, InputError, check_choice
@@ -283,7 +283,7 @@ def load_published(name: str, data_dir: Path | None = None, /, **params: Any) ->
     """
     if name in SETS and name not in DATASETS.names() and not params:
         info = SETS[name]
-        verify(info, find_file(info.filename, data_dir))
+        find_archive(name, data_dir)
         parts = _load_parts(info, data_root(data_dir))
         if parts:
             return parts

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.facts import GZ_DECALS, SETS, SetInfo, publish
+from equirgz.data.download import find_archive
+from equirgz.data.facts import GZ_DECALS, SetInfo, publish
 from equirgz.data.formats.galaxy_hdf5 import load_galaxy_hdf5
 from equirgz.data.imageset import Data
-from equirgz.data.root import check_sha256, find_file
 from equirgz.data.splits.test_part import split_off_test
 
 publish(
@@ -48,11 +48,8 @@ def galaxy10(data_dir: Path | None = None, /, size: int = 64, test_fraction: flo
     test_fraction : share of the sources, the last of one stratified order, that tests; 0 <= share < 1.
     seed : of that order.
     """
-    info = SETS["galaxy10_decals"]
-    path = find_file(info.filename, data_dir)
-    check_sha256(path, info.sha256)
     images = load_galaxy_hdf5(
-        path,
+        find_archive("galaxy10_decals", data_dir),
         class_names=GALAXY10_CLASSES,
         labels="ans",
         size=size,

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.facts import FIRST_TERMS, SETS, SetInfo, publish
+from equirgz.data.download import find_archive
+from equirgz.data.facts import FIRST_TERMS, SetInfo, publish
 from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.recipes import get_recipe, iterate_blocks
-from equirgz.data.root import check_md5, find_file
 from equirgz.data.sets.mirabest import CODES, FAULTS, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
 from equirgz.errors import DataError, check_choice
 
@@ -67,9 +67,7 @@ class SparseMaps:
 
 def load_sparse_maps(data_dir: Path | str | None = None) -> SparseMaps:
     """Read ``mirabest_first_sparse300.npz`` from the data root; the md5 is checked."""
-    info = SETS["mirabest_raw"]
-    path = find_file(info.filename, data_dir)
-    check_md5(path, info.md5)
+    path = find_archive("mirabest_raw", data_dir)
     arrays = read_arrays(path)
     missing = {"didx", "val", "ptr", "rms", "name"} - set(arrays)
     if missing:

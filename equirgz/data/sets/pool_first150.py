@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from equirgz.data.datasets import DATASETS
-from equirgz.data.facts import FIRST_TERMS, SETS, SetInfo, publish
+from equirgz.data.download import find_archive
+from equirgz.data.facts import FIRST_TERMS, SetInfo, publish
 from equirgz.data.formats.npz import load_npz
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.root import check_md5, find_file
 from equirgz.errors import require
 
 publish(
@@ -29,10 +29,7 @@ publish(
 
 def load_pool(data_dir: Path | str | None = None) -> ImageSet:
     """Return the 2324 unlabelled FIRST images of ``pool_first150.npz`` (150 px of 1.8 arcsec)."""
-    info = SETS["pool_first150"]
-    path = find_file(info.filename, data_dir)
-    check_md5(path, info.md5)
-    return load_npz(path, name="pool_first150", pixel_scale_arcsec=1.8)
+    return load_npz(find_archive("pool_first150", data_dir), name="pool_first150", pixel_scale_arcsec=1.8)
 
 
 @DATASETS.register("pool_first150")

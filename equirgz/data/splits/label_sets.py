@@ -49,7 +49,7 @@ def load_label_sets(version: str = "F") -> dict[str, Any]:
     import json
 
     check_choice("MiraBest version", version, VERSIONS)
-    file = resources.files("equirgz.data.splits.manifests") / f"mirabest_{version}_confident.json"
+    file = resources.files("equirgz.data.splits") / "manifests" / f"mirabest_{version}_confident.json"
     return json.loads(file.read_text())
 
 
