@@ -45,6 +45,7 @@ BACKBONES: Registry = BackboneRegistry(
     (
         "equirgz.backbones.networks.lenet",
         "equirgz.backbones.networks.resnet",
+        "equirgz.backbones.networks.convnext",
         "equirgz.backbones.networks.attention",
         "equirgz.backbones.networks.transformer",
         "equirgz.backbones.networks.published",

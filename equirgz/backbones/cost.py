@@ -14,7 +14,8 @@ from equirgz.nn.multiply_adds import count_multiply_adds
 
 @torch.no_grad()
 def measure_cost(backbone: Backbone) -> dict[str, int]:
-    """Return the cost of one image through ``backbone`` in its expanded, ordinary form.
+    """Return the cost of one image through ``backbone`` in its expanded, ordinary form; layers that are
+    block-diagonal in irreps cost what their blocks do.
 
     Keys: ``parameters`` (trainable numbers), ``multiply_adds`` (of all convolutions, linear layers and
     attention products, dense) and ``activation_bytes`` (outputs of every layer, and what it
@@ -38,9 +39,7 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
         backbone.eval()
         parameter = next(backbone.parameters())
         size = backbone.image_size
-        backbone(
-            torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device)
-        )
+        backbone(torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device))
     finally:
         backbone.train(was_training)
         for handle in handles:

@@ -11,8 +11,10 @@ A layer of ours that has an ordinary twin knows it, ``to_plain()``, and one that
 
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.activation import LengthReLU
+from equirgz.nn.conv.depthwise import DepthwiseConv2d, make_depthwise_conv
 from equirgz.nn.conv.field import FieldConv2d
 from equirgz.nn.conv.group import GroupConv2d
+from equirgz.nn.conv.pointwise import PointwiseConv2d, PointwiseMLP, make_pointwise_conv
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.decoder import EquivariantHead2d, InvariantHead2d, SkipConcat, UpBlock, UpsampleOdd2d
 from equirgz.nn.direct_sum import DirectSum, FieldSequential, per_kind
@@ -28,6 +30,7 @@ __all__ = [
     "AntialiasedAvgPool2d",
     "AntialiasedMaxPool2d",
     "AttentionGate",
+    "DepthwiseConv2d",
     "DirectSum",
     "DiskMask",
     "EquivariantHead2d",
@@ -45,6 +48,8 @@ __all__ = [
     "LengthBatchNorm2d",
     "LengthLayerNorm2d",
     "LengthReLU",
+    "PointwiseConv2d",
+    "PointwiseMLP",
     "SkipConcat",
     "TrivialConv2d",
     "UpBlock",
@@ -52,7 +57,9 @@ __all__ = [
     "estimate_attention_bytes",
     "make_activation",
     "make_conv",
+    "make_depthwise_conv",
     "make_layer_norm",
     "make_norm",
+    "make_pointwise_conv",
     "per_kind",
 ]

@@ -15,6 +15,7 @@ SMALL = {
     "steerable_resnet18": {"width": 0.125},
     "steerable_attention": {"width": 0.35},
     "steerable_cnn": {"width": 0.5},
+    "steerable_convnext": {"fields": (2, 3), "depths": (1, 1)},
     "steerable_lenet_published": {"image_size": 29, "width": 0.5},
     "steerable_transformer": {"width": 0.5},
     "steerable_attention_published": {"width": 0.35},

@@ -22,6 +22,7 @@ class SteerableConv2d(DerivedBuffers):
     """
 
     bias: nn.Parameter | None
+    groups = 1  # of channels that are convolved apart, as in ``torch.nn.Conv2d``
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class SteerableConv2d(DerivedBuffers):
         self.padding = kernel_size // 2 if padding is None else padding
 
     def expand(self) -> Tensor:
-        """Return the filter bank (C', C, k, k) of the equivalent ordinary convolution."""
+        """Return the filter bank (C', C / groups, k, k) of the equivalent ordinary convolution."""
         raise NotImplementedError
 
     def expand_bias(self) -> Tensor | None:
@@ -57,7 +58,7 @@ class SteerableConv2d(DerivedBuffers):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         self.check_input(x_BCHW)
-        return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding)
+        return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding, groups=self.groups)
 
     def out_size(self, size: int) -> int:
         """Return the side of the output for an input of side ``size``, pixels."""
@@ -66,13 +67,13 @@ class SteerableConv2d(DerivedBuffers):
     def multiply_adds(self, height: int, width: int) -> int:
         """Return the products of one image of ``height`` x ``width`` pixels, in the expanded form."""
         pixels = self.out_size(height) * self.out_size(width)
-        return self.out_channels * pixels * self.in_channels * self.kernel_size**2
+        return self.out_channels * pixels * self.in_channels // self.groups * self.kernel_size**2
 
     def to_plain(self) -> nn.Conv2d:
         """Return the ordinary convolution with the same outputs."""
         bank, bias = self.expand().detach(), self.expand_bias()
         sizes = (self.in_channels, self.out_channels, self.kernel_size, self.stride, self.padding)
-        plain = nn.Conv2d(*sizes, bias=bias is not None).to(bank)
+        plain = nn.Conv2d(*sizes, groups=self.groups, bias=bias is not None).to(bank)
         plain.weight.data.copy_(bank)
         if bias is not None:
             plain.bias.data.copy_(bias.detach())
