@@ -29,7 +29,7 @@ from equirgz.backbones.wrapped import copy_network, make_weights_plain
 from equirgz.errors import DataError, InputError
 from equirgz.evaluate.predict import predict
 from equirgz.objectives import create_objective
-from equirgz.objectives.temperature import TemperatureScaled
+from equirgz.objectives.scaled_objective import TemperatureScaled
 
 FORMAT = "equirgz-classifier"
 _FITTED = ("n_features_in_", "feature_names_in_")

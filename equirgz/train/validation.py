@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from equirgz.evaluate.probe import knn
 from equirgz.objectives.base import Objective
 from equirgz.train.images import TrainImages
 
@@ -54,10 +56,9 @@ def make_knn_probe(
 ) -> Validate:
     """Return a function that measures ``error`` and ``nll`` of the k nearest neighbours in feature space.
 
-    Each of the k training sources of largest cosine votes for its class with weight
-    ``exp(cosine / temperature)`` (arXiv 1805.01978); shares are smoothed by 1e-3 per class. Meant to
+    The shares are those of :func:`equirgz.evaluate.probe.knn`, smoothed by 1e-3 per class. Meant to
     follow a self-supervised training: it needs no classifier. ``guess_error`` beside them is the error of
-    always naming the commonest class of the training sources.
+    always naming the commonest class of the training sources. Features that are not finite give NaN.
     """
     bank, held = TrainImages(x_train_NCHW, y_train_N), TrainImages(x_val_NCHW, y_val_N)
     n_classes = int(max(bank.y_N.max(), held.y_N.max())) + 1
@@ -70,17 +71,18 @@ def make_knn_probe(
         parameter = next(objective.parameters())
         objective.eval()
         h_bank, h_held = (
-            F.normalize(torch.cat([objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)]))
+            torch.cat([objective(x.to(parameter.device, parameter.dtype)) for x in part.x_NCHW.split(256)])
             .double()
             .cpu()
             for part in (bank, held)
         )
         objective.train(was_training)
-        cosine_Nk, nearest_Nk = (h_held @ h_bank.T).topk(min(k, len(h_bank)))
-        vote_NK = torch.zeros(len(h_held), n_classes, dtype=torch.float64)
-        vote_NK.scatter_add_(1, bank.y_N.cpu().long()[nearest_Nk], torch.exp(cosine_Nk / temperature))
-        share_NK = vote_NK / vote_NK.sum(1, keepdim=True) + 1e-3
-        found = _score(torch.log(share_NK / share_NK.sum(1, keepdim=True)), held.y_N)
+        if not bool(torch.isfinite(h_bank).all() & torch.isfinite(h_held).all()):
+            return {"error": math.nan, "nll": math.nan, "guess_error": guess_error}
+        labels = bank.y_N.cpu().long().numpy()
+        share = knn(h_bank.numpy(), labels, h_held.numpy(), k=k, temperature=temperature, n_classes=n_classes)
+        smooth_NK = torch.as_tensor(share) + 1e-3
+        found = _score(torch.log(smooth_NK / smooth_NK.sum(1, keepdim=True)), held.y_N)
         return found | {"guess_error": guess_error}
 
     return probe

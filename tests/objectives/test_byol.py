@@ -11,12 +11,12 @@ from torch import nn
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
 from equirgz.objectives.ema import cosine_momentum, update_ema
-from equirgz.objectives.losses import compute_byol_loss
 from equirgz.objectives.selfsupervised.collapse import (
     compute_collapse_meters,
     compute_effective_rank,
     compute_spread,
 )
+from equirgz.objectives.selfsupervised.view_losses import compute_byol_loss
 from tests.train.toy import make_backbone, make_task
 
 

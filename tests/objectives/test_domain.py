@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives import Batch, create_objective
-from equirgz.objectives.adaptation.divergence import (
+from equirgz.objectives.adaptation.alignment_losses import (
     compute_dynamic_blur,
-    compute_mmd,
-    compute_sinkhorn_divergence,
+    compute_mmd_loss,
+    compute_sinkhorn_loss,
 )
-from equirgz.objectives.adaptation.domain import reverse_gradient
+from equirgz.objectives.adaptation.dann import reverse_gradient
 from equirgz.train import TrainImages, train
 from tests.train.toy import make_backbone, make_task
 
@@ -60,7 +60,7 @@ def test_sidda_loss_is_the_formula():
         loss, logs = objective.training_step(batch, 0, 10)
         supervised, x, y = slow_parts(objective, batch)
         blur = compute_dynamic_blur(x, y)
-        distance = compute_sinkhorn_divergence(x, y, blur)
+        distance = compute_sinkhorn_loss(x, y, blur)
     expected = float(supervised) / 0.5 + float(distance) / 8 + math.log(1.0)
     assert float(loss) == pytest.approx(expected, rel=1e-4)
     assert logs["blur"] == pytest.approx(blur, rel=1e-4) and blur > 0.01
@@ -85,8 +85,8 @@ def test_sidda_weights_learn_and_keep_their_bounds():
 @pytest.mark.parametrize(
     "name, distance",
     [
-        ("sinkhorn", lambda x, y: compute_sinkhorn_divergence(x, y, compute_dynamic_blur(x, y))),
-        ("mmd", compute_mmd),
+        ("sinkhorn", lambda x, y: compute_sinkhorn_loss(x, y, compute_dynamic_blur(x, y))),
+        ("mmd", compute_mmd_loss),
     ],
 )
 def test_fixed_weights(name, distance):

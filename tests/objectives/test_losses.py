@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.objectives.losses import compute_fixmatch_loss, compute_nt_xent, compute_vicreg_terms
+from equirgz.objectives.selfsupervised.view_losses import compute_nt_xent, compute_vicreg_terms
+from equirgz.objectives.semisupervised.pseudo_labels import compute_fixmatch_loss
 
 pytestmark = pytest.mark.rounding
 

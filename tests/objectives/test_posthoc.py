@@ -1,4 +1,4 @@
-"""Laplace against autograd's Hessian, MC dropout, ensembles and temperatures against their definitions."""
+"""Laplace against autograd's Hessian, MC dropout and temperatures against their definitions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from equirgz.errors import InputError
 from equirgz.metrics.calibration.temperature_scaling import fit_temperature
 from equirgz.objectives import create_objective
 from equirgz.objectives.bayesian.laplace import choose_precision
-from equirgz.objectives.ensemble import Ensemble
-from equirgz.objectives.temperature import TemperatureScaled
+from equirgz.objectives.scaled_objective import TemperatureScaled
 from tests.train.toy import make_backbone, make_task
 
 
@@ -69,20 +68,6 @@ def test_mc_dropout_samples_drop_and_logits_do_not():
         variance = (h**2) @ (linear.weight**2).T  # Var of h_f d_f w_f with d in {0, 2} is (h w)^2
         assert torch.allclose(a.var(0), variance, rtol=0.2)
     assert not any(part.training for part in objective.modules())
-
-
-def test_ensemble_averages_probabilities():
-    x, _ = make_task(5)
-    members = [create_objective("supervised", make_backbone(seed), 2, init_seed=seed).eval() for seed in range(3)]
-    ensemble = Ensemble(members)
-    p = torch.stack([m.logits(x).softmax(1) for m in members]).mean(0)
-    assert torch.allclose(ensemble.logits(x).softmax(1), p, atol=1e-6)
-    samples = ensemble.sample_logits(x, 4)
-    assert torch.equal(samples[1], members[1].logits(x)) and torch.equal(samples[3], samples[0])
-    with pytest.raises(InputError, match="same classes"):
-        Ensemble([members[0], create_objective("supervised", make_backbone(), 3)])
-    with pytest.raises(InputError, match="same classes"):
-        Ensemble([])
 
 
 def test_scaled_objective_divides_logits():

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View, make_mlp
 from equirgz.objectives.ema import cosine_momentum, make_target, update_ema
 from equirgz.objectives.frozen import copy_modes
-from equirgz.objectives.losses import compute_byol_loss
 from equirgz.objectives.selfsupervised.collapse import compute_collapse_meters
+from equirgz.objectives.selfsupervised.view_losses import compute_byol_loss
 from equirgz.tasks import Task
 
 

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, make_mlp
-from equirgz.objectives.losses import compute_nt_xent
 from equirgz.objectives.selfsupervised.two_view import TwoView
+from equirgz.objectives.selfsupervised.view_losses import compute_nt_xent
 from equirgz.tasks import Task
 
 
@@ -20,7 +20,7 @@ class SimClr(TwoView):
     Parameters
     ----------
     hidden, projection : widths of the projector.
-    temperature : T of :func:`~equirgz.objectives.losses.compute_nt_xent`.
+    temperature : T of :func:`~equirgz.objectives.selfsupervised.view_losses.compute_nt_xent`.
     """
 
     def __init__(

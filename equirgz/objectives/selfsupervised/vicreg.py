@@ -7,8 +7,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from equirgz.objectives.base import OBJECTIVES, make_mlp
-from equirgz.objectives.losses import compute_vicreg_terms
 from equirgz.objectives.selfsupervised.two_view import TwoView
+from equirgz.objectives.selfsupervised.view_losses import compute_vicreg_terms
 from equirgz.tasks import Task
 
 

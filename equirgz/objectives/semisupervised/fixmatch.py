@@ -12,8 +12,8 @@ from equirgz.errors import require
 from equirgz.objectives.base import OBJECTIVES, Batch, Objective, View
 from equirgz.objectives.ema import make_target, update_ema
 from equirgz.objectives.gather import gather_rows
-from equirgz.objectives.losses import compute_fixmatch_loss
 from equirgz.objectives.precision import widen
+from equirgz.objectives.semisupervised.pseudo_labels import compute_fixmatch_loss
 from equirgz.tasks import Task
 
 

@@ -1,4 +1,4 @@
-"""Self- and semi-supervised losses as pure functions. Legend: B batch, P projection, K classes."""
+"""Losses between two views of the same sources, as pure functions. Legend: B batch, P projection."""
 
 from __future__ import annotations
 
@@ -59,16 +59,3 @@ def compute_vicreg_terms(z1_BP: Tensor, z2_BP: Tensor, epsilon: float = 1e-4) ->
         off_diagonal = covariance_PP.square().sum() - covariance_PP.diagonal().square().sum()
         covariance = covariance + off_diagonal / z_BP.shape[1]
     return invariance, variance, covariance
-
-
-@full_precision
-def compute_fixmatch_loss(strong_logits_BK: Tensor, probability_BK: Tensor, threshold: float) -> tuple[Tensor, Tensor]:
-    """Return FixMatch's unlabelled loss (nat) and mask_B of the sources that count (arXiv 2001.07685, eq. 4).
-
-    ``mean_B [max p >= threshold] CE(strong logits, argmax p)``: the mean is over ALL sources. The
-    weak view's probabilities p carry no gradient.
-    """
-    confidence_B, pseudo_label_B = probability_BK.detach().max(1)
-    mask_B = confidence_B >= threshold
-    loss_B = F.cross_entropy(strong_logits_BK, pseudo_label_B, reduction="none")
-    return (loss_B * mask_B).mean(), mask_B
