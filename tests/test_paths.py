@@ -17,7 +17,7 @@ from equirgz.config import load_yaml
 from equirgz.data.cache import cache_dir
 from equirgz.data.root import data_root
 from equirgz.errors import InputError
-from equirgz.evaluate.table import EmbeddingTable
+from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.results.status import describe_status

@@ -30,12 +30,10 @@ SILENT_ROOMS: dict[str, str] = {}
 NAMES_TWICE: dict[str, str] = {
     "base": "what everything of the kind that the room holds inherits from",
     "group": "the group itself, and the convolution over it",
-    "attention": "networks with attention, and how far their maps turn with a source",
     "multilabel": "the task in words, and its metrics",
     "regression": "the task in words, and its metrics",
     "votes": "the task in words, its metrics, and its head",
     "images": "what images are, their metrics, and those of a training",
-    "representation": "of a group, and of sources: two meanings of the field's one word",
     "cards": "what a card says, and the command that writes it",
     "classification": "the task in words, and its head",
     "shares": "work shared among threads, and heads of independent probabilities",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.evaluation.tables import Evaluation, Rows
-from equirgz.evaluate.representation import cluster_sources
+from equirgz.evaluate.feature_space import cluster_sources
 from equirgz.report.tables.pivot import show_number
 from equirgz.report.tables.sheet import Sheet
 

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.evaluation.runs import Answers
 from benchmarks.evaluation.tables import Evaluation, Rows
 from equirgz.data import ImageSet
-from equirgz.evaluate.representation import map_features
+from equirgz.evaluate.feature_space import map_features
 from equirgz.evaluate.similarity import search
 from equirgz.report.figures.style import figure_style, save_figure
 from equirgz.report.panels.attention_panel import plot_attention
@@ -49,7 +49,7 @@ def draw_attention(backbones: dict[str, Any], image_HW: np.ndarray, stem: Path) 
     """Draw one source at five angles and the last gate's map of each trained network."""
     import torch
 
-    from equirgz.evaluate.attention import turn_attention
+    from equirgz.evaluate.attention_turns import turn_attention
 
     with figure_style():
         return save_figure(plot_attention(turn_attention(backbones, torch.as_tensor(image_HW)[None])), stem)

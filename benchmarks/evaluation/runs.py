@@ -22,10 +22,10 @@ from equirgz.config import RunConfig
 from equirgz.data import ImageSet, load_data
 from equirgz.data.load import refuse_leaks
 from equirgz.evaluate import embed, equivariance_error, predict_samples
-from equirgz.evaluate.attention import attention_error
-from equirgz.evaluate.overlap import rotation_samples
+from equirgz.evaluate.attention_turns import attention_error
 from equirgz.evaluate.predict import evaluating, iterate_batches
 from equirgz.evaluate.rotation import make_angles
+from equirgz.evaluate.turned_samples import rotation_samples
 from equirgz.grid.embedding import preprocessing_facts
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.prepare import PreparedRun, prepare_run

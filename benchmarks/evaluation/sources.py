@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.evaluation.tables import Evaluation, Rows, over_runs
-from equirgz.evaluate.overlap import source_rows
+from equirgz.evaluate.turned_samples import source_rows
 
 SOURCES = {
     "rotation/always_right": ("always right (%)", 1), "rotation/sometimes_wrong": ("wrong at some angles (%)", 1),
@@ -15,7 +15,7 @@ SOURCES = {
 
 
 def rotation_source_rows(evaluation: Evaluation) -> Rows:
-    """Return the rows of `equirgz.evaluate.overlap.source_rows` of every network and run on confident test sources."""
+    """Return the `source_rows` of every network and run on confident test sources."""
     return [
         {"network": name, "run": a.run, **row}
         for name, answers in evaluation

@@ -10,10 +10,10 @@ import numpy as np
 
 from benchmarks.evaluation.runs import Answers
 from equirgz.data.sky.physical_size import physical_size_kpc
-from equirgz.evaluate.overlap import overlap_rows
+from equirgz.evaluate.feature_space import correlate_with_size
 from equirgz.evaluate.probe import knn, linear_probe
-from equirgz.evaluate.representation import correlate_with_size
 from equirgz.evaluate.similarity import retrieval_rows, search
+from equirgz.evaluate.turned_samples import overlap_rows
 from equirgz.metrics.base import compute_metrics
 from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
 from equirgz.metrics.check import UndefinedMetricError

@@ -25,8 +25,8 @@ def search(
     device: Device = "auto",
 ) -> None:
     """List the sources whose features are most like those of SOURCE (cosine similarity, exact)."""
+    from equirgz.evaluate.embedding_table import EmbeddingTable
     from equirgz.evaluate.similarity import find_similar
-    from equirgz.evaluate.table import EmbeddingTable
     from equirgz.records import write_bytes_atomic
 
     embedding = EmbeddingTable.load(table) if encoder is None else _embed(encoder, table, data_dir, device, options)

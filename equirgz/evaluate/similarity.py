@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import InputError
+from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.evaluate.probe import normalise
-from equirgz.evaluate.table import EmbeddingTable
 from equirgz.metrics.ranking import precision_at_k
 
 _CHUNK = 1024

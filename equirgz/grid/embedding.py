@@ -59,7 +59,7 @@ def embed_input(
     those of the dataset. Raises DataError where none can be used, or nothing has that name;
     InputError for bad options.
     """
-    from equirgz.evaluate.table import EmbeddingTable
+    from equirgz.evaluate.embedding_table import EmbeddingTable
 
     parts, features, bad_files = embed_parts(
         encoder, images, data_dir, device=device, bad_list=bad_list, options=options

@@ -16,7 +16,7 @@ from equirgz import cli, create_backbone, load_encoder, save_encoder
 from equirgz.config import DataConfig
 from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.preprocess import Preprocessing
-from equirgz.evaluate.table import EmbeddingTable
+from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.grid.embedding import embed_input, preprocessing_facts
 
 SIZE = 150

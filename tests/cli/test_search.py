@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from equirgz import cli
-from equirgz.evaluate.table import EmbeddingTable
+from equirgz.evaluate.embedding_table import EmbeddingTable
 
 
 def _run(monkeypatch, *arguments: object) -> int:

@@ -11,7 +11,7 @@ import torch
 from equirgz.augment import create_augmentation
 from equirgz.config import DataConfig
 from equirgz.data import ImageSet, load_data
-from equirgz.evaluate.representation import correlate_with_size
+from equirgz.evaluate.feature_space import correlate_with_size
 from equirgz.evaluate.similarity import retrieval_rows, search
 from equirgz.geometry.action import warp
 

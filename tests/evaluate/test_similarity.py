@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from equirgz.errors import InputError
+from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.evaluate.similarity import find_similar, retrieval_rows, search
-from equirgz.evaluate.table import EmbeddingTable
 from equirgz.report.panels.query_panel import plot_query_panel
 
 RNG = np.random.default_rng(0)

@@ -16,8 +16,8 @@ from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet
 from equirgz.data.overlap.describe import count_groups
 from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict_samples
-from equirgz.evaluate.overlap import overlap_rows, rotation_samples
 from equirgz.evaluate.rotation import make_angles, rotation_rows
+from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.sample_rows import sample_rows
 from equirgz.objectives.base import Objective

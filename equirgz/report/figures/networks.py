@@ -114,7 +114,7 @@ def plot_risk_coverage(answers: Answers, looks: Mapping[str, Mapping[str, Any]] 
 def plot_network_rotation(rows: Sequence[Mapping[str, Any]]) -> Figure:
     """Return error, confidence, entropy and overlap index against the angle, all networks in each panel.
 
-    Args: rows: network, run, metric, angle_deg, value (those of `equirgz.evaluate.overlap.overlap_rows` with the
+    Args: rows: network, run, metric, angle_deg, value (those of `equirgz.evaluate.turned_samples.overlap_rows` with the
     network and the run beside them). Lines are means over runs, bands reach from the lowest to the highest run.
     Raises: ResultsError without rows at two angles or more. Call it inside `figure_style`.
     """

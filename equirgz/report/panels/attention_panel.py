@@ -12,7 +12,7 @@ from equirgz.report.figures.style import PAGE_IN, figure_style, make_figure
 
 
 class Turned(Protocol):
-    """What is drawn of :func:`equirgz.evaluate.attention.turn_attention`."""
+    """What is drawn of :func:`equirgz.evaluate.attention_turns.turn_attention`."""
 
     angles_deg: Sequence[float]
     x_AHW: np.ndarray

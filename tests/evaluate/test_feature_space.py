@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from equirgz.errors import InputError
-from equirgz.evaluate.representation import cluster_sources, correlate_with_size, map_features
+from equirgz.evaluate.feature_space import cluster_sources, correlate_with_size, map_features
 from equirgz.report.panels.map_panel import plot_map
 
 

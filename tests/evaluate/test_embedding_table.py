@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from equirgz.errors import DataError, InputError
-from equirgz.evaluate.table import EmbeddingTable
+from equirgz.evaluate.embedding_table import EmbeddingTable
 
 
 def _table() -> EmbeddingTable:

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.evaluate.overlap import overlap_rows, rotation_samples, source_rows
+from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples, source_rows
 from equirgz.metrics.uncertainty.overlap_index import overlap_index
 from equirgz.report.panels.turning_panel import plot_source_rotation
 

@@ -9,7 +9,7 @@ import torch
 from equirgz.backbones import create_backbone
 from equirgz.errors import InputError
 from equirgz.evaluate import make_smooth_images
-from equirgz.evaluate.attention import attention_error, compute_attention, turn_attention
+from equirgz.evaluate.attention_turns import attention_error, compute_attention, turn_attention
 from equirgz.report.panels.attention_panel import plot_attention
 from tests.evaluate.networks import ToyD4
 
