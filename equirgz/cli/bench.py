@@ -249,10 +249,10 @@ def readme(
 
 @bench.command()
 def slim(
-    folders: Annotated[list[Path], typer.Argument(help="Results folders.")],
+    folders: Annotated[list[Path], path_argument(help="Results folders.")],
     readmes: Annotated[
         list[Path] | None,
-        typer.Option("--readme", help="What it links to is kept; repeatable; default: README.md, results/README.md."),
+        path_option("--readme", help="What it links to is kept; repeatable; default: README.md, results/README.md."),
     ] = None,
 ) -> None:
     """Remove the tables, figures and page that no README links to (the rows give them anew); pack rows.csv."""

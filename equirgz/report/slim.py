@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from equirgz.errors import ResultsError
+from equirgz.paths import as_path
 from equirgz.records import gzip_bytes, write_bytes_atomic
 from equirgz.report.rows.results import load_results
 from equirgz.report.tables.extras import EXTRAS
@@ -47,7 +48,7 @@ def slim_results(folder: Path | str, readmes: Iterable[Path | str]) -> list[Path
     table and a split of the rows; a kind of figure); anything else in the folder stays.
     Raises: ResultsError where the rows or a README cannot be read; nothing is removed then.
     """
-    folder = Path(folder)
+    folder = as_path(folder)
     rows = load_results(folder)
     kept = linked_files(readmes)
     heads = {re.sub(r"[^\w.+-]+", "_", metric) for metric in set(rows["metric"])} | {*STATISTICS, *EXTRAS}

@@ -15,7 +15,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 def test_make_test_runs_the_parity_tests_and_fails_with_them():
     lines = (REPOSITORY / "Makefile").read_text().splitlines()
-    assert "test: lint test-reference test-native" in lines
+    assert "test-reference" in next(line for line in lines if line.startswith("test: ")).split()
     recipe = lines[lines.index("test-reference: $(REFERENCE)/.installed") + 1]
     assert recipe.startswith("\t$(ONE_THREAD)") and "-m pytest" in recipe and recipe.endswith("tests/reference")
     assert "make test" in (REPOSITORY / ".ci" / "run").read_text()
