@@ -15,6 +15,7 @@ from equirgz.data.formats.units import JY_PER_BEAM
 from equirgz.data.noise_level import clipped_std
 from equirgz.data.simulate.observe import Beam
 from equirgz.errors import DataError, InputError, check_choice, require
+from equirgz.paths import as_path
 from equirgz.registry import call_checked
 
 #: least and greatest value of every number; what lies outside is refused
@@ -116,7 +117,7 @@ class Survey:
         the options give them.
         """
         image = load_fits(path)
-        found: dict[str, Any] = {"name": name or Path(path).name.partition(".")[0]}
+        found: dict[str, Any] = {"name": name or as_path(path).name.partition(".")[0]}
         if image.beam_arcsec is not None:
             major, minor, angle = image.beam_arcsec
             found |= {"beam_arcsec": float(np.sqrt(major * minor)), "beam_axis_ratio": max(1.0, major / minor)}
