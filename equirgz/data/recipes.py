@@ -9,7 +9,7 @@ deviation (3 sigma, 5 passes), or a fixed rms in Jy/beam.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -32,9 +32,9 @@ class Recipe:
     noise_from : measure s on the whole ``map`` or on the ``cut`` alone.
     subtract : take n_sigma * s off, so that the faintest pixel kept is near 0.
     mask_radius_px : pixels with ``hypot(x - size/2, y - size/2)`` beyond it become 0; None: no mask.
-    scale : ``minmax`` maps the range inside the mask to 0..255; ``peak`` divides by the largest pixel
-        (above n_sigma * s where ``subtract``) times 255; ``none`` keeps Jy/beam.
-    quantize : truncate to uint8, as the published PNG files were.
+    scale : ``minmax`` maps the range inside the mask to 0..1; ``peak`` divides by the largest pixel
+        (above n_sigma * s where ``subtract``); ``none`` keeps Jy/beam.
+    quantize : times 255, truncated to uint8, as the published PNG files were; False: float32 in [0, 1].
     """
 
     size: int | None = 150
@@ -71,7 +71,8 @@ class Recipe:
     @property
     def hash(self) -> str:
         """Identity of the recipe: equal settings and equal version give equal hashes."""
-        return content_hash({"version": 1, **asdict(self)})
+        in_shares = not self.quantize and self.scale != "none"  # version 1 gave 0..255
+        return content_hash({"version": 2 if in_shares else 1, **asdict(self)})
 
     def __call__(self, raw_NHW: np.ndarray, *, std_N: np.ndarray | None = None) -> np.ndarray:
         """Return images (N, size, size), uint8 or float32, of square maps in Jy/beam.
@@ -115,7 +116,8 @@ class Recipe:
             low = 0
         if not high > low:
             return np.zeros_like(cut_HW)
-        return np.where(inside_HW, (cut_HW - low) / (high - low) * 255.0, 0.0)
+        white = 255.0 if self.quantize else 1.0
+        return np.where(inside_HW, (cut_HW - low) / (high - low) * white, 0.0)
 
 
 #: recipes as published; "raw" keeps physical units
@@ -143,6 +145,23 @@ RECIPES: dict[str, Recipe] = {
 def get_recipe(name: str) -> Recipe:
     """Return the recipe called ``name``; raise InputError with the nearest valid name."""
     return RECIPES[check_choice("recipe", name, RECIPES)]
+
+
+def cut_recipe(
+    name: str, *, size: int | None = None, crop_arcsec: float | None = None, pixel_scale_arcsec: float = float("nan")
+) -> Recipe:
+    """Return a named recipe with ``size`` in place of its own, or, where it is the smaller, ``crop_arcsec``.
+
+    Its disk shrinks or grows along. ``pixel_scale_arcsec`` is the side of a pixel on the sky; where it is NaN the cut
+    on the sky has no say.
+    """
+    recipe = get_recipe(name)
+    if crop_arcsec is not None and np.isfinite(pixel_scale_arcsec):
+        crop = max(1, round(crop_arcsec / pixel_scale_arcsec))
+        size = crop if size is None else min(size, crop)
+    if size is None or size == recipe.size:
+        return recipe
+    return replace(recipe, size=size, mask_radius_px=None if recipe.mask_radius_px is None else size / 2)
 
 
 def first_recipe(raw_NHW: np.ndarray, *, size: int = 150, std_N: np.ndarray | None = None) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.recipes import RECIPES, Recipe, first_recipe, get_recipe
+from equirgz.data.recipes import RECIPES, Recipe, cut_recipe, first_recipe, get_recipe
 from equirgz.data.sets.mirabest import load_mirabest
 from equirgz.errors import DataError, InputError
 
@@ -44,8 +44,21 @@ def make_map(size=20, noise=1e-4):
 def test_threshold_taken_off_and_scaled_to_the_peak():
     recipe = Recipe(size=8, rms_jy_per_beam=0.1, mask_radius_px=None, subtract=True, scale="peak", quantize=False)
     out = recipe(make_map())
-    assert out[0, 4, 4] == pytest.approx(255) and out[0, 4, 6] == pytest.approx(255 * 0.2 / 0.7)
+    assert out[0, 4, 4] == pytest.approx(1) and out[0, 4, 6] == pytest.approx(0.2 / 0.7)  # as networks take them
     assert np.count_nonzero(out) == 2 and out.dtype == np.float32
+
+
+@pytest.mark.parametrize("name", sorted(set(RECIPES) - {"raw"}))
+def test_every_scaled_recipe_gives_bytes_or_shares_of_white(name):
+    out = get_recipe(name)(np.pad(make_map(80), ((0, 0), (40, 40), (40, 40))))
+    assert out.max() == {"u": 255, "f": 1}[out.dtype.kind] and out.min() == 0
+
+
+def test_a_recipe_is_cut_on_the_sky_only_where_the_scale_is_known():
+    assert cut_recipe("mirabest_f", crop_arcsec=90.0) == get_recipe("mirabest_f")
+    cut = cut_recipe("mirabest_f", crop_arcsec=90.0, pixel_scale_arcsec=1.8)
+    assert (cut.size, cut.mask_radius_px) == (50, 25.0)
+    assert cut_recipe("rgz_dr1", size=40, crop_arcsec=90.0, pixel_scale_arcsec=1.8).size == 40
 
 
 def test_raw_recipe_keeps_physical_units():

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from equirgz.data.formats.hdus import COMPANIONS, split_words
 from equirgz.data.formats.levels import level_images
 from equirgz.data.formats.pictures import decode_image
 from equirgz.data.preprocess import fit_size
-from equirgz.data.recipes import Recipe, get_recipe
+from equirgz.data.recipes import Recipe, cut_recipe
 from equirgz.data.sky.mosaic import resample_image
 from equirgz.errors import DataError, EquirgzError, InputError, explain
 
@@ -60,23 +60,8 @@ class FolderOptions:
         return FitsOptions(self.hdu, self.plane, self.unit)
 
     def make_recipe(self, scale_arcsec: float = float("nan")) -> Recipe:
-        """Return the recipe with ``size`` in place of its own, or, where it is the smaller, ``crop_arcsec``.
-
-        Its disk shrinks or grows along. ``scale_arcsec`` is the side of a pixel on the sky.
-        """
-        recipe = get_recipe(self.recipe)
-        crop = self.crop_px(scale_arcsec)
-        size = self.size if crop is None or (self.size is not None and self.size < crop) else crop
-        if size is None or size == recipe.size:
-            return recipe
-        radius = None if recipe.mask_radius_px is None else size / 2
-        return Recipe(**{**asdict(recipe), "size": size, "mask_radius_px": radius})
-
-    def crop_px(self, scale_arcsec: float) -> int | None:
-        """Return ``crop_arcsec`` in pixels of ``scale_arcsec``; None without the one or the other."""
-        if self.crop_arcsec is None or not np.isfinite(scale_arcsec):
-            return None
-        return max(1, round(self.crop_arcsec / scale_arcsec))
+        """Return the recipe, cut as ``size`` and ``crop_arcsec`` say (:func:`~equirgz.data.recipes.cut_recipe`)."""
+        return cut_recipe(self.recipe, size=self.size, crop_arcsec=self.crop_arcsec, pixel_scale_arcsec=scale_arcsec)
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import numpy as np
 from equirgz.data.catalogues.catalogue import CatalogueOptions, get_ids, get_positions, read_catalogue
 from equirgz.data.catalogues.join import choose_label_column, label_from
 from equirgz.data.datasets import DATASETS
-from equirgz.data.formats.files import FolderOptions, nothing_left
+from equirgz.data.formats.files import nothing_left
 from equirgz.data.formats.fits import FitsOptions
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import list_missing, note
 from equirgz.data.overlap.grouping import SAME_SOURCE_ARCSEC, Grouping
 from equirgz.data.overlap.groups import own_sources
-from equirgz.data.recipes import get_recipe
+from equirgz.data.recipes import cut_recipe, get_recipe
 from equirgz.data.root import find_own
 from equirgz.data.sky.mosaic import cut_mosaics
 from equirgz.data.splits.published_split import check_one_split, divide_own
@@ -58,7 +58,8 @@ def load_mosaic(
     scale = pixel_scale_arcsec
     if crop_arcsec is not None and scale is None:
         scale = options.load(mosaics[0]).pixel_scale_arcsec
-    chosen = FolderOptions(recipe, size, crop_arcsec=crop_arcsec).make_recipe(np.nan if scale is None else scale)
+    scale = np.nan if scale is None else scale
+    chosen = cut_recipe(recipe, size=size, crop_arcsec=crop_arcsec, pixel_scale_arcsec=scale)
     cut_size = chosen.size or size or get_recipe("mirabest_f").size
     cuts = cut_mosaics(mosaics, position, size=cut_size, pixel_scale_arcsec=pixel_scale_arcsec, options=options)
     chosen.check_unit(cuts.unit, str(mosaics[0]))

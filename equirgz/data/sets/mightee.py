@@ -15,9 +15,10 @@ import pandas as pd
 from equirgz.data.catalogues.catalogue import find_column, get_positions, read_catalogue
 from equirgz.data.datasets import DATASETS
 from equirgz.data.facts import SetInfo, publish
+from equirgz.data.formats.fits import load_fits
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.notes import list_bad
-from equirgz.data.recipes import get_recipe
+from equirgz.data.recipes import cut_recipe
 from equirgz.data.root import find_file
 from equirgz.data.sky.mosaic import cut_mosaics
 from equirgz.errors import DataError, InputError, check_choice
@@ -114,11 +115,13 @@ def load_mightee(
     recipe: str = "mightee",
     exclude_users: tuple[str, ...] = (),
     pixel_scale_arcsec: float | None = None,
+    crop_arcsec: float | None = None,
     bad_list: Path | str | None = None,
 ) -> ImageSet:
     """Return the voted sources cut from the first mosaic that covers each, made by a named recipe.
 
-    Mosaics of several pixel scales take ``pixel_scale_arcsec``, to which they are resampled. Sources of the
+    Mosaics of several pixel scales take ``pixel_scale_arcsec``, to which they are resampled; cuts of ``crop_arcsec``
+    are made before they are scaled. Sources of the
     votes that the catalogue does not name, or that no mosaic covers, are left out and listed with the reason in
     ``bad_list``; by default in the cache, in a file that the logger ``equirgz`` names in one line. ``table``
     holds those kept. Raises DataError when none is left.
@@ -138,7 +141,11 @@ def load_mightee(
     ).drop_duplicates("name")
     labels["name"] = labels["name"].map(lambda text: Path(text).stem if text.endswith((".png", ".fits")) else text)
     merged = labels.merge(known, on="name", how="inner")
-    chosen = get_recipe(recipe)
+    scale = pixel_scale_arcsec
+    if crop_arcsec is not None and scale is None and mosaic_paths:
+        scale = load_fits(mosaic_paths[0]).pixel_scale_arcsec
+    scale = np.nan if scale is None else scale
+    chosen = cut_recipe(recipe, crop_arcsec=crop_arcsec, pixel_scale_arcsec=scale)
     size = chosen.size or 114
     position_deg_N2 = merged[["ra_deg", "dec_deg"]].to_numpy()
     cuts = cut_mosaics(mosaic_paths, position_deg_N2, size=size, pixel_scale_arcsec=pixel_scale_arcsec)
@@ -163,6 +170,7 @@ def load_mightee(
         cuts.pixel_scale_arcsec,
         table[["ra_deg", "dec_deg"]].to_numpy(),
         table,
+        cut_arcsec=None if np.isnan(scale) else crop_arcsec,
     )
 
 
@@ -177,6 +185,7 @@ def mightee(
     recipe: str = "mightee",
     exclude_users: tuple[str, ...] = (),
     pixel_scale_arcsec: float | None = None,
+    crop_arcsec: float | None = None,
 ) -> Data:
     """MIGHTEE sources voted FRI or FRII, cut from the survey's mosaics.
 
@@ -190,6 +199,7 @@ def mightee(
     recipe : named recipe that makes images of the cuts (:data:`equirgz.data.recipes.RECIPES`).
     exclude_users : whose votes do not count.
     pixel_scale_arcsec : to which the mosaics are resampled, arcsec per pixel; None: the mosaics' own.
+    crop_arcsec : side of the cut on the sky, arcsec, made before the recipe scales; None: what the recipe gives.
     """
     if not (votes and catalogue and mosaics):
         raise InputError("dataset 'mightee': expected params votes, catalogue and mosaics, got none; name the files")
@@ -206,5 +216,6 @@ def mightee(
         recipe=recipe,
         exclude_users=tuple(exclude_users),
         pixel_scale_arcsec=pixel_scale_arcsec,
+        crop_arcsec=crop_arcsec,
     )
     return Data(images, {})

@@ -18,7 +18,7 @@ from equirgz.data.download import find_archive
 from equirgz.data.facts import FIRST_TERMS, SetInfo, publish
 from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.recipes import get_recipe, iterate_blocks
+from equirgz.data.recipes import cut_recipe, iterate_blocks
 from equirgz.data.sets.mirabest import CODES, FAULTS, PIXEL_SCALE_ARCSEC, load_mirabest, parse_name, select
 from equirgz.errors import DataError, check_choice
 
@@ -84,9 +84,14 @@ def iterate_raw_maps(
         yield sparse.source_id_N[rows], sparse.maps(rows), sparse.rms_N[rows]
 
 
-def load_mirabest_raw(data_dir: Path | str | None = None, *, recipe: str = "mirabest_f") -> ImageSet:
-    """Return all 1256 sources as a named recipe makes them from the raw maps, with the ten classes."""
-    chosen = get_recipe(recipe)
+def load_mirabest_raw(
+    data_dir: Path | str | None = None, *, recipe: str = "mirabest_f", crop_arcsec: float | None = None
+) -> ImageSet:
+    """Return all 1256 sources as a named recipe makes them from the raw maps, with the ten classes.
+
+    The maps are cut to ``crop_arcsec`` before they are scaled, if at all; at most 540 arcsec.
+    """
+    chosen = cut_recipe(recipe, crop_arcsec=crop_arcsec, pixel_scale_arcsec=PIXEL_SCALE_ARCSEC)
     ids, images = [], []
     for source_id_n, map_n, rms_n in iterate_raw_maps(data_dir):
         ids.append(source_id_n)
@@ -102,6 +107,7 @@ def load_mirabest_raw(data_dir: Path | str | None = None, *, recipe: str = "mira
         pixel_scale_arcsec=PIXEL_SCALE_ARCSEC,
         position_deg_N2=table[["ra_deg", "dec_deg"]].to_numpy(),
         table=table,
+        cut_arcsec=crop_arcsec,
     )
 
 
@@ -112,6 +118,7 @@ def mirabest_raw(
     selection: str = "confident",
     recipe: str = "mirabest_f",
     version: str = "F",
+    crop_arcsec: float | None = None,
 ) -> Data:
     """MiraBest made from raw maps by a named recipe, with the split of a published version.
 
@@ -120,9 +127,10 @@ def mirabest_raw(
     selection : confident, uncertain, hybrid or all: as the registered names of MiraBest.
     recipe : that makes 8-bit images of the maps: mirabest_f or rgz_dr1.
     version : whose split: F, the second publication, or v1, the first.
+    crop_arcsec : side of the cut on the sky, arcsec, made before the recipe scales; None: 150 px.
     """
     check_choice("recipe of 8-bit images", recipe, ("mirabest_f", "rgz_dr1"))
-    images = load_mirabest_raw(data_dir, recipe=recipe)
+    images = load_mirabest_raw(data_dir, recipe=recipe, crop_arcsec=crop_arcsec)
     place = {str(source): i for i, source in enumerate(images.source_id_N)}
     parts = []
     for published in load_mirabest(data_dir, version=version):

@@ -14,6 +14,7 @@ from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.simulate.stream import SourceStream, stream_sources
 from equirgz.errors import InputError
+from equirgz.registry import explained_by
 
 
 class _Set:
@@ -41,6 +42,7 @@ def _survey_options(survey: str | dict[str, Any] | None) -> dict[str, Any]:
 
 
 @DATASETS.register("synthetic_radio")
+@explained_by(stream_sources)
 def synthetic_radio(
     data_dir: Path | None = None,
     /,
@@ -58,8 +60,15 @@ def synthetic_radio(
     """Simulated sources of any family: train, test and, with ``shift``, the test sources as a second survey sees them.
 
     ``labels``, ``mixture``, ``survey``, ``size_px`` and ``priors`` as for
-    :func:`~equirgz.data.simulate.stream.stream_sources`. ``shift`` is another survey, or options over ``survey``.
-    With ``n_unlabelled`` the unlabelled images come from the shifted survey where there is one.
+    :func:`~equirgz.data.simulate.stream.stream_sources`.
+
+    Parameters
+    ----------
+    n_train : training sources, 1 or more.
+    n_test : test sources, 0 or more.
+    n_unlabelled : sources without labels, 0 or more; of the shifted survey where there is one.
+    seed : of all sources.
+    shift : another survey, by name, or options over ``survey``: it sees the test sources again.
     """
     if min(n_train, n_test, n_unlabelled) < 0 or n_train < 1:
         got = f"{n_train}, {n_test}, {n_unlabelled}"
