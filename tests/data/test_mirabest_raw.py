@@ -42,12 +42,12 @@ def test_dataset_has_the_published_split(data_root):
         load_data("mirabest_raw", data_root, params={"recipe": "raw"})
 
 
-def test_a_cut_on_the_sky_is_made_before_the_images_are_scaled(data_root):
+def test_a_neighbour_outside_of_a_cut_on_the_sky_has_no_say_in_the_scale(data_root):
     whole = load_data("mirabest_raw", data_root, image_size=50, crop=50, stretch="linear", normalise=False)
     cut = load_data("mirabest_raw", data_root, image_size=50, crop_arcsec=90.0, stretch="linear", normalise=False)
     assert cut.train.pixel_scale_arcsec == pytest.approx(1.8)
     peak_N, whole_peak_N = (data.train.image_NHW.max((1, 2)) for data in (cut, whole))
-    assert (peak_N >= whole_peak_N).all() and (peak_N > whole_peak_N).sum() > 20  # a brighter neighbour outside has no say
+    assert (peak_N >= whole_peak_N).all() and (peak_N > whole_peak_N).sum() > 20
 
 
 def test_every_recipe_has_its_own_hash():
