@@ -39,6 +39,7 @@ NAMES_TWICE: dict[str, str] = {
     "shares": "work shared among threads, and heads of independent probabilities",
     "check": "of arrays in metrics, and the command `data check`",
     "levels": "of a network's maps, and of an image's brightness",
+    "priors": "of weights, and of simulated sources",
     "pairs": "of field types, and of sources",
     "run": "the configuration of one, and the training of one",
 }

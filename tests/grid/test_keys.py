@@ -50,7 +50,7 @@ def test_every_key_says_what_it_means():
     assert [str(key) for key in list_keys() if not key.of and not key.meaning] == []
 
 
-@pytest.mark.parametrize("section", ["data.params", "train.augmentation_params"])
+@pytest.mark.parametrize("section", ["backbone.params", "objective.params", "data.params", "train.augmentation_params"])
 def test_every_option_of_what_is_registered_says_what_it_means(section):
     options = list(list_keys(section))
     assert options and [str(key) for key in options if not key.meaning] == []

@@ -11,6 +11,7 @@ from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import AttentionGate, DiskMask, FieldSequential, GroupPooling, make_conv, make_norm
+from equirgz.registry import explained_by
 
 
 class AttentionGateNet(Backbone):
@@ -19,6 +20,12 @@ class AttentionGateNet(Backbone):
     The group-pooled maps of stages 1 to 3 are each weighted by a gate that looks at the group-pooled
     maps of stage 4; the features are the spatial means of the weighted maps, concatenated:
     F1 + F2 + F3 numbers. Three stages of stride 2: exact sizes are 1 mod 8.
+
+    Parameters
+    ----------
+    kernel_size : odd side of all filters, pixels.
+    normalise : how a gate's scores become weights, "range", "sigmoid" or "softmax".
+    basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
 
     def __init__(
@@ -86,6 +93,7 @@ class AttentionGateNet(Backbone):
 
 
 @BACKBONES.register("attention_lenet")
+@explained_by(AttentionGateNet)
 def attention_lenet(
     in_channels: int = 1, image_size: int = 65, width: float = 1.0, normalise: str = "range"
 ) -> Backbone:
@@ -101,6 +109,7 @@ def attention_lenet(
 
 
 @BACKBONES.register("steerable_attention")
+@explained_by(AttentionGateNet)
 def steerable_attention(
     group: str = "D4",
     in_channels: int = 1,

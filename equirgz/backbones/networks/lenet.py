@@ -6,9 +6,11 @@ from equirgz.backbones.arguments import scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.networks.sequential import SequentialBackbone
 from equirgz.geometry.group import get_group
+from equirgz.registry import explained_by
 
 
 @BACKBONES.register("lenet")
+@explained_by(SequentialBackbone)
 def lenet(
     in_channels: int = 1, image_size: int = 65, width: float = 1.0, fields: tuple[int, ...] = (6, 16)
 ) -> Backbone:
@@ -27,6 +29,7 @@ def lenet(
 
 
 @BACKBONES.register("steerable_lenet")
+@explained_by(SequentialBackbone)
 def steerable_lenet(
     group: str = "D4",
     in_channels: int = 1,
@@ -84,6 +87,7 @@ def steerable_lenet_published(
 
 
 @BACKBONES.register("steerable_cnn")
+@explained_by(SequentialBackbone)
 def steerable_cnn(
     group: str = "D4",
     in_channels: int = 1,

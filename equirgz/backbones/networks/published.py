@@ -89,6 +89,11 @@ def steerable_attention_published(
     then depends on the other images of its batch. With the five small classifiers of the paper, and
     the three biases that a range cancels, D16 has 3 319 881 parameters. Use ``steerable_attention``
     unless you reproduce.
+
+    Parameters
+    ----------
+    kernel_size : odd side of all filters, pixels.
+    over_batch : take the range of the gates over the whole batch.
     """
     fields = scaled_fields((6, 16, 32, 64), width)
     return PublishedAttentionNet(get_group(group), in_channels, image_size, fields, kernel_size, over_batch)
@@ -146,6 +151,10 @@ def steerable_cnn_published(
     Plain max-pooling 2 and a flattened latent: only roughly invariant. The 256 features are the
     layer-normalised latent; with a classifier of 3 classes, D4 at 100 pixels has 1 212 163
     parameters. Dropout acts on single numbers, so it breaks the symmetry in training.
+
+    Parameters
+    ----------
+    dropout : probability of dropping a number after each stage.
     """
     fields = scaled_fields((8, 16, 32), width)
     return PublishedCnn(get_group(group), in_channels, image_size, fields, dropout)

@@ -14,6 +14,7 @@ from equirgz.errors import check_choice
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import FieldSequential, make_conv, make_norm
+from equirgz.registry import explained_by
 
 
 class BasicBlock(nn.Module):
@@ -44,6 +45,12 @@ class ResNet(Backbone):
     """3x3 stem of stride 1, max-pool 3 of stride 2, four stages of two blocks with strides 1, 2, 2, 2.
 
     Four stages of stride 2 in all (the pool included): exact sizes are 1 mod 16.
+
+    Parameters
+    ----------
+    head : "invariant", or "flatten", which is not.
+    readout : spatial pooling of the invariant head: "mean", "max" or "mean_max".
+    basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
 
     def __init__(
@@ -105,6 +112,7 @@ def resnet18(in_channels: int = 1, image_size: int = 65, width: float = 1.0) -> 
 
 
 @BACKBONES.register("steerable_resnet18")
+@explained_by(ResNet)
 def steerable_resnet18(
     group: str = "D4",
     in_channels: int = 1,

@@ -23,6 +23,7 @@ from equirgz.nn import (
 )
 from equirgz.nn.norm import FieldLayerNorm2d
 from equirgz.nn.self_attention import GroupSelfAttention, make_pointwise
+from equirgz.registry import explained_by
 
 
 class TransformerBlock(nn.Module):
@@ -56,6 +57,19 @@ class SteerableTransformer(Backbone):
 
     The stem lifts with stride 2 and halves the map once more after each of its stages, so that k stages
     stand for k + 1 strides of 2: exact sizes are 1 mod 2^(k+1) and maps measure (size - 1) / 2^(k+1) + 1.
+
+    Parameters
+    ----------
+    stem_fields : regular fields of each stage of the stem.
+    head_fields : regular fields of each head.
+    heads : of each attention.
+    depth : transformer blocks.
+    mlp_ratio : hidden fields of the MLP as a multiple of its fields.
+    window : how far a position attends, pixels of the map; None: everywhere.
+    max_frequency : highest angular frequency of the positional functions.
+    memory_budget_mib : most that the attention of one block may hold per image, MiB; more is refused.
+    readout : spatial pooling: "mean", "max" or "mean_max".
+    basis : of the convolutions: "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
 
     def __init__(
@@ -163,6 +177,7 @@ class SteerableTransformer(Backbone):
 
 
 @BACKBONES.register("steerable_transformer")
+@explained_by(SteerableTransformer)
 def steerable_transformer(
     group: str = "D4",
     in_channels: int = 1,

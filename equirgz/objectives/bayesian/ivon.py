@@ -30,6 +30,7 @@ class Ivon(WeightPosterior):
         sources of MiraBest, one seed; why it was is not isolated.
     hessian_init : h at the start.
     beta1, beta2 : memory of the gradient and of the curvature.
+    dropout : before the head.
     """
 
     def __init__(

@@ -27,6 +27,10 @@ class LastLayerLaplace(Supervised):
     cross entropy at the trained weights W*, h with a constant 1 for the bias. The prior precision is
     given, or maximises the Laplace evidence
     ``log p(D|W*) - precision |W*|^2 / 2 + (W/2) log precision - log det(H + precision I) / 2``.
+
+    Parameters
+    ----------
+    precision : of the prior, above 0; None: of the largest evidence.
     """
 
     tasks = ("classification",)

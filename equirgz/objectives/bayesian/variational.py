@@ -36,6 +36,7 @@ class Variational(WeightPosterior):
     initial_std : posterior std at the start, as a share of the prior's.
     local_reparametrisation : draw the outputs of linear layers instead of their weights, which has
         less variance (arXiv 1506.02557).
+    dropout : before the head.
     """
 
     def __init__(

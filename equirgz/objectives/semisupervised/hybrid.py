@@ -29,7 +29,8 @@ class Hybrid(Byol):
 
     Parameters
     ----------
-    weight : w; with ``balance="matched"`` w is multiplied by ``|L_byol| / |L_sup|`` of the batch
+    weight : w.
+    balance : "fixed", or "matched": w is multiplied by ``|L_byol| / |L_sup|`` of the batch
         (no gradient), so that both parts pull at a fixed ratio, as published.
     questions : None: L_sup is the loss of the task. Else, of a classification, the number of answers of each
         question: the labels are votes (N, answers), NaN where missing, and L_sup is the Dirichlet-Multinomial nll
