@@ -7,6 +7,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from equirgz.grid.results.collect import collect
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.grid.results.status import list_running
 from equirgz.grid.runner import run_grid
+from tests.test_plugins import EXAMPLE, GRID
 
 UNPACKED = Path(__file__).parents[2] / ".slurm"
 pytestmark = pytest.mark.timeout(900)
@@ -106,6 +108,20 @@ def test_all_rows_arrive_through_a_killed_worker_a_cancelled_job_and_a_restarted
     assert not rows.duplicated(["run_key", "metric", "angle_deg"]).any()
     assert len([event for event, _ in events if event == "done"]) == 16
     await_(lambda: not on_cluster.jobs(), on_cluster, 60)  # nothing stays behind on the cluster
+
+
+def test_workers_see_a_users_own_package(on_cluster, tmp_path, monkeypatch):
+    """Networks and data of a package that was found on PYTHONPATH are trained by the jobs of the cluster."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(EXAMPLE), os.environ["PYTHONPATH"]]))
+    (tmp_path / "own.yaml").write_text(GRID)
+    words = ("bench", "run", "own.yaml", "--engine", profile(tmp_path / "slurm.yaml", poll_s=2.0), "--out", "out")
+    done = subprocess.run(
+        [sys.executable, "-m", "equirgz", *words], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr + on_cluster.report()
+    rows = pd.read_csv(tmp_path / "out" / "rows.csv")
+    assert set(rows["backbone"]) == {"example_mean"} and set(rows["data"]) == {"example_rings"}
+    assert sorted(rows["seed"].unique()) == [0, 1]
 
 
 def test_why_no_worker_comes_is_told(on_cluster, document, tmp_path):
