@@ -6,21 +6,26 @@
 (8, 65, 65)
 """
 
-from equirgz.data.datasets import DATASETS, list_datasets
-from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.load import load_data
-from equirgz.data.root import data_root
-from equirgz.data.splits.folds import split_data
-from equirgz.data.splits.labelled import Split, make_split
+from __future__ import annotations
 
-__all__ = [
-    "DATASETS",
-    "Data",
-    "ImageSet",
-    "Split",
-    "data_root",
-    "list_datasets",
-    "load_data",
-    "make_split",
-    "split_data",
-]
+import importlib
+from typing import Any
+
+_EXPORTS = {  # imported on first use: notes and names of data sets need neither pandas nor scipy
+    "DATASETS": "equirgz.data.datasets",
+    "Data": "equirgz.data.imageset",
+    "ImageSet": "equirgz.data.imageset",
+    "Split": "equirgz.data.splits.labelled",
+    "data_root": "equirgz.data.root",
+    "list_datasets": "equirgz.data.datasets",
+    "load_data": "equirgz.data.load",
+    "make_split": "equirgz.data.splits.labelled",
+    "split_data": "equirgz.data.splits.folds",
+}
+__all__ = list(_EXPORTS)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'equirgz.data' has no attribute {name!r}")
