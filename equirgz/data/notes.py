@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from equirgz.data.cache import cache_dir
 from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import content_hash, write_bytes_atomic
-
-if TYPE_CHECKING:
-    import numpy as np
 
 logger = logging.getLogger("equirgz")
 Progress = Callable[[int, int], None]
