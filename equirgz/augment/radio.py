@@ -74,20 +74,19 @@ class RadioView(Augmentation):
         shift_B2 = draw_uniform((batch, 2), -shift_px, shift_px, generator)
         return replace(pose, scale_B2=torch.stack([scale_B * half_B, scale_B / half_B], -1), shift_px_B2=shift_B2)
 
-    def make_view(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
-        """Return the view before the mask."""
-        size = self.size_px or x_BCHW.shape[-1]
-        pose = self.draw_pose(x_BCHW.shape[0], size, generator)
-        y_BCHW = pose.apply(x_BCHW, size)
-        peak_B111 = y_BCHW.amax((1, 2, 3), keepdim=True)
-        y_BCHW = self._add_companions(y_BCHW, x_BCHW, peak_B111, generator)
-        y_BCHW = self._bend(y_BCHW, generator)
+    def _change(self, y_BCHW: Tensor, generator: torch.Generator) -> Tensor:
+        y_BCHW = self._bend(self._add_companions(y_BCHW, generator), generator)
         if self._blur is not None:
             y_BCHW = self._blur(y_BCHW, generator)
-        y_BCHW = self._add_noise(y_BCHW, generator)
-        return self._erase(y_BCHW, generator)
+        return self._erase(self._add_noise(y_BCHW, generator), generator)
 
-    def _add_companions(self, y_BCHW: Tensor, x_BCHW: Tensor, peak_B111: Tensor, generator: torch.Generator) -> Tensor:
+    def with_maps(self, x_BCHW: Tensor, map_BKHW: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return views and maps turned alike; InputError where companions, which no map knows, may come in."""
+        chance = self.strength.companion_probability
+        require(chance == 0, "radio_ssl with maps", expected="companion_probability 0", got=chance)
+        return super().with_maps(x_BCHW, map_BKHW, generator)
+
+    def _add_companions(self, y_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Put another source of the batch beside some: the larger of both at every pixel, as far as they overlap."""
         batch, size = len(y_BCHW), y_BCHW.shape[-1]
         chosen_B = draw_chance(batch, self.strength.companion_probability, generator)
@@ -104,11 +103,10 @@ class RadioView(Augmentation):
         pose = Pose(
             pose.angle_deg_B[index_b], pose.reflect_B[index_b], scale_B[index_b, None].expand(-1, 2), shift_B2[index_b]
         )
-        other_b = ((index_b + step_B[index_b]) % batch).to(x_BCHW.device)
-        z_bCHW = pose.apply(x_BCHW.index_select(0, other_b), size)
-        own_b = index_b.to(y_BCHW.device)
+        own_b, other_b = (k.to(y_BCHW.device) for k in (index_b, (index_b + step_B[index_b]) % batch))
+        z_bCHW = pose.apply(y_BCHW.index_select(0, other_b), size)
         top_b111 = z_bCHW.amax((1, 2, 3), keepdim=True)
-        wanted_b111 = peak_B111[own_b] * _spread(share_B[index_b], y_BCHW)
+        wanted_b111 = y_BCHW[own_b].amax((1, 2, 3), keepdim=True) * _spread(share_B[index_b], y_BCHW)
         factor_b111 = torch.where(top_b111 > 0, wanted_b111 / top_b111.clamp_min(1e-12), 0.0)
         return y_BCHW.index_copy(0, own_b, torch.maximum(y_BCHW[own_b], z_bCHW * factor_b111))
 
@@ -178,9 +176,9 @@ def radio_ssl(
 ) -> Augmentation:
     """Views for training without labels: any turn, flips, scale, stretch, companion, gamma, blur, noise, erased block.
 
-    Each was measured to leave the FR class of most sources (``equirgz views`` measures it on yours). ``mild`` and
-    ``strong`` set all amounts; what is given beside them replaces one. An image is interpolated once per view, a
-    companion's once more.
+    Each was found to leave the FR class of most sources (``equirgz views`` measures it on yours). ``mild`` and
+    ``strong`` set all amounts; what is given beside them replaces one. An image is interpolated once per view; a
+    companion is the view of another source, turned once more.
 
     Parameters
     ----------

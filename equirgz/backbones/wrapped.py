@@ -50,7 +50,9 @@ def find_backbone(network: Any, what: str) -> nn.Module:
     empty = next((name for name, p in network.named_parameters() if p.is_meta), None)
     if empty is not None:
         raise InputError(
-            what, expected="weights that are numbers", got=f"{empty} on the meta device",
+            what,
+            expected="weights that are numbers",
+            got=f"{empty} on the meta device",
             mend="call to_empty(device='cpu') and load_state_dict first",
         )
     return network

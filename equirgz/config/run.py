@@ -17,14 +17,24 @@ from equirgz.records import content_hash
 from equirgz.registry import default_group
 
 
+class PoolConfig(Section):
+    """One of several sets used without labels, and its share of every batch."""
+
+    name: str = Field(description="registered dataset")
+    share: float | None = Field(None, gt=0, description="part of every batch, relative to others; unset: by size")
+    params: dict[str, Any] = Field(default_factory=dict, description="options of the set")
+
+
 class DataConfig(Section):
     """Which sources are used and how their pixels reach the network.
 
     ``unlabelled_class_share`` thins the unlabelled set, or without one the training sources used without labels,
     to a class balance (see :mod:`equirgz.data.splits.class_share`). Their labels serve this
-    selection alone and are discarded after it. ``unlabelled_with_train`` adds the training sources outside
-    validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains. ``allow_unchecked`` takes
-    sources whose overlap with the test set cannot be found. Unset, the three are no part of a run's identity.
+    selection alone and are discarded after it. ``unlabelled`` may be a list of sets with shares: every batch holds
+    each of them in its share, or, where none has one, all of them as one set. ``unlabelled_with_train`` adds the
+    training sources outside validation, without their labels, to the unlabelled set, as arXiv 2206.11927 trains.
+    ``allow_unchecked`` takes sources whose overlap with the test set cannot be found. Unset, the three are no part of
+    a run's identity.
     """
 
     name: str = Field("synthetic_fr", description="registered dataset, e.g. mirabest_confident")
@@ -35,7 +45,9 @@ class DataConfig(Section):
     softening: float = Field(0.05, gt=0, description="of the asinh stretch, in the units of the images")
     mask: bool = Field(True, description="zero the corners outside the inscribed disk")
     normalise: bool = Field(True, description="divide by the root mean square of the training images")
-    unlabelled: str | None = Field(None, description="registered dataset used without labels")
+    unlabelled: str | tuple[PoolConfig, ...] | None = Field(
+        None, description="registered dataset used without labels, or a list of {name, share, params}"
+    )
     unlabelled_params: dict[str, Any] = Field(default_factory=dict, description="options of the unlabelled set")
     unlabelled_class_share: dict[str, float] | None = Field(
         None,
@@ -60,7 +72,22 @@ class DataConfig(Section):
             raise ValueError("expected unlabelled_class_share of numbers above 0 that add up to at most 1")
         if self.unlabelled_with_train and self.unlabelled is None:
             raise ValueError("expected unlabelled with unlabelled_with_train; without it the training sources are all")
+        if isinstance(self.unlabelled, tuple):
+            self._check_pools(self.unlabelled)
         return self
+
+    def _check_pools(self, pools: tuple[PoolConfig, ...]) -> None:
+        shared = [pool.share is not None for pool in pools]
+        if not pools:
+            raise ValueError("expected at least one set in unlabelled; leave it out for none")
+        if any(shared) and not all(shared):
+            raise ValueError("expected a share for every set in unlabelled, or for none")
+        if any(shared) and self.unlabelled_with_train:
+            raise ValueError("expected unlabelled sets without shares with unlabelled_with_train")
+        if self.unlabelled_params or self.unlabelled_class_share is not None:
+            raise ValueError(
+                "expected params in the list unlabelled, without unlabelled_params, unlabelled_class_share"
+            )
 
     @model_serializer(mode="wrap")
     def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:

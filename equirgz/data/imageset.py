@@ -53,6 +53,8 @@ class ImageSet:
     map_NKHW : float32 maps in register with the images, pixel by pixel: masks, shares of votes, true images; NaN
         where a pixel is not known. None without maps.
     map_names : one per map.
+    canvas_NHW : the same images with more of the sky around them, about the same centre at the same pixel scale, for
+        views that zoom out or move; no part of the checksum. None where no more is known or asked for.
 
     Raises DataError when lengths disagree, a label is outside ``class_names`` or maps are not in register.
     """
@@ -71,6 +73,7 @@ class ImageSet:
     own_ids: bool = False
     map_NKHW: np.ndarray | None = None
     map_names: tuple[str, ...] = ()
+    canvas_NHW: np.ndarray | None = None
 
     def __repr__(self) -> str:
         classes = ", ".join(f"{count} {name}" for name, count in self.class_counts().items())
@@ -94,6 +97,7 @@ class ImageSet:
             ("source ids", source_id_N),
             ("table rows", table),
             ("positions", position),
+            ("canvases", self.canvas_NHW),
         ):
             if values is not None and len(values) != n:
                 raise DataError(f"{self.name}: {what}", expected=f"one per image ({n})", got=len(values))
@@ -161,6 +165,12 @@ class ImageSet:
                 digest.update(self.map_NKHW.tobytes())
         return digest.hexdigest()[:16]
 
+    @property
+    def canvas_NCHW(self) -> np.ndarray | None:
+        """The canvases with an explicit channel axis; None without them."""
+        grey = self.canvas_NHW is not None and self.canvas_NHW.ndim == 3
+        return self.canvas_NHW[:, None] if grey else self.canvas_NHW
+
     def class_counts(self) -> dict[str, int]:
         """Return the number of sources of every class, plus ``unlabelled`` where there are any."""
         counts = {name: int((self.label_N == k).sum()) for k, name in enumerate(self.class_names)}
@@ -182,6 +192,7 @@ class ImageSet:
             position_deg_N2=None if position is None else position[index_N],
             table=self.table.iloc[index_N],
             map_NKHW=None if self.map_NKHW is None else self.map_NKHW[index_N],
+            canvas_NHW=None if self.canvas_NHW is None else self.canvas_NHW[index_N],
             recipe=f"{self.recipe}[{hash_index(index_N)}]" if self.recipe else "",
         )
 
@@ -213,6 +224,7 @@ class ImageSet:
             position_deg_N2=None if any(p is None for p in positions) else np.concatenate(positions),
             table=pd.concat([self.table, other.table], ignore_index=True),
             map_NKHW=None if self.map_NKHW is None else np.concatenate([self.map_NKHW, other.map_NKHW]),
+            canvas_NHW=_join_canvases(self.canvas_NHW, other.canvas_NHW),
             recipe=f"{self.recipe}+{other.recipe}" if self.recipe and other.recipe else "",
         )
 
@@ -222,6 +234,19 @@ class ImageSet:
     def without_labels(self) -> ImageSet:
         """Return the same images, with the table and maps they have, and every label -1."""
         return replace(self, label_N=np.full(len(self), -1, dtype=np.int64))
+
+
+def _join_canvases(a_NHW: np.ndarray | None, b_NHW: np.ndarray | None) -> np.ndarray | None:
+    """Return both, the smaller one in a frame of blank sky; None where either set has none."""
+    if a_NHW is None or b_NHW is None:
+        return None
+    size = max(a_NHW.shape[-1], b_NHW.shape[-1])
+    framed = []
+    for canvas_NHW in (a_NHW, b_NHW):
+        rim = (size - canvas_NHW.shape[-1]) // 2
+        width = [(0, 0)] * (canvas_NHW.ndim - 2) + [(rim, size - canvas_NHW.shape[-1] - rim)] * 2
+        framed.append(np.pad(canvas_NHW, width))
+    return np.concatenate(framed)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,19 +17,23 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.overlap.groups import keep_apart, renumber
 from equirgz.data.overlap.leaks import LEAK_RADIUS_ARCSEC, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.overlap.objects import load_object_images
+from equirgz.data.pools import join_pools, list_pools
 from equirgz.data.preprocess import Preprocessing
 from equirgz.data.splits.class_share import thin_to_share
 from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 
-def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **overrides: Any) -> Data:
+def load_data(
+    config: DataConfig | str, data_dir: Path | str | None = None, *, canvas: float = 1.0, **overrides: Any
+) -> Data:
     """Load a dataset as float32 images (N, image_size, image_size), ready for a network.
 
     Parameters
     ----------
     config : a DataConfig, or the name of a registered dataset (defaults of DataConfig apply).
     data_dir : the data root; default: ``EQUIRGZ_DATA``, else the per-user cache.
+    canvas : side of the canvases that views are cut from, in sides of the image; 1: none (`ImageSet.canvas_NHW`).
     overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
 
     An unlabelled set that holds test sources (by position, id, pixels, image or object: :func:`refuse_leaks`)
@@ -49,12 +54,12 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
         name: _create(params.get("name", name), root, {k: v for k, v in params.items() if k != "name"}, crop)
         for name, params in config.extra_tests.items()
     }
-    extra = None
-    if config.unlabelled is not None:
-        made = _create(config.unlabelled, root, config.unlabelled_params, config.crop_arcsec)
-        extra = made.unlabelled or made.train
-    _check_channels(data, others, extra)
-    sets = [data.train, *(other.train for other in others.values()), *([] if extra is None else [extra])]
+    pools = {}
+    for name, params in list_pools(config).items():
+        made = _create(params.get("name", name), root, params["params"], crop)
+        pools[name] = made.unlabelled or made.train
+    _check_channels(data, others, pools.values())
+    sets = [data.train, *(other.train for other in others.values()), *pools.values()]
     options = {"drop": config.drop_leaks, "first": load_object_images(sets, root) if len(sets) > 1 else None}
     radius = {"radius_arcsec": config.params.get("group_radius_arcsec", LEAK_RADIUS_ARCSEC)}
     tests = dict(data.tests)
@@ -67,12 +72,14 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     if [images.own_ids for images in tests.values()] == [True]:
         tests = {"test": next(iter(tests.values()))}  # one's own folder that tests, and no other
     data = Data(data.train, tests, data.unlabelled)
-    if extra is not None:
-        held = data.tests or {"train": data.train}  # without a test set training sources will be held out
+    held = data.tests or {"train": data.train}  # without a test set training sources will be held out
+    for name, extra in pools.items():
         extra = refuse_unchecked(extra, held, allow=config.allow_unchecked, **options)
         extra = refuse_leaks(extra, data.tests, **options, **radius)
-        data = replace(data, unlabelled=mark_shown(extra, data.train, options["first"]))
-    if data.unlabelled is not None:
+        pools[name] = mark_shown(extra, data.train, options["first"])
+    if isinstance(config.unlabelled, str):
+        data = replace(data, unlabelled=pools[config.unlabelled])
+    if data.unlabelled is not None and not isinstance(config.unlabelled, tuple):
         unlabelled, share = data.unlabelled, config.unlabelled_class_share
         if share is not None:
             unlabelled = unlabelled.subset(thin_to_share(unlabelled, share, seed=0))
@@ -80,7 +87,10 @@ def load_data(config: DataConfig | str, data_dir: Path | str | None = None, **ov
     pipeline = Preprocessing(
         config.image_size, config.crop, config.stretch, config.mask, config.crop_arcsec, config.softening
     )
-    data = pipeline.apply(data)
+    data = pipeline.apply(data, canvas)
+    if isinstance(config.unlabelled, tuple):
+        joined = join_pools({name: pipeline(images, canvas) for name, images in pools.items()})
+        data = replace(data, unlabelled=joined)
     return divide_by_rms(data) if config.normalise else data
 
 
@@ -95,13 +105,12 @@ def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: f
     return DATASETS.create(name, root, **params)
 
 
-def _check_channels(data: Data, others: dict[str, Data], extra: ImageSet | None) -> None:
+def _check_channels(data: Data, others: dict[str, Data], pools: Iterable[ImageSet]) -> None:
     """Refuse grey and coloured images in one run: a network takes the channels of its training images."""
     train, sets = data.train, {f"test part {name}": images for name, images in data.tests.items()}
     for name, other in others.items():
         sets[f"data.extra_tests {name}"] = next(iter(other.tests.values()), other.train)
-    if extra is not None:
-        sets["data.unlabelled"] = extra
+    sets |= {f"data.unlabelled {images.name}": images for images in pools}
     for what, images in sets.items():
         if images.n_channels != train.n_channels:
             expected = f"images of {train.n_channels} channel(s) as those of {train.name}"
@@ -117,7 +126,9 @@ def divide_by_rms(data: Data) -> Data:
         raise DataError(f"{data.train.name}: expected training images with signal, got rms {rms}")
 
     def divided(images: ImageSet) -> ImageSet:
-        return replace(images, image_NHW=images.image_NHW / np.float32(rms), recipe=f"{images.recipe}|rms")
+        canvas_NHW = None if images.canvas_NHW is None else images.canvas_NHW / np.float32(rms)
+        image_NHW, recipe = images.image_NHW / np.float32(rms), f"{images.recipe}|rms"
+        return replace(images, image_NHW=image_NHW, canvas_NHW=canvas_NHW, recipe=recipe)
 
     tests = {name: divided(images) for name, images in data.tests.items()}
     return replace(

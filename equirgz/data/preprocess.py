@@ -155,8 +155,11 @@ class Preprocessing:
                 del settings[name]
         return content_hash({"version": 1, **settings})
 
-    def __call__(self, images: ImageSet) -> ImageSet:
-        """Return the set as float32 (N, image_size, image_size) with the new pixel scale."""
+    def __call__(self, images: ImageSet, canvas: float = 1.0) -> ImageSet:
+        """Return the set as float32 (N, image_size, image_size) with the new pixel scale.
+
+        With ``canvas`` above 1 it also has canvases of up to so many sides, as far as the images reach.
+        """
         image = images.image_NHW
         crop = self._crop_px(images)
         size_in = image.shape[-1] if crop is None else crop
@@ -168,8 +171,30 @@ class Preprocessing:
             image_NHW=out,
             map_NKHW=None if images.map_NKHW is None else self.apply_to_maps(images.map_NKHW, crop),
             pixel_scale_arcsec=images.pixel_scale_arcsec * size_in / self.image_size,
+            canvas_NHW=self._make_canvas(image, size_in, canvas) if canvas > 1 else None,
             recipe=f"{images.recipe or images.checksum}|{self.hash}",
         )
+
+    def _make_canvas(self, image: np.ndarray, size_in: int, factor: float) -> np.ndarray | None:
+        """Return images of the side nearest to ``factor image_size`` about the same centre, unmasked; None for no more.
+
+        Cut and canvas have the parity of cut and image, so that their centres agree; where a whole number of pixels
+        asks for it, the pixel scale differs by up to a pixel of the cut over its side.
+        """
+        largest = image.shape[-1]
+        steps = round((factor - 1) * self.image_size / 2)
+        for step in range(steps, 0, -1):
+            side = self.image_size + 2 * step
+            cut = size_in + 2 * round((side * size_in / self.image_size - size_in) / 2)
+            if cut <= largest:
+                break
+        else:
+            return None
+        wide = replace(self, image_size=side, mask=False)
+        out = np.empty((*image.shape[:-2], side, side), np.float32)
+        for start in range(0, len(image), CHUNK):
+            out[start : start + CHUNK] = wide._apply(image[start : start + CHUNK], cut)
+        return out
 
     def _crop_px(self, images: ImageSet) -> int | None:
         if self.crop_arcsec is None:
@@ -203,10 +228,10 @@ class Preprocessing:
             out_NKHW[resample(missing_NKHW.astype(np.float32), self.image_size) > 0] = np.nan
         return np.where(disk(self.image_size), out_NKHW, np.float32(0)) if self.mask else out_NKHW
 
-    def apply(self, data: Data) -> Data:
+    def apply(self, data: Data, canvas: float = 1.0) -> Data:
         """Apply the chain to every part of ``data``."""
         return Data(
-            self(data.train),
-            {name: self(images) for name, images in data.tests.items()},
-            None if data.unlabelled is None else self(data.unlabelled),
+            self(data.train, canvas),
+            {name: self(images, canvas) for name, images in data.tests.items()},
+            None if data.unlabelled is None else self(data.unlabelled, canvas),
         )

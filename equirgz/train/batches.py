@@ -5,17 +5,19 @@ Legend: B batch, C channel, H W pixels, N sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equirgz.augment import create_augmentation
+from equirgz.augment import AUGMENTATIONS, create_augmentation
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.images import scale_bytes
-from equirgz.objectives.base import Batch, Objective
+from equirgz.objectives.base import Batch, Objective, View
 from equirgz.seeding import derive_seed
 from equirgz.train.images import TrainImages
 
@@ -60,6 +62,49 @@ class IndexStream:
         self.generator.set_state(state["generator"].cpu())
 
 
+class MixedStream:
+    """A stream that fills every batch from consecutive parts of a set, each in its share.
+
+    Part k of share s_k gives ``batch_size s_k / sum s`` sources, rounded so that the sum is ``batch_size`` (largest
+    remainders first), and at least one; each part is an :class:`IndexStream` of its own.
+    """
+
+    def __init__(self, parts: Sequence[tuple[int, float]], batch_size: int, seed: int) -> None:
+        self.n, self.batch_size = sum(n for n, _ in parts), batch_size
+        wanted_P = torch.tensor([share for _, share in parts], dtype=torch.float64)
+        sizes = _round_shares(batch_size * wanted_P / wanted_P.sum(), batch_size)
+        starts = [sum(n for n, _ in parts[:k]) for k in range(len(parts))]
+        streams = [IndexStream(n, size, derive_seed(seed, f"part {k}"))
+                   for k, ((n, _), size) in enumerate(zip(parts, sizes, strict=True))]  # fmt: skip
+        self.parts = list(zip(starts, streams, strict=True))
+
+    def next(self) -> Tensor:
+        """Return the next index_B, part after part."""
+        return torch.cat([start + stream.next() for start, stream in self.parts])
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the states of all parts."""
+        return {str(k): stream.state_dict() for k, (_, stream) in enumerate(self.parts)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue where :meth:`state_dict` was taken."""
+        for k, (_, stream) in enumerate(self.parts):
+            stream.load_state_dict(state[str(k)])
+
+
+def _round_shares(wanted_P: Tensor, total: int) -> list[int]:
+    """Return whole numbers near ``wanted_P``, each at least 1, that add up to ``total``."""
+    if len(wanted_P) > total:
+        mend = "raise batch_size or name fewer sets"
+        raise InputError("batch_size", expected=f"at least {len(wanted_P)}, one of each set", got=total, mend=mend)
+    size_P = wanted_P.floor().clamp_min(1).long()
+    while (left := total - int(size_P.sum())) != 0:
+        short_P = wanted_P - size_P
+        place = int(short_P.argmax()) if left > 0 else int(short_P.masked_fill(size_P <= 1, float("inf")).argmin())
+        size_P[place] += 1 if left > 0 else -1
+    return size_P.tolist()
+
+
 def batch_sizes(objective: Objective, images: TrainImages, batch_size: int, multiple: int) -> dict[str, int]:
     """Return pool -> sources per batch: at most all of them, and a multiple of ``multiple``."""
     sizes = {}
@@ -102,36 +147,40 @@ class BatchMaker:
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)
         self.streams = {
-            pool: IndexStream(
-                len(images.pool(pool)),
-                size,
-                derive_seed(seed, "batches", pool),
-                images.weight_N if pool == "labelled" else None,
-            )
-            for pool, size in sizes.items()
+            pool: _make_stream(images, pool, size, derive_seed(seed, "batches", pool)) for pool, size in sizes.items()
         }
         self.augmentations = {
-            role: _augmentation(view.strength, config, images.mask) for role, view in self.views.items()
+            role: _augmentation(view, config, images, turned=role == self.turned) for role, view in self.views.items()
         }
+        self.wide = {role for role, made in self.augmentations.items() if getattr(made, "canvas", 1.0) > 1}
         self.generators = {role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views}
 
     def next(self) -> Batch:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
-        drawn = {pool: self._floats(_take(self.images.pool(pool), index_B)) for pool, index_B in index.items()}
+        drawn = {
+            (pool, wide): self._floats(_take(images, index_B))
+            for pool, index_B in index.items()
+            for wide, images in ((False, self.images.pool(pool)), (True, self.images.canvas(pool)))
+            if images is not None and any((role in self.wide) == wide for role in self._roles(pool))
+        }
         label_B, view = _take(self.images.y_N, index.get("labelled")), {}
         for role, spec in self.views.items():
             augmentation, generator = self.augmentations[role], self.generators[role]
+            x_BCHW = drawn[spec.pool, role in self.wide]
             if role == self.turned and label_B is not None:
-                view[role], label_B = augmentation.with_maps(drawn[spec.pool], label_B, generator)
+                view[role], label_B = augmentation.with_maps(x_BCHW, label_B, generator)
             else:
-                view[role] = augmentation(drawn[spec.pool], generator)
+                view[role] = augmentation(x_BCHW, generator)
         return Batch(
             view=view,
             label_B=label_B,
             index=index,
             hidden_label_B=_take(self.images.hidden_label_M, index.get("unlabelled")),
         )
+
+    def _roles(self, pool: str) -> list[str]:
+        return [role for role, spec in self.views.items() if spec.pool == pool]
 
     def _floats(self, x_BCHW: Tensor) -> Tensor:
         return (x_BCHW if x_BCHW.is_floating_point() else scale_bytes(x_BCHW)).to(self.dtype)
@@ -151,10 +200,29 @@ class BatchMaker:
             generator.set_state(state["views"][role].cpu())
 
 
-def _augmentation(strength: str, config: TrainConfig, mask: bool) -> Callable[[Tensor, torch.Generator], Tensor]:
-    if strength == "train":
-        return create_augmentation(config.augmentation, **{"mask": mask} | config.augmentation_params)
-    return create_augmentation(strength, mask=mask)
+def _make_stream(images: TrainImages, pool: str, size: int, seed: int) -> IndexStream | MixedStream:
+    if pool == "unlabelled" and images.share_of_parts:
+        return MixedStream(images.share_of_parts, size, seed)
+    return IndexStream(len(images.pool(pool)), size, seed, images.weight_N if pool == "labelled" else None)
+
+
+def _augmentation(
+    view: View, config: TrainConfig, images: TrainImages, *, turned: bool
+) -> Callable[[Tensor, torch.Generator], Tensor]:
+    """Return the augmentation of a view; it counts in the images' arcsec and is cut from their canvas, if it can."""
+    if view.strength != "train":
+        return create_augmentation(view.strength, mask=images.mask)
+    given = {"mask": images.mask}
+    takes = inspect.signature(AUGMENTATIONS.get(config.augmentation)).parameters
+    if "pixel_scale_arcsec" in takes and math.isfinite(images.pixel_scale_arcsec):
+        given["pixel_scale_arcsec"] = images.pixel_scale_arcsec
+    made = create_augmentation(config.augmentation, **given | config.augmentation_params)
+    if getattr(made, "canvas", 1.0) > 1:
+        if turned or images.canvas(view.pool) is None:  # maps have no canvas
+            made.canvas = 1.0
+        elif made.size_px is None:
+            made.size_px = images.image_size
+    return made
 
 
 def _take(value_N: Tensor | None, index_B: Tensor | None) -> Tensor | None:

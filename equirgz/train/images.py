@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +28,11 @@ class TrainImages:
         device too, and become floats in [0, 1] batch by batch: 10^5 sources of 150 px are 2.3 GB as uint8.
     hidden_label_M : labels of the unlabelled sources where known: for logs, never for a loss.
     weight_N : how often each labelled source is drawn, in proportion; None: all alike.
+    x_canvas_NCHW, u_canvas_MCHW : the same images with more sky around them, for augmentations that ask for a
+        ``canvas``; None: views are cut from the images.
+    share_of_parts : (sources, share) of consecutive parts of the unlabelled ones: a batch holds each part in its
+        share. Empty: they are drawn as one set.
+    pixel_scale_arcsec : of the images, for augmentations that count in arcsec; NaN: unknown.
     mask : whether views are zero outside the inscribed disk; as the images are that are predicted later.
     """
 
@@ -36,10 +42,17 @@ class TrainImages:
     hidden_label_M: Any = None
     mask: bool = True
     weight_N: Any = None
+    x_canvas_NCHW: Any = None
+    u_canvas_MCHW: Any = None
+    share_of_parts: Sequence[tuple[int, float]] = ()
+    pixel_scale_arcsec: float = float("nan")
 
     def __post_init__(self) -> None:
         self.x_NCHW = _as_images("labelled", self.x_NCHW)
         self.u_MCHW = _as_images("unlabelled", self.u_MCHW, keep_bytes=True)
+        self.x_canvas_NCHW = _as_canvas("labelled", self.x_canvas_NCHW, self.x_NCHW)
+        self.u_canvas_MCHW = _as_canvas("unlabelled", self.u_canvas_MCHW, self.u_MCHW)
+        self._check_parts()
         self.y_N = _as_labels(self.y_N)
         self.hidden_label_M = _as_labels(self.hidden_label_M)
         self.weight_N = _as_labels(self.weight_N)
@@ -54,8 +67,27 @@ class TrainImages:
         first, second = (self.x_NCHW, self.u_MCHW) if name == "labelled" else (self.u_MCHW, self.x_NCHW)
         return second if first is None else first
 
+    @property
+    def image_size(self) -> int:
+        """Side of the images, pixels."""
+        return self.pool("labelled").shape[-1]
+
+    def canvas(self, name: str) -> Tensor | None:
+        """Return the canvases of :meth:`pool`, or None."""
+        both = (self.x_canvas_NCHW, self.u_canvas_MCHW)
+        first, second = both if name == "labelled" else both[::-1]
+        own = self.x_NCHW if name == "labelled" else self.u_MCHW
+        return second if own is None else first
+
+    def _check_parts(self) -> None:
+        n, shares = 0 if self.u_MCHW is None else len(self.u_MCHW), [share for _, share in self.share_of_parts]
+        if self.share_of_parts and (sum(count for count, _ in self.share_of_parts) != n or min(shares) <= 0):
+            expected = f"parts of {n} unlabelled sources with shares above 0"
+            raise InputError("share_of_parts", expected=expected, got=list(self.share_of_parts))
+
     def to(self, device: torch.device, dtype: torch.dtype) -> TrainImages:
         """Return the same set on ``device``, with images of ``dtype`` but where integers are kept."""
+        canvases = (self.x_canvas_NCHW, self.u_canvas_MCHW)
         return TrainImages(
             None if self.x_NCHW is None else self.x_NCHW.to(device, dtype),
             None if self.y_N is None else self.y_N.to(device),
@@ -63,12 +95,17 @@ class TrainImages:
             None if self.hidden_label_M is None else self.hidden_label_M.to(device),
             self.mask,
             self.weight_N,
+            *(None if canvas is None else canvas.to(device, dtype) for canvas in canvases),
+            self.share_of_parts,
+            self.pixel_scale_arcsec,
         )
 
     def checksum(self) -> str:
         """Return a hash of all pixels, training labels (not the hidden ones) and the mask."""
         digest = hashlib.sha256(repr(self.mask).encode())
-        for part in (self.x_NCHW, self.y_N, self.u_MCHW, self.weight_N):
+        if self.share_of_parts:
+            digest.update(repr(tuple(self.share_of_parts)).encode())
+        for part in (self.x_NCHW, self.y_N, self.u_MCHW, self.weight_N, self.x_canvas_NCHW, self.u_canvas_MCHW):
             if part is not None:
                 digest.update(repr((tuple(part.shape), str(part.dtype))).encode())
                 digest.update(part.detach().cpu().contiguous().numpy().tobytes())
@@ -81,6 +118,16 @@ def _as_images(name: str, value: Any, keep_bytes: bool = False) -> Tensor | None
     if torch.is_tensor(value) and value.dtype != torch.uint8:
         return as_input(value, what=f"{name} images")
     return torch.from_numpy(as_images(value, f"{name} images", keep_bytes=keep_bytes))
+
+
+def _as_canvas(name: str, value: Any, images: Tensor | None) -> Tensor | None:
+    canvas = _as_images(f"{name} canvas", value)
+    if canvas is None:
+        return None
+    expected = None if images is None else (*images.shape[:2], f">= {images.shape[-1]} px")
+    if images is None or canvas.shape[:2] != images.shape[:2] or canvas.shape[-1] < images.shape[-1]:
+        raise InputError(f"{name} canvases", expected=expected, got=tuple(canvas.shape))
+    return canvas
 
 
 def _as_labels(value: Any) -> Tensor | None:

@@ -69,9 +69,7 @@ def test_shapes_and_config(name):
     maps = backbone.forward_maps(x_BCHW)
     assert maps.ndim == 5 and maps.shape[0] == 2 and maps.shape[2] == backbone.group.order
     again = create_backbone(**backbone.config)
-    assert {k: v.shape for k, v in again.state_dict().items()} == {
-        k: v.shape for k, v in backbone.state_dict().items()
-    }
+    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in backbone.state_dict().items()}
     assert build(name, in_channels=3)(images(build(name, in_channels=3))).shape == (2, backbone.num_features)
 
 
@@ -107,9 +105,7 @@ def test_state_dict_holds_parameters_and_norm_buffers_only(name):
     backbone = build(name)
     expected = {key for key, _ in backbone.named_parameters()}
     extra = set(backbone.state_dict()) - expected
-    assert all(
-        key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked") for key in extra
-    )
+    assert all(key.rsplit(".", 1)[-1] in ("running_mean", "running_var", "num_batches_tracked") for key in extra)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -134,9 +130,7 @@ def test_an_eval_network_follows_its_weights(name, how):
         backbone(x_BCHW).sum().backward()
         optimiser.step()
     elif how == "load":
-        backbone.load_state_dict(
-            {k: v * 1.5 if v.is_floating_point() else v for k, v in backbone.state_dict().items()}
-        )
+        backbone.load_state_dict({k: v * 1.5 if v.is_floating_point() else v for k, v in backbone.state_dict().items()})
     elif how == "average":
         source = shake(build(name))
         with torch.no_grad():

@@ -24,9 +24,7 @@ def backbone(request):
 
 def test_torch_export(backbone):
     x_BCHW = images(backbone)
-    program = torch.export.export(
-        backbone.to_plain(), (x_BCHW,), dynamic_shapes=({0: torch.export.Dim("batch")},)
-    )
+    program = torch.export.export(backbone.to_plain(), (x_BCHW,), dynamic_shapes=({0: torch.export.Dim("batch")},))
     more_BCHW = images(backbone, 3, seed=5)
     torch.testing.assert_close(program.module()(more_BCHW), backbone(more_BCHW), rtol=1e-5, atol=1e-5)
 
@@ -107,9 +105,7 @@ def test_an_exported_d8_encoder_runs_where_equirgz_is_not_importable(tmp_path):
             print("equirgz is not importable")
         """
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "equirgz is not importable"
     h_BF = np.load(tmp_path / "features.npy")
     np.testing.assert_allclose(h_BF, encoder(x_BCHW).detach().numpy(), rtol=1e-4, atol=1e-5)

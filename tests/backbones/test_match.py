@@ -28,9 +28,7 @@ def cost(backbone, quantity):
     ],
 )
 def test_matched_within_a_quarter(name, group, target, quantity):
-    goal = cost(
-        create_backbone(target, "D4" if target.startswith("steer") else "C1", image_size=33), quantity
-    )
+    goal = cost(create_backbone(target, "D4" if target.startswith("steer") else "C1", image_size=33), quantity)
     try:
         matched = create_backbone(name, group, image_size=33, match=f"{quantity}:{target}")
     except InputError as refused:
@@ -50,9 +48,7 @@ def test_a_number_is_a_target_and_the_nearest_width_is_taken():
 
 def test_matching_itself_gives_itself():
     plain = create_backbone("lenet", image_size=33)
-    assert cost(create_backbone("lenet", image_size=33, match="params:lenet"), "params") == cost(
-        plain, "params"
-    )
+    assert cost(create_backbone("lenet", image_size=33, match="params:lenet"), "params") == cost(plain, "params")
 
 
 @pytest.mark.parametrize("name", list_backbones())
@@ -89,9 +85,7 @@ def test_the_config_rebuilds_the_matched_network_without_matching():
 def test_options_of_the_backbone_count():
     """The target is met with the depth, kernel or fields that were asked for."""
     for depth in (1, 3):
-        matched = create_backbone(
-            "steerable_transformer", "C2", image_size=33, match="params:40000", depth=depth
-        )
+        matched = create_backbone("steerable_transformer", "C2", image_size=33, match="params:40000", depth=depth)
         assert abs(cost(matched, "params") - 40_000) <= 10_000
         assert len(matched.transformer) == depth
 

@@ -141,7 +141,8 @@ REFUSED = {
     "no backbone's configuration": (lambda net: net.config.update(name="nosuch"), "one that fails: .*'nosuch'"),
     "an extra head": (lambda net: setattr(net, "fc", nn.Linear(3, 2)), r"layer 'fc' \(Linear\), which was added"),
     "an extra weight": (
-        lambda net: net.register_parameter("scale", nn.Parameter(torch.ones(1))), r"scale \(1,\) instead of no such"
+        lambda net: net.register_parameter("scale", nn.Parameter(torch.ones(1))),
+        r"scale \(1,\) instead of no such",
     ),
     "a lost layer": (lambda net: net.stages.__delitem__(-1), "one that fails|no layer|instead of"),
     "tied weights": (tie, "tied to another weight"),

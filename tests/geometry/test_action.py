@@ -45,9 +45,7 @@ def test_each_image_gets_its_own_warp():
     angle_B, flip_B = torch.tensor([90.0, 33.0, 180.0]), torch.tensor([True, False, False])
     together = warp(x_BCHW, angle_B, flip_B)
     for i in range(3):
-        torch.testing.assert_close(
-            together[i : i + 1], warp(x_BCHW[i : i + 1], float(angle_B[i]), bool(flip_B[i]))
-        )
+        torch.testing.assert_close(together[i : i + 1], warp(x_BCHW[i : i + 1], float(angle_B[i]), bool(flip_B[i])))
 
 
 def test_shift_and_scale_move_and_magnify_the_content():

@@ -28,8 +28,11 @@ FROZEN = HERE / "frozen"
 def compute(out: Path, overrides: tuple[str, ...] = ()) -> None:
     """Run the grid (or a part of it) into ``out`` and collect its rows, under the version ``golden``."""
     version = {"new": lambda: "golden"}
-    with mock.patch.object(folder, "code_version", **version), mock.patch.object(task, "code_version", **version), \
-            mock.patch.object(cell, "code_version", **version):
+    with (
+        mock.patch.object(folder, "code_version", **version),
+        mock.patch.object(task, "code_version", **version),
+        mock.patch.object(cell, "code_version", **version),
+    ):
         run_grid(load_grid(HERE / "grid.yaml", overrides), out, engine=make_engine_config("inline"))
     collect(out)
 

@@ -68,9 +68,7 @@ def test_a_network_down_and_up_commutes_with_the_group(group, head):
     network = shaken(Decoder(group, head))
     assert network(torch.zeros(1, 1, 9, 9)).shape == (1, 2, 9, 9)
     assert_equivariant(network, size=9, tolerance={torch.float32: 1e-5, torch.float64: 1e-12})
-    with pytest.raises(
-        InputError, match="skip connection: expected maps of one size, got 3 x 3, 4 x 4; upsample"
-    ):
+    with pytest.raises(InputError, match="skip connection: expected maps of one size, got 3 x 3, 4 x 4; upsample"):
         network(torch.zeros(1, 1, 8, 8))
 
 

@@ -120,9 +120,7 @@ def test_field_batch_norm(name):
     x = noise(5, 3, group.order, 7, 7) * 3 + 1
     y = norm(x.flatten(1, 2)).unflatten(1, (3, group.order))
     torch.testing.assert_close(y.mean((0, 2, 3, 4)), torch.zeros(3, dtype=y.dtype), atol=1e-12, rtol=0)
-    torch.testing.assert_close(
-        y.var((0, 2, 3, 4), unbiased=False), torch.ones(3, dtype=y.dtype), atol=1e-4, rtol=0
-    )
+    torch.testing.assert_close(y.var((0, 2, 3, 4), unbiased=False), torch.ones(3, dtype=y.dtype), atol=1e-4, rtol=0)
     nn.init.normal_(norm.norm.weight)
     nn.init.normal_(norm.norm.bias)
     assert_maps_commute(norm.train(), group, x, 1e-10)

@@ -32,9 +32,7 @@ def layer(group, map_size=5, fields=4, heads=2, **options):
 @pytest.mark.parametrize("group", ["C1", "C4", "C8", "D1", "D4", "D6"])
 @pytest.mark.parametrize("options", [{}, {"disk": False}, {"window": 2}], ids=str)
 def test_commutes_with_every_lattice_element(group, options):
-    assert_equivariant(
-        layer(group, **options), group, 5, in_channels=4, in_group=group, features=None, maps=on_fields
-    )
+    assert_equivariant(layer(group, **options), group, 5, in_channels=4, in_group=group, features=None, maps=on_fields)
 
 
 @pytest.mark.parametrize("size", [4, 6])
@@ -47,9 +45,7 @@ def test_a_position_that_does_not_turn_is_found_out():
     module = layer("C4")
     module.attend.exact_basis = lambda: RelativeAttention.exact_basis(module.attend)[:1].expand(4, -1, -1)
     with pytest.raises(AssertionError, match="FAIL"):
-        assert_equivariant(
-            module.double(), "C4", 5, in_channels=4, in_group="C4", features=None, maps=on_fields
-        )
+        assert_equivariant(module.double(), "C4", 5, in_channels=4, in_group="C4", features=None, maps=on_fields)
 
 
 @pytest.mark.parametrize("window", [None, 2])

@@ -57,9 +57,7 @@ def test_convolution(engine, group, regular_in, regular_out, dtype) -> None:
 @pytest.mark.parametrize("group", ["C8", "D4"])
 def test_convolution_with_other_kernels(engine, group, kernel_size) -> None:
     source, target = stacks(group, True, True)
-    layer = engine.nn.R2Conv(
-        engine.field_type(source), engine.field_type(target), kernel_size=kernel_size, bias=False
-    )
+    layer = engine.nn.R2Conv(engine.field_type(source), engine.field_type(target), kernel_size=kernel_size, bias=False)
     native = compare(engine, layer, source.size, 11, torch.float32)
     assert native.weight.numel() == layer.weights.numel()
 

@@ -48,9 +48,7 @@ def test_mixed_filters_span_those_of_escnn(group, in_kinds, out_kinds) -> None:
     space = engine.gspace(in_type.group)
     elements = list(space.fibergroup.elements)
     theirs = [[library_kind(space, kind) for kind in kinds] for kinds in (in_kinds, out_kinds)]
-    conv = engine.nn.R2Conv(
-        *(engine.nn.FieldType(space, kinds) for kinds in theirs), kernel_size=5, bias=False
-    )
+    conv = engine.nn.R2Conv(*(engine.nn.FieldType(space, kinds) for kinds in theirs), kernel_size=5, bias=False)
     changes = []
     for ours, kinds in ((in_type, theirs[0]), (out_type, theirs[1])):
         blocks = [

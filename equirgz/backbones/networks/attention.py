@@ -84,9 +84,7 @@ class AttentionGateNet(Backbone):
         """Return one map per gate, at image size, in [0, 1] for the range normalisation."""
         self.check_input(x_BCHW)
         size = (self.image_size, self.image_size)
-        return [
-            F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]
-        ]
+        return [F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]]
 
     def blocks(self) -> list[nn.Module]:
         return [*self.stages, self.gates]

@@ -30,9 +30,7 @@ class PublishedGate(AttentionGate):
         if not self.over_batch:
             return super().attention(x_BCHW, gating_BDHW)
         size = x_BCHW.shape[-2:]
-        lifted = nn.functional.interpolate(
-            self.phi(gating_BDHW), size=size, mode="bilinear", align_corners=True
-        )
+        lifted = nn.functional.interpolate(self.phi(gating_BDHW), size=size, mode="bilinear", align_corners=True)
         q_B1HW = self.psi(torch.relu(self.theta(x_BCHW) + lifted))
         return (q_B1HW - q_B1HW.min()) / (q_B1HW.max() - q_B1HW.min())
 

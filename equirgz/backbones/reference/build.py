@@ -58,9 +58,7 @@ def to_reference(module: nn.Module, engine: str) -> nn.Module:
     return converted.train(training)
 
 
-def _convert(
-    module: nn.Module, engine: Engine, stack: FieldType | None
-) -> tuple[nn.Module, FieldType | None]:
+def _convert(module: nn.Module, engine: Engine, stack: FieldType | None) -> tuple[nn.Module, FieldType | None]:
     """Return the converted module and what it puts out, as far as that is known."""
     if isinstance(module, nn.Sequential):
         return _convert_sequence(module, engine, stack)
@@ -103,9 +101,7 @@ def _convert_sequence(
 def _adapt(sources: list[nn.Module], run: list[nn.Module], engine: Engine) -> ReferenceModule:
     """Move a run of library layers to the place, dtype and mode of ``sources``, and copy the weights."""
     body = run[0] if len(run) == 1 else engine.nn.SequentialModule(*run)
-    tensors = [
-        t for source in sources for t in (*source.parameters(), *source.buffers()) if t.is_floating_point()
-    ]
+    tensors = [t for source in sources for t in (*source.parameters(), *source.buffers()) if t.is_floating_point()]
     if tensors:
         body.to(device=tensors[0].device, dtype=tensors[0].dtype)
     sampled = []
@@ -189,9 +185,7 @@ def _build_avg_pool(layer: nn.AvgPool2d, engine: Engine, stack: FieldType | None
     return kind(engine.field_type(stack), **options), stack
 
 
-def _build_antialiased_max(
-    layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldType | None
-) -> Built | None:
+def _build_antialiased_max(layer: AntialiasedMaxPool2d, engine: Engine, stack: FieldType | None) -> Built | None:
     if stack is None or layer.window_padding != 0:
         return None
     kind = engine.layer("PointwiseMaxPoolAntialiased2D", "PointwiseMaxPoolAntialiased")
@@ -199,9 +193,7 @@ def _build_antialiased_max(
     return kind(engine.field_type(stack), **options), stack
 
 
-def _build_antialiased_avg(
-    layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldType | None
-) -> Built | None:
+def _build_antialiased_avg(layer: AntialiasedAvgPool2d, engine: Engine, stack: FieldType | None) -> Built | None:
     if stack is None:
         return None
     kind = engine.layer("PointwiseAvgPoolAntialiased2D", "PointwiseAvgPoolAntialiased")

@@ -86,7 +86,7 @@ def _walk(model: type[BaseModel], prefix: str) -> Iterator[Key]:
         inner = find_model(field.annotation)
         if inner is not None:
             if field.default is None:
-                yield Key(prefix + name, "a section", "none", "", field.description or "")
+                yield Key(prefix + name, _show_sections(field.annotation), "none", "", field.description or "")
             yield from _walk(inner, f"{prefix}{name}{_item(field.annotation)}.")
             continue
         default = "" if field.is_required() else show_default(field.get_default(call_default_factory=True))
@@ -101,7 +101,15 @@ def find_model(annotation: Any) -> type[BaseModel] | None:
 
 
 def _item(annotation: Any) -> str:
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return next(filter(None, map(_item, typing.get_args(annotation))), "")
     return {dict: ".NAME", tuple: "[]", list: "[]"}.get(typing.get_origin(annotation), "")
+
+
+def _show_sections(annotation: Any) -> str:
+    """Return the type of a key that may be one or more sections, none, or text in their place."""
+    sections = "a list of sections" if _item(annotation) == "[]" else "a section"
+    return f"text or {sections}" if str in typing.get_args(annotation) else sections
 
 
 def show_type(annotation: Any) -> str:

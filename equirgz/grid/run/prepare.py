@@ -9,13 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from equirgz.augment import create_augmentation
 from equirgz.backbones import Backbone, create_backbone
 from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
+from equirgz.data.pools import measure_shares
 from equirgz.data.splits.hidden_labels import find_hidden_labels
 from equirgz.grid.run.readouts import check_readouts
 from equirgz.grid.run.resources import Clock, reset_peak
 from equirgz.seeding import derive_seed
+from equirgz.train.images import TrainImages
 from equirgz.train.memory import keep_freed_memory
 
 
@@ -50,14 +53,47 @@ class PreparedRun:
     def n_classes(self) -> int:
         return self.data.train.n_classes
 
+    @cached_property
+    def own_pool(self) -> ImageSet:
+        """All training sources outside validation: what may be used of the target set without labels."""
+        return self.data.train.subset(self.split.unlabelled_index)
+
     @property
     def pool_NCHW(self) -> np.ndarray:
-        """Images without labels: the configured set, all training sources outside validation, or both."""
-        own_NCHW = self.data.train.subset(self.split.unlabelled_index).x_NCHW
+        """Images without labels: the configured set or sets, all training sources outside validation, or both."""
+        return np.concatenate([images.x_NCHW for images in self._pools()])
+
+    @property
+    def pool_canvas_NCHW(self) -> np.ndarray | None:
+        """The canvases of ``pool_NCHW``; None where some of it has none."""
+        canvases = [images.canvas_NCHW for images in self._pools()]
+        if any(canvas is None for canvas in canvases) or len({canvas.shape[-1] for canvas in canvases}) > 1:
+            return None
+        return np.concatenate(canvases)
+
+    @property
+    def share_of_parts(self) -> list[tuple[int, float]]:
+        """(sources, share of a batch) of the consecutive sets in ``pool_NCHW``; [] where it is drawn as one."""
+        return [] if self.data.unlabelled is None else measure_shares(self.config.data, self.data.unlabelled)
+
+    def _pools(self) -> list[ImageSet]:
         if self.data.unlabelled is None:
-            return own_NCHW
-        other_NCHW = self.data.unlabelled.x_NCHW
-        return np.concatenate([other_NCHW, own_NCHW]) if self.config.data.unlabelled_with_train else other_NCHW
+            return [self.own_pool]
+        return [self.data.unlabelled, *([self.own_pool] if self.config.data.unlabelled_with_train else [])]
+
+    def make_images(self, *, labels: np.ndarray | None = None, unlabelled: bool = True) -> TrainImages:
+        """Return what a training sees: the labelled sources with ``labels``, if given, and the unlabelled ones."""
+        labelled = {}
+        if labels is not None:
+            labelled = {"x_NCHW": self.labelled.x_NCHW, "y_N": labels, "x_canvas_NCHW": self.labelled.canvas_NCHW}
+        pool = {}
+        if unlabelled:
+            pool = {"u_MCHW": self.pool_NCHW, "u_canvas_MCHW": self.pool_canvas_NCHW}
+            pool["share_of_parts"] = self.share_of_parts
+            if labels is not None:
+                pool["hidden_label_M"] = self.hidden_label_M
+        scale = self.data.train.pixel_scale_arcsec
+        return TrainImages(**labelled, **pool, mask=self.config.data.mask, pixel_scale_arcsec=scale)
 
     @property
     def hidden_label_M(self) -> np.ndarray:
@@ -75,10 +111,18 @@ def prepare_run(config: RunConfig, data_dir: Path | None = None, *, device: str 
     keep_freed_memory()
     reset_peak(device)
     clock = Clock()
-    data, split = split_data(load_data(config.data, data_dir), config.data, config.split)
+    loaded = load_data(config.data, data_dir, canvas=find_canvas(config))
+    data, split = split_data(loaded, config.data, config.split)
     backbone = make_backbone(config, data.train.n_channels)
     clock.lap("load")
     return PreparedRun(config, data, split, backbone.to(device), clock)
+
+
+def find_canvas(config: RunConfig) -> float:
+    """Return the side of the widest canvas that the run's augmentations ask for, in sides of the image; 1: none."""
+    trainings = [config.train, *([config.pretrain.train] if config.pretrain is not None else [])]
+    made = (create_augmentation(settings.augmentation, **settings.augmentation_params) for settings in trainings)
+    return max(getattr(augmentation, "canvas", 1.0) for augmentation in made)
 
 
 def make_backbone(config: RunConfig, in_channels: int) -> Backbone:

@@ -62,8 +62,7 @@ def pretrain(run: PreparedRun, options: TrainOptions = TrainOptions()) -> Log:
     objective = make_objective(run, settings.objective, "pretrain")
     if objective.needs_labels:
         raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
-    images = TrainImages(u_MCHW=run.pool_NCHW, mask=config.data.mask)
-    log = _fit("pretrain", run, objective, images, settings.train, options)
+    log = _fit("pretrain", run, objective, run.make_images(), settings.train, options)
     if store is not None:
         store.save(key, run.backbone, log)
     return log
@@ -74,12 +73,11 @@ def train_objective(run: PreparedRun, options: TrainOptions = TrainOptions()) ->
     config = run.config
     objective = make_objective(run, config.objective, "objective")
     if objective.needs_labels:
-        pool, hidden = (run.pool_NCHW, run.hidden_label_M) if objective.uses_unlabelled else (None, None)
         questions = getattr(objective, "questions", None)
         labels = run.labelled.label_N if questions is None else get_votes(run.labelled, questions)
-        images = TrainImages(run.labelled.x_NCHW, labels, pool, hidden, config.data.mask)
+        images = run.make_images(labels=labels, unlabelled=objective.uses_unlabelled)
     else:
-        images = TrainImages(u_MCHW=run.pool_NCHW, mask=config.data.mask)
+        images = run.make_images()
     return objective, _fit("train", run, objective, images, config.train, options)
 
 

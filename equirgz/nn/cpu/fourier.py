@@ -60,9 +60,7 @@ def _constants(group: Group, basis: FilterBasis, dtype: torch.dtype, device: tor
         return torch.as_tensor(array).to(dtype).to(device)
 
     with torch.device("cpu"), torch.inference_mode(False):
-        weights = torch.cat(
-            [torch.from_numpy(band.weights.reshape(-1, band.weights.shape[-1])) for band in plan.bands]
-        )
+        weights = torch.cat([torch.from_numpy(band.weights.reshape(-1, band.weights.shape[-1])) for band in plan.bands])
         return _Constants(
             tensor(plan.transform_NN),
             tensor(plan.inverse_NN),

@@ -85,9 +85,7 @@ def make_plan(group: Group, basis: FilterBasis) -> FourierPlan:
     """Return the plan (float64) of a group and a basis for which :func:`can_factor` holds."""
     rows = _basis_rows(basis)
     transform_NN = _slot_transform(group.n_rotations)
-    return FourierPlan(
-        transform_NN, np.linalg.inv(transform_NN), _filters(basis, rows), _bands(group, basis, rows)
-    )
+    return FourierPlan(transform_NN, np.linalg.inv(transform_NN), _filters(basis, rows), _bands(group, basis, rows))
 
 
 def _slot_transform(n: int) -> np.ndarray:

@@ -29,9 +29,7 @@ def dense_ns(group: Group, in_fields: int, out_fields: int, kernel_size: int, pi
     return _DENSE * out_fields * in_fields * group.order**2 * kernel_size**2 * pixels
 
 
-def fourier_ns(
-    group: Group, in_fields: int, out_fields: int, kernel_size: int, n_functions: int, pixels: int
-) -> float:
+def fourier_ns(group: Group, in_fields: int, out_fields: int, kernel_size: int, n_functions: int, pixels: int) -> float:
     """Return the modelled time of the factored convolution, ns per image."""
     flips = group.order // group.n_rotations
     channels_in, channels_out = in_fields * group.order, out_fields * group.order

@@ -76,9 +76,7 @@ def _spread_back(flat: Tensor, grad: Tensor, window: int, step: int, out: Tensor
     length = len(flat) - (window - 1) * step
     rest, won = grad[:length], []
     for shift in range(window - 1, 0, -1):
-        before = (
-            _running_max(flat[: length + (shift - 1) * step], shift, step) if shift > 1 else flat[:length]
-        )
+        before = _running_max(flat[: length + (shift - 1) * step], shift, step) if shift > 1 else flat[:length]
         wins = torch.empty_like(rest)
         torch.gt(flat[shift * step : shift * step + length], before, out=wins).mul_(rest)  # 1.0 where it wins
         won.append((shift * step, wins))

@@ -33,9 +33,7 @@ def test_output_only_turns(group, from_regular, basis):
     torch.testing.assert_close(conv.to_plain()(x_BFGHW.flatten(1, 2)), y_BOHW)
 
 
-@pytest.mark.parametrize(
-    ("group", "count"), [("C1", 11), ("C2", 7), ("D1", 7), ("D2", 5), ("C4", 3), ("D8", 3)]
-)
+@pytest.mark.parametrize(("group", "count"), [("C1", 11), ("C2", 7), ("D1", 7), ("D2", 5), ("C4", 3), ("D8", 3)])
 def test_number_of_invariant_functions(group, count):
     """5x5 harmonics up to order 2 that a group keeps: one per ring for N > 2, and the aliased ones below."""
     functions_KP = invariant_functions_KP(FilterBasis(5), get_group(group))

@@ -87,9 +87,7 @@ def test_commutes_with_the_group(name, stride):
 def test_gradients_against_finite_differences():
     group, basis = get_group("D4"), FilterBasis(3)
     x, weight = noise(1, 8, 4, 4).requires_grad_(), noise(1, 1, 8, 6, seed=2).requires_grad_()
-    torch.autograd.gradcheck(
-        lambda x, w: fourier_conv2d(x, w, group, basis, 1, 1), (x, weight), fast_mode=True
-    )
+    torch.autograd.gradcheck(lambda x, w: fourier_conv2d(x, w, group, basis, 1, 1), (x, weight), fast_mode=True)
 
 
 def test_only_what_needs_a_gradient_gets_one():
@@ -202,6 +200,4 @@ def test_cost_model_follows_its_formula():
     assert dense_ns(get_group("D32"), 6, 16, 5, 5184) == pytest.approx(4 * dense_ns(group, 6, 16, 5, 5184))
     linear = fourier_ns(get_group("D32"), 6, 16, 5, 11, 5184) / fourier_ns(group, 6, 16, 5, 11, 5184)
     assert 1.9 < linear < 2.0
-    assert prefers_fourier(group, 6, 16, 5, 11, 5184) and not prefers_fourier(
-        get_group("C4"), 6, 16, 5, 11, 5184
-    )
+    assert prefers_fourier(group, 6, 16, 5, 11, 5184) and not prefers_fourier(get_group("C4"), 6, 16, 5, 11, 5184)
