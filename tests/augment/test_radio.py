@@ -84,14 +84,14 @@ def test_blocks_are_rectangles_of_their_size_on_the_sky() -> None:
     ones = torch.ones(200, 1, 65, 65)
     params = {**OFF, "block_probability": 1.0, "pixel_scale_arcsec": 3.0, "mask": False, "canvas": 1.0}
     view = create_augmentation("radio_ssl", **params)
-    hole = view.make_view(ones, _rng())[:, 0] == 0
+    hole = view(ones, _rng())[:, 0] == 0
     framed = torch.zeros_like(hole)
     framed[:, 12:-12, 12:-12] = True
     rows, columns = (hole & framed).any(2).sum(1), (hole & framed).any(1).sum(1)
     area = (hole & framed).sum((1, 2))
     assert torch.equal(area, rows * columns), "no rectangle"
     assert rows.max() <= 16 and columns.max() <= 16 and (hole.sum((1, 2)) > 0).float().mean() > 0.9
-    none = create_augmentation("radio_ssl", **{**params, "block_probability": 0.0}).make_view(ones, _rng())
+    none = create_augmentation("radio_ssl", **{**params, "block_probability": 0.0})(ones, _rng())
     assert hole.sum() > (none[:, 0] == 0).sum()
 
 
@@ -136,3 +136,12 @@ def test_shift_stretch_and_blur_are_of_their_size() -> None:
 def test_amounts_out_of_range_are_one_line(params: dict, word: str) -> None:
     with pytest.raises(InputError, match=word):
         create_augmentation("radio_ssl", **params)
+
+
+def test_maps_turn_along_but_not_with_companions() -> None:
+    x, maps = _sources(4), (_sources(4) > 0.5).float()
+    view, turned = create_augmentation("radio_ssl", **OFF).with_maps(x, maps, _rng())
+    lit = view[:, 0] > 0.6
+    assert (turned[:, 0][lit] > 0.5).all()
+    with pytest.raises(InputError, match="companion_probability 0"):
+        create_augmentation("radio_ssl").with_maps(x, maps, _rng())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -130,11 +132,12 @@ def test_views_are_cut_from_the_canvas() -> None:
 
         views = {"wide": View("unlabelled"), "plain": View("unlabelled", "none")}
         unlabelled_ratio = 1
+        target_task = SimpleNamespace(dense=False)
 
     canvas = torch.zeros(8, 1, 15, 15)
     canvas[:, :, 6, :] = 1.0  # lit from rim to rim
     images = TrainImages(u_MCHW=canvas[..., 3:-3, 3:-3], u_canvas_MCHW=canvas, pixel_scale_arcsec=2.0)
-    params = {name: 0.0 for name in ("max_stretch", "max_noise", "companion_probability", "block_probability")}
+    params = dict.fromkeys(("max_stretch", "max_noise", "companion_probability", "block_probability"), 0.0)
     config = TrainConfig(batch_size=8, augmentation="radio_ssl", augmentation_params=params)
     made = BatchMaker(TwoViews(), images, config, seed=0)
     assert made.augmentations["wide"].pixel_scale_arcsec == 2.0 and made.wide == {"wide"}
