@@ -211,11 +211,35 @@ class PretrainConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """What is measured once a run is trained."""
+    """What is measured once a run is trained.
 
-    readouts: tuple[str, ...] = Field(("network",), description="network, temperature, linear_probe, knn")
+    ``probe`` is logistic regression on the features, its penalty chosen inside the labelled sources (or
+    ``probe_penalty``); after a training without labels batch norm is settled on the target's plain training images
+    first (``settle_batch_norm``), and the untrained network of the same seed is read out beside it.
+    ``linear_probe`` has the penalty C = 1 and no such care, as in the first results. Unset, the two options are no part
+    of a run's identity.
+    """
+
+    readouts: tuple[str, ...] = Field(("network",), description="network, temperature, probe, knn, linear_probe")
     rotation_angles: int = Field(24, ge=1, description="angles of the rotation curve over 360 degrees")
     views: int = Field(1, ge=1, description="test-time views averaged in probability")
+    probe_penalty: Literal["cv"] | float = Field(
+        "cv", description="C of the read-out probe, above 0, or cv: by cross-validation inside the labelled sources"
+    )
+    settle_batch_norm: bool = Field(True, description="with probe: bring batch norm to the target's plain images")
+
+    @model_validator(mode="after")
+    def _positive_penalty(self) -> EvaluationConfig:
+        if self.probe_penalty != "cv" and not 0 < self.probe_penalty < float("inf"):
+            raise ValueError(f"expected probe_penalty cv or a number above 0, got {self.probe_penalty}")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        younger = ("probe_penalty", "settle_batch_norm")
+        unset = {key for key in younger if fields.get(key) == type(self).model_fields[key].default}
+        return {key: value for key, value in fields.items() if key not in unset}
 
 
 class RunConfig(Section):

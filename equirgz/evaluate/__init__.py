@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from equirgz.evaluate.equivariance import equivariance_error, make_smooth_images
 from equirgz.evaluate.predict import embed, predict, predict_samples
-from equirgz.evaluate.probe import knn, linear_probe
+from equirgz.evaluate.probe import choose_penalty, knn, linear_probe
 from equirgz.evaluate.rotation import rotation_curve, rotation_rows
+from equirgz.evaluate.settle import settle_batch_norm
 
 __all__ = [
+    "choose_penalty",
     "embed",
     "equivariance_error",
     "knn",
@@ -21,4 +23,5 @@ __all__ = [
     "predict_samples",
     "rotation_curve",
     "rotation_rows",
+    "settle_batch_norm",
 ]

@@ -6,10 +6,33 @@ Legend: N sources, M test sources, F features, K classes.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from equirgz.errors import InputError
+from equirgz.errors import InputError, require
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
+
+
+#: penalties that cross-validation chooses from, scikit-learn's C, strongest first
+PENALTY_PATH = tuple(10.0 ** (k / 2) for k in range(-8, 5))
+_N_FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A chosen penalty, C, and what it scores on labelled sources left out in turn: nll (nat) and share of wrong ones.
+
+    Both scores are NaN where a class has one source and nothing can be left out.
+    """
+
+    inverse_penalty: float
+    nll: float
+    error: float
 
 
 def linear_probe(
@@ -18,33 +41,90 @@ def linear_probe(
     h_test_MF: np.ndarray,
     *,
     n_classes: int | None = None,
-    inverse_penalty: float = 1.0,
+    inverse_penalty: float | Literal["cv"] = "cv",
     max_iterations: int = 1000,
 ) -> np.ndarray:
     """Return probability_MK of multinomial logistic regression on standardised features.
 
     Features are centred and scaled by the TRAINING mean and deviation (constant ones are centred
-    only); the L2 penalty is scikit-learn's ``C = inverse_penalty``. ``n_classes`` is the number of
-    columns; a class without training sources gets probability 0.
+    only); the L2 penalty is scikit-learn's ``C = inverse_penalty``, or chosen among the training sources by
+    :func:`choose_penalty`. ``n_classes`` is the number of columns; a class without training sources gets
+    probability 0.
 
-    Raises InputError for NaN, shapes that disagree, or fewer than two classes in training.
+    Raises InputError for NaN, shapes that disagree, a penalty that is no positive number, or fewer than two classes
+    in training.
     """
-    from sklearn.exceptions import ConvergenceWarning
+    h_train_NF, y_train_N, h_test_MF = _check("linear_probe", h_train_NF, y_train_N, h_test_MF)
+    present = _present(y_train_N)
+    if inverse_penalty == "cv":
+        inverse_penalty = choose_penalty(h_train_NF, y_train_N, max_iterations=max_iterations).inverse_penalty
+    _check_penalty(inverse_penalty)
+    model = _make_model(inverse_penalty, max_iterations)
+    probability_MK = np.zeros((len(h_test_MF), _n_classes(n_classes, y_train_N)))
+    probability_MK[:, present] = _fit_predict(model, h_train_NF, y_train_N, h_test_MF)
+    return probability_MK
+
+
+def choose_penalty(
+    h_NF: np.ndarray, y_N: np.ndarray, path: Sequence[float] = PENALTY_PATH, *, max_iterations: int = 1000
+) -> Penalty:
+    """Return the penalty of ``path`` with the lowest nll on training sources left out in turn.
+
+    Stratified folds, five or as many as the rarest class has sources; features are standardised within each; of equal
+    ones the strongest penalty. Nothing is drawn but the folds, always from the same seed. Features of untrained
+    and of contrastively trained networks want C near 1, those of a network trained on simulated classes near 0.01:
+    a fixed one would compare penalties, not features. Where a class has one source the middle of the path is taken.
+    """
+    from sklearn.model_selection import StratifiedKFold
+
+    h_NF, y_N, _ = _check("choose_penalty", h_NF, y_N, h_NF)
+    present = _present(y_N)
+    path = sorted(path)
+    for inverse_penalty in path:
+        _check_penalty(inverse_penalty)
+    rarest = int(min((y_N == k).sum() for k in present))
+    if rarest < 2:
+        return Penalty(path[len(path) // 2], float("nan"), float("nan"))
+    folds = StratifiedKFold(min(_N_FOLDS, rarest), shuffle=True, random_state=0)
+    code_N = np.searchsorted(present, y_N)
+    p_CNK = np.zeros((len(path), len(y_N), len(present)))
+    for fitted, left_out in folds.split(h_NF, y_N):
+        model = _make_model(path[0], max_iterations, warm_start=True)
+        for c, inverse_penalty in enumerate(path):
+            model.set_params(C=inverse_penalty)
+            p_CNK[c, left_out] = _fit_predict(model, h_NF[fitted], y_N[fitted], h_NF[left_out])
+    nll_C = -np.log(p_CNK[:, np.arange(len(y_N)), code_N].clip(1e-15)).mean(1)
+    best = int(np.argmin(nll_C))
+    return Penalty(float(path[best]), float(nll_C[best]), float((p_CNK[best].argmax(1) != code_N).mean()))
+
+
+def _make_model(inverse_penalty: float, max_iterations: int, warm_start: bool = False) -> LogisticRegression:
     from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(C=inverse_penalty, max_iter=max_iterations, warm_start=warm_start)
+
+
+def _fit_predict(model: LogisticRegression, h_NF: np.ndarray, y_N: np.ndarray, h_MF: np.ndarray) -> np.ndarray:
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.preprocessing import StandardScaler
 
-    h_train_NF, y_train_N, h_test_MF = _check("linear_probe", h_train_NF, y_train_N, h_test_MF)
-    present = np.unique(y_train_N)
-    if len(present) < 2:
-        raise InputError("linear_probe: training labels", expected="at least 2 classes", got=f"only class {present[0]}")
-    scaler = StandardScaler().fit(h_train_NF)
-    model = LogisticRegression(C=inverse_penalty, max_iter=max_iterations)
+    scaler = StandardScaler().fit(h_NF)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the L2 penalty keeps the solution finite
-        model.fit(scaler.transform(h_train_NF), y_train_N)
-    probability_MK = np.zeros((len(h_test_MF), _n_classes(n_classes, y_train_N)))
-    probability_MK[:, present] = model.predict_proba(scaler.transform(h_test_MF))
-    return probability_MK
+        model.fit(scaler.transform(h_NF), y_N)
+    return model.predict_proba(scaler.transform(h_MF))
+
+
+def _present(y_N: np.ndarray) -> np.ndarray:
+    present = np.unique(y_N)
+    if len(present) < 2:
+        raise InputError("linear_probe: training labels", expected="at least 2 classes", got=f"only class {present[0]}")
+    return present
+
+
+def _check_penalty(value: object) -> None:
+    positive = isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < np.inf
+    require(positive, "inverse_penalty", expected="a positive number or cv", got=repr(value))
 
 
 def knn(

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from equirgz.errors import InputError
-from equirgz.evaluate import knn, linear_probe
+from equirgz.evaluate import choose_penalty, knn, linear_probe
+from equirgz.evaluate.probe import PENALTY_PATH
 
 RNG = np.random.default_rng(0)
 Y = np.arange(60) % 3
@@ -20,7 +23,7 @@ QUERY = RNG.normal(size=(20, 5))
 
 def test_linear_probe_is_standardised_logistic_regression() -> None:
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(H, Y)
-    assert np.allclose(linear_probe(H, Y, QUERY), model.predict_proba(QUERY), atol=1e-9)
+    assert np.allclose(linear_probe(H, Y, QUERY, inverse_penalty=1.0), model.predict_proba(QUERY), atol=1e-9)
     # Units of a feature do not matter.
     scale = np.array([1e3, 1, 1, 1e-4, 1])
     assert np.allclose(linear_probe(H * scale, Y, QUERY * scale), linear_probe(H, Y, QUERY), atol=1e-4)
@@ -77,3 +80,44 @@ def test_bad_input(readout) -> None:
     else:
         with pytest.raises(InputError, match="k >= 1"):
             knn(H, Y, QUERY, k=0)
+
+
+def test_the_penalty_is_that_of_the_lowest_nll_of_sources_left_out() -> None:
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+
+    def nll(c: float) -> float:
+        model = make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=1000))
+        return log_loss(Y, cross_val_predict(model, H, Y, cv=folds, method="predict_proba"))
+
+    path = (1e-3, 1e-1, 10.0, 1e3)
+    chosen, brute = choose_penalty(H, Y, path), [nll(c) for c in path]
+    assert chosen.inverse_penalty == path[int(np.argmin(brute))]
+    assert chosen.nll == pytest.approx(min(brute), rel=1e-3) and 0 < chosen.error < 0.5
+    assert chosen == choose_penalty(H, Y, path[::-1]), "the order of the path, or chance, matters"
+
+
+def test_features_choose_their_own_penalty() -> None:
+    rng = np.random.default_rng(1)
+    y = np.arange(80) % 2
+    noise = rng.normal(size=(80, 40))
+    assert choose_penalty(noise, y).inverse_penalty <= 1e-3, "of noise as little as there is"
+    # A class told by the small difference of two nearly equal features needs weights that a strong penalty forbids.
+    common = rng.normal(size=(80, 1))
+    collinear = np.c_[common, common + 0.02 * (2 * y[:, None] - 1) + 0.005 * rng.normal(size=(80, 1))]
+    found = choose_penalty(collinear, y)
+    assert found.inverse_penalty == PENALTY_PATH[-1] and found.nll < 0.55
+    strong = linear_probe(collinear, y, collinear, inverse_penalty=0.01)
+    assert np.abs(strong - 0.5).max() < 0.1
+
+
+def test_a_class_with_one_source_leaves_nothing_to_choose_by() -> None:
+    y = np.r_[np.zeros(9, int), 1]
+    found = choose_penalty(H[:10], y)
+    assert found.inverse_penalty == PENALTY_PATH[len(PENALTY_PATH) // 2] and np.isnan(found.nll)
+    assert np.isfinite(linear_probe(H[:10], y, QUERY)).all()
+
+
+@pytest.mark.parametrize("value", [0, -1.0, np.inf, np.nan, "best", True])
+def test_a_penalty_that_is_none_is_one_line(value) -> None:
+    with pytest.raises(InputError, match="inverse_penalty: expected a positive number or cv"):
+        linear_probe(H, Y, QUERY, inverse_penalty=value)

@@ -12,18 +12,18 @@ from typing import Any, Literal
 
 from equirgz.config import RunConfig
 from equirgz.data.splits.labelled import make_manifest
-from equirgz.grid.run.blocks import meter_rows, score
+from equirgz.grid.run.blocks import Block, meter_rows, score
 from equirgz.grid.run.measure import (
     TrainedRun,
     count_sources,
     measure_equivariance,
     measure_rotation,
     measure_size,
-    read_out_features,
     read_out_network,
 )
 from equirgz.grid.run.posthoc import scale_blocks
 from equirgz.grid.run.prepare import PreparedRun, prepare_run
+from equirgz.grid.run.probes import read_out_features
 from equirgz.grid.run.resources import measure_peak_bytes
 from equirgz.grid.run.training import TrainOptions, pretrain, train_objective
 from equirgz.provenance import code_version
@@ -56,28 +56,29 @@ def run_cell(
 def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid: str = "") -> dict[str, Any] | None:
     """Train and evaluate a prepared run (see :func:`run_cell`); None in all processes but the first.
 
-    The probes read the features of the pre-training where there is one, else those of the training.
+    The probes read the features of the pre-training where there is one, else those of the training; what the
+    read-out ``probe`` settles on the way (:mod:`equirgz.grid.run.probes`) is where a training after it starts.
     """
     config, clock, logs = run.config, run.clock, []
     before = TrainedRun(config, run.backbone, None, run.labelled, run.eval_sets, options.batch_size)
     if config.pretrain is not None:
         logs.append(pretrain(run, options))
         clock.lap("pretrain")
-        probes = read_out_features(before) if is_first_process() else []
+        probes = _read_out_features(before, run, logs[-1]) if is_first_process() else ([], [])
     objective, log = train_objective(run, options)
     if not is_first_process():
         return None
     logs.append(log)
     clock.lap("train")
     if config.pretrain is None:
-        probes = read_out_features(before)
+        probes = _read_out_features(before, run, log, unsupervised=not objective.needs_labels)
     trained = replace(before, objective=objective)
     answers, uncertain = read_out_network(trained)
-    blocks = [*probes, *answers]
+    blocks = [*probes[0], *answers]
     scaled, rows = scale_blocks(blocks) if "temperature" in config.evaluation.readouts else ([], [])
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
-    rows += uncertain + measure_rotation(trained) + measure_equivariance(trained) + measure_size(trained)
+    rows += probes[1] + uncertain + measure_rotation(trained) + measure_equivariance(trained) + measure_size(trained)
     rows += count_sources(run.data)
     clock.lap("evaluate")
     common = describe_run(run, grid)
@@ -90,6 +91,15 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
             config.data.name, run.data.train.source_id_N, run.split, split_seed=config.split.split_seed
         ),
     }
+
+
+def _read_out_features(
+    before: TrainedRun, run: PreparedRun, log: dict[str, Any], *, unsupervised: bool = True
+) -> tuple[list[Block], list[dict[str, Any]]]:
+    """Return the probes' blocks and rows; their warnings join those of the training that made the features."""
+    blocks, rows, warnings = read_out_features(before, run.own_pool, unsupervised=unsupervised)
+    log["warnings"] = [*log["warnings"], *warnings]
+    return blocks, rows
 
 
 def describe_run(run: PreparedRun, grid: str) -> dict[str, Any]:

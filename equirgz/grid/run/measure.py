@@ -15,7 +15,7 @@ from equirgz.backbones import Backbone, measure_cost
 from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet
 from equirgz.data.overlap.describe import count_groups
-from equirgz.evaluate import embed, equivariance_error, knn, linear_probe, predict_samples
+from equirgz.evaluate import equivariance_error, predict_samples
 from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples
 from equirgz.grid.run.blocks import Block
@@ -38,27 +38,6 @@ class TrainedRun:
     labelled: ImageSet
     eval_sets: dict[str, ImageSet]
     batch_size: int  # images at a time
-
-
-def read_out_features(run: TrainedRun) -> list[Block]:
-    """Return the blocks of the probes asked for, fitted on the labelled sources' features."""
-    probes = {"linear_probe": linear_probe, "knn": knn}
-    wanted = [name for name in run.config.evaluation.readouts if name in probes]
-    if not wanted:
-        return []
-    sets = {"labelled": run.labelled, **run.eval_sets}
-    features = {name: embed(run.backbone, images.x_NCHW, run.batch_size) for name, images in sets.items()}
-    h_train_NF = features.pop("labelled")
-    return [
-        Block(
-            name,
-            split,
-            images,
-            probes[name](h_train_NF, run.labelled.label_N, features[split], n_classes=run.labelled.n_classes),
-        )
-        for name in wanted
-        for split, images in run.eval_sets.items()
-    ]
 
 
 def read_out_network(run: TrainedRun) -> tuple[list[Block], Rows]:

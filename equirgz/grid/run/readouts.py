@@ -5,7 +5,7 @@ from __future__ import annotations
 from equirgz.config import RunConfig
 from equirgz.errors import InputError, check_choice
 
-READOUTS = ("network", "temperature", "linear_probe", "knn")
+READOUTS = ("network", "temperature", "probe", "knn", "linear_probe")
 
 
 def check_readouts(config: RunConfig) -> None:
