@@ -51,10 +51,11 @@ def mgcls_extended(
     The published cutouts are 128 px of a box that grows with the source, so that their angular scale differs from
     source to source. Here they are resampled to ``scale * size_px`` pixels (at most 150) in the centre of a blank field
     of 150 px, which gives sources about the sizes that they have on FIRST images of 1.8 arcsec: about, since
-    the published cutouts do not hold their scale. ``as_published`` leaves them as they are, without a scale.
+    the published cutouts do not hold their scale.
 
     Parameters
     ----------
+    as_published : leave the cutouts as they are, 128 px without a scale on the sky.
     scale : side of a resampled cutout over ``size_px``.
     min_size_px : smallest ``size_px`` taken; rated sources of any size are taken where ``scored``.
     scored : only the 1031 sources with an ``anomaly_score`` (1 ordinary to 5 strange; -1 in the table: not rated).
