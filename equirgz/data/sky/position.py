@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from equirgz.errors import DataError
 
@@ -109,28 +108,23 @@ def join_sexagesimal(table: pd.DataFrame) -> np.ndarray | None:
     return np.stack([ra, sign * (value["ded"] + value["dem"] / 60 + value["des"] / 3600)], axis=1)
 
 
-def unit_vectors(position_deg_N2: np.ndarray) -> np.ndarray:
-    """Return unit vectors (N, 3) of (right ascension, declination) in degrees; NaN stays NaN."""
-    ra, dec = np.deg2rad(np.asarray(position_deg_N2, dtype=np.float64)).T
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], -1)
-
-
 def match_positions(
     a_deg_N2: np.ndarray, b_deg_M2: np.ndarray, radius_arcsec: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return all pairs (i, j, separation in arcsec) with a[i] and b[j] at most ``radius_arcsec`` apart.
 
-    Great-circle distances, any declination, right ascension wraps. NaN positions match nothing.
-    Pairs are sorted by i, then by separation.
+    Great-circle distances, any declination, right ascension wraps (``astropy.coordinates.search_around_sky``). NaN
+    positions match nothing. Pairs are sorted by i, then by separation.
     """
-    a, b = unit_vectors(a_deg_N2), unit_vectors(b_deg_M2)
-    good_a = np.flatnonzero(np.isfinite(a).all(1))
-    good_b = np.flatnonzero(np.isfinite(b).all(1))
+    from astropy import units
+    from astropy.coordinates import SkyCoord, search_around_sky
+
+    sets = [np.asarray(position, dtype=np.float64) for position in (a_deg_N2, b_deg_M2)]
+    good_a, good_b = (np.flatnonzero(np.isfinite(position).all(1)) for position in sets)
     if not len(good_a) or not len(good_b):
         return np.zeros(0, int), np.zeros(0, int), np.zeros(0)
-    chord = 2 * np.sin(np.deg2rad(radius_arcsec / 3600) / 2)
-    pairs = cKDTree(a[good_a]).sparse_distance_matrix(cKDTree(b[good_b]), chord * (1 + 1e-12), output_type="ndarray")
-    i, j = good_a[pairs["i"]], good_b[pairs["j"]]
-    separation = 2 * np.rad2deg(np.arcsin(np.clip(pairs["v"] / 2, 0, 1))) * 3600
+    a, b = (SkyCoord(*position[good].T, unit="deg") for position, good in zip(sets, (good_a, good_b), strict=True))
+    i, j, separation, _ = search_around_sky(a, b, radius_arcsec * units.arcsec)
+    i, j, separation = good_a[i], good_b[j], separation.arcsec
     order = np.lexsort((separation, i))
     return i[order], j[order], separation[order]
