@@ -152,7 +152,7 @@ TASKS: Registry[Callable[..., Task]] = Registry(
     "task",
     tuple(
         f"equirgz.tasks.{name}"
-        for name in ("classification", "votes", "regression", "multilabel", "segmentation", "image_to_image")
+        for name in ("classification", "votes", "regression", "multilabel", "segmentation", "image_to_image", "several")
     ),
 )
 

@@ -56,7 +56,7 @@ class Head(nn.Module, ABC):
 
 HEADS: Registry[Callable[..., Head]] = Registry(
     "head",
-    tuple(f"equirgz.objectives.heads.{name}" for name in ("classification", "votes", "numbers", "shares")),
+    tuple(f"equirgz.objectives.heads.{name}" for name in ("classification", "votes", "numbers", "shares", "several")),
 )
 
 
