@@ -5,6 +5,7 @@ BatchNorm2d or LayerNorm, fixed depthwise Conv2d, pooling over the group as MaxP
 without children is one of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
 
 * DiskMask, SoftDiskMask: the product of the image and a fixed image;
+* PowerSpectrum: lengths of the coordinates that a fixed matrix gives of each field;
 * RelativeAttention: softmax attention over positions and group elements with a table of biases,
   ``torch.nn.functional.scaled_dot_product_attention`` of three stacks of maps.
 
@@ -25,7 +26,7 @@ from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import InputError
 
-WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "RelativeAttention")
+WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "PowerSpectrum", "RelativeAttention")
 
 
 class PlainEncoder(nn.Module):

@@ -23,8 +23,9 @@ from equirgz.nn.factory import make_activation, make_conv, make_layer_norm, make
 from equirgz.nn.gates import AttentionGate
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
-from equirgz.nn.readout import DiskMask, InvariantReadout
+from equirgz.nn.readout import READOUTS, DiskMask, InvariantReadout
 from equirgz.nn.self_attention import GroupSelfAttention, estimate_attention_bytes
+from equirgz.nn.spectrum import PowerSpectrum
 
 __all__ = [
     "AntialiasedAvgPool2d",
@@ -48,8 +49,10 @@ __all__ = [
     "LengthBatchNorm2d",
     "LengthLayerNorm2d",
     "LengthReLU",
+    "READOUTS",
     "PointwiseConv2d",
     "PointwiseMLP",
+    "PowerSpectrum",
     "SkipConcat",
     "TrivialConv2d",
     "UpBlock",

@@ -8,36 +8,62 @@ from torch import Tensor, nn
 from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.field_type import FieldType
+from equirgz.nn.conv.pointwise import make_pointwise_conv
 from equirgz.nn.derived import DerivedBuffers
+from equirgz.nn.direct_sum import FieldSequential
 from equirgz.nn.pooling import GroupPooling
+from equirgz.nn.spectrum import PowerSpectrum
+
+READOUTS = ("mean", "max", "mean_max", "spectrum", "max_filter")
 
 
 class InvariantReadout(nn.Module):
-    """Pool over the group, then over space: h_f = pool_p max_g f(p, g), invariant under G.
+    """Make each position invariant, then pool over space: features that no element of the group changes.
 
-    ``space`` is "mean", "max" or "mean_max" (both, concatenated). The order matters: pooling the
-    group and then flattening is not invariant (relative error 1.1 at 90 degrees).
-    Shape: (B, in_type.size, H, W) -> (B, F) or (B, 2 F), with F fields.
+    ``space`` names the read-out, with f the fields and p the positions:
+
+    * "mean", "max", "mean_max" (both, concatenated):  h_f = pool_p max_g f(p, g);
+    * "spectrum":    h_fk = mean_p of the power of irrep k (:class:`equirgz.nn.PowerSpectrum`), so that more
+      than the largest element of each field is seen;
+    * "max_filter":  h_j = mean_p max_g <t_j, g . f(p)>, with learnt templates t_j over all fields and the group,
+      two for each field (max filtering, arXiv 2205.14039).
+
+    The order matters: pooling the group and then flattening is not invariant (relative error 1.1 at 90 degrees).
+    ``group_pool`` "mean" takes the mean over g for the maximum. Fields that are trivial have one element and
+    are read as they are. Shape: (B, in_type.size, H, W) -> (B, num_features), num_features a multiple of F.
+    Raises InputError for an unknown name, and for "spectrum" and "max_filter" of fields neither regular nor trivial.
     """
 
     def __init__(self, in_type: FieldType, space: str = "mean", group_pool: str = "max") -> None:
         super().__init__()
-        if space not in ("mean", "max", "mean_max"):
-            raise InputError("readout", expected="'mean', 'max' or 'mean_max'", got=repr(space))
+        if space not in READOUTS:
+            expected = f"{', '.join(map(repr, READOUTS[:-1]))} or {READOUTS[-1]!r}"
+            raise InputError("readout", expected=expected, got=repr(space), mend="use 'mean'")
         self.in_type, self.space = in_type, space
-        self.group_pooling = GroupPooling(in_type, group_pool)
+        if space == "spectrum" and not in_type.is_trivial:
+            self.group_pooling: nn.Module = PowerSpectrum(in_type)
+        elif space == "max_filter":
+            templates = FieldType(
+                in_type.group, f"{2 * in_type.count} {'trivial' if in_type.is_trivial else 'regular'}"
+            )
+            self.group_pooling = FieldSequential(
+                make_pointwise_conv(in_type, templates), GroupPooling(templates, group_pool)
+            )
+        else:
+            self.group_pooling = GroupPooling(in_type, group_pool)
+        self.num_features = self.group_pooling.out_type.size * (2 if space == "mean_max" else 1)
 
     @property
     def features_per_field(self) -> int:
-        return 2 if self.space == "mean_max" else 1
+        return self.num_features // self.in_type.count
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BFHW = self.group_pooling(x_BCHW)
-        if self.space == "mean":
-            return x_BFHW.mean((-2, -1))
         if self.space == "max":
             return x_BFHW.amax((-2, -1))
-        return torch.cat([x_BFHW.mean((-2, -1)), x_BFHW.amax((-2, -1))], 1)
+        if self.space == "mean_max":
+            return torch.cat([x_BFHW.mean((-2, -1)), x_BFHW.amax((-2, -1))], 1)
+        return x_BFHW.mean((-2, -1))
 
     def extra_repr(self) -> str:
         return f"space={self.space}"

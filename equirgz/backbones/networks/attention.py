@@ -10,7 +10,7 @@ from equirgz.backbones.arguments import scaled_fields
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
-from equirgz.nn import AttentionGate, DiskMask, FieldSequential, GroupPooling, make_conv, make_norm
+from equirgz.nn import AttentionGate, DiskMask, FieldSequential, GroupPooling, InvariantReadout, make_conv, make_norm
 from equirgz.registry import explained_by
 
 
@@ -18,14 +18,15 @@ class AttentionGateNet(Backbone):
     """Four stages of (3, 3, 3, 2) convolutions with stride-2 max-pooling between them, and three gates.
 
     The group-pooled maps of stages 1 to 3 are each weighted by a gate that looks at the group-pooled
-    maps of stage 4; the features are the spatial means of the weighted maps, concatenated:
-    F1 + F2 + F3 numbers. Three stages of stride 2: exact sizes are 1 mod 8.
+    maps of stage 4; the features are the read-outs of the weighted maps, concatenated: their spatial
+    means, F1 + F2 + F3 numbers, unless ``readout`` says otherwise. Three stages of stride 2: exact sizes are 1 mod 8.
 
     Parameters
     ----------
     kernel_size : odd side of all filters, pixels.
     normalise : how a gate's scores become weights, "range", "sigmoid" or "softmax".
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
+    readout : how each weighted stack of maps is read (:class:`equirgz.nn.InvariantReadout`).
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class AttentionGateNet(Backbone):
         basis: str | None,
         bias: bool,
         exact: bool = True,
+        readout: str = "mean",
     ) -> None:
         super().__init__(group, in_channels, image_size)
         self.check_size(name, *((3, 17) if exact else (0, 8)))
@@ -59,7 +61,11 @@ class AttentionGateNet(Backbone):
         self.group_pooling = nn.ModuleList(GroupPooling(stage.out_type) for stage in self.stages)
         *gated, gating = (pool.out_type for pool in self.group_pooling)
         self.gates = nn.ModuleList(AttentionGate(type_, gating, normalise=normalise) for type_ in gated)
-        self.num_features = sum(fields[:-1])
+        # Maxima over the group commute with a gate that is not negative; other read-outs see the fields themselves.
+        self.reads_fields = readout in ("spectrum", "max_filter")
+        read = [stage.out_type for stage in self.stages][:-1] if self.reads_fields else gated
+        self.readouts = nn.ModuleList(InvariantReadout(type_, readout) for type_ in read)
+        self.num_features = sum(readout.num_features for readout in self.readouts)
 
     def stage_maps(self, x_BCHW: Tensor) -> list[Tensor]:
         maps = []
@@ -73,12 +79,17 @@ class AttentionGateNet(Backbone):
         return self.stage_maps(x_BCHW)[-1]
 
     def _gated(self, x_BCHW: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        pooled = [pool(maps) for pool, maps in zip(self.group_pooling, self.stage_maps(x_BCHW), strict=True)]
+        stages = self.stage_maps(x_BCHW)
+        pooled = [pool(maps) for pool, maps in zip(self.group_pooling, stages, strict=True)]
         pairs = [gate(maps, pooled[-1]) for gate, maps in zip(self.gates, pooled[:-1], strict=True)]
-        return [y for y, _ in pairs], [alpha for _, alpha in pairs]
+        alphas = [alpha for _, alpha in pairs]
+        if self.reads_fields:
+            return [alpha * maps for alpha, maps in zip(alphas, stages[:-1], strict=True)], alphas
+        return [y for y, _ in pairs], alphas
 
     def features(self, x_BCHW: Tensor) -> Tensor:
-        return torch.cat([y_BFHW.mean((-2, -1)) for y_BFHW in self._gated(x_BCHW)[0]], 1)
+        read = [readout(maps) for readout, maps in zip(self.readouts, self._gated(x_BCHW)[0], strict=True)]
+        return torch.cat(read, 1)
 
     def attention_maps(self, x_BCHW: Tensor) -> list[Tensor]:
         """Return one map per gate, at image size, in [0, 1] for the range normalisation."""
@@ -87,7 +98,8 @@ class AttentionGateNet(Backbone):
         return [F.interpolate(a, size=size, mode="bilinear", align_corners=True) for a in self._gated(x_BCHW)[1]]
 
     def blocks(self) -> list[nn.Module]:
-        return [*self.stages, self.gates]
+        own = [self.readouts] if any(True for _ in self.readouts.parameters()) else []
+        return [*self.stages, self.gates, *own]
 
 
 @BACKBONES.register("attention_lenet")
@@ -116,6 +128,7 @@ def steerable_attention(
     kernel_size: int = 5,
     normalise: str = "range",
     basis: str | None = None,
+    readout: str = "mean",
 ) -> Backbone:
     """Equivariant features with attention gates (arXiv 2111.04742): 6, 16, 32, 64 regular fields, 5x5."""
     fields = scaled_fields((6, 16, 32, 64), width)
@@ -129,4 +142,5 @@ def steerable_attention(
         normalise,
         basis,
         bias=False,
+        readout=readout,
     )

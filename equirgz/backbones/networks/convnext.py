@@ -143,7 +143,7 @@ def steerable_convnext(
     kernel_size : odd side of the depthwise filters, pixels.
     mlp_ratio : fields inside an MLP for each field outside.
     stem_stride : 1, 2 or 4; by which the 5x5 lifting convolution subsamples.
-    readout : how invariant features are read from the last maps.
+    readout : "mean", "max", "mean_max", "spectrum" or "max_filter" (:class:`equirgz.nn.InvariantReadout`).
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
     return SteerableConvNeXt(

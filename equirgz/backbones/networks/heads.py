@@ -36,10 +36,10 @@ class FlattenHead(nn.Module):
 def make_head(name: str, head: str, in_type: FieldType, map_size: int, readout: str) -> tuple[nn.Module, int]:
     """Return the head called ``head`` ("invariant" or "flatten") of backbone ``name``, and its number of features.
 
-    ``map_size``: side of the maps in pixels; ``readout``: spatial pooling of the invariant head.
+    ``map_size``: side of the maps in pixels; ``readout``: of :class:`equirgz.nn.InvariantReadout`.
     """
     if check_choice(f"{name} head", head, HEADS) == "flatten":
         flatten = FlattenHead(in_type, map_size)
         return flatten, flatten.layers[-1].out_features
     invariant = InvariantReadout(in_type, readout)
-    return invariant, in_type.count * invariant.features_per_field
+    return invariant, invariant.num_features

@@ -123,7 +123,7 @@ class SteerableTransformer(Backbone):
         self.add_level("norm", out_type, 2**n_stride2)
         self.map_mask = DiskMask(map_size, margin_px=-0.5)
         self.readout = InvariantReadout(out_type, readout)
-        self.num_features = fields * self.readout.features_per_field
+        self.num_features = self.readout.num_features
 
     @property
     def image_sizes(self) -> list[int]:
@@ -173,7 +173,8 @@ class SteerableTransformer(Backbone):
         return maps
 
     def blocks(self) -> list[nn.Module]:
-        return [*self.stem, self.embed, *self.transformer, self.norm]
+        own = [self.readout] if any(True for _ in self.readout.parameters()) else []
+        return [*self.stem, self.embed, *self.transformer, self.norm, *own]
 
 
 @BACKBONES.register("steerable_transformer")

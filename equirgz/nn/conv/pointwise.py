@@ -21,6 +21,7 @@ from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType, check_kinds, check_same_group
 from equirgz.geometry.transform import regular_transform
 from equirgz.nn.derived import DerivedBuffers
+from equirgz.nn.multiply_adds import count_multiply_adds
 
 Spectrum = tuple[Tensor, Tensor | None]
 
@@ -44,9 +45,10 @@ class PointwiseConv2d(DerivedBuffers):
     in_type, out_type : regular fields of one group.
     bias : one number per output field.
 
-    Shape: (B, in_type.size, H, W) -> (B, out_type.size, H, W). Law: y(g . f) = g . y(f) for every g, whatever
-    the map; NaN stays at its position. Weights start as normal draws that keep the variance of the input.
-    Raises InputError for other types, and for an input of other channels than ``in_type`` has.
+    Shape: (B, in_type.size, H, W) -> (B, out_type.size, H, W), or of stacks of elements (G, F, T) -> (G, O, T).
+    Law: y(g . f) = g . y(f) for every g, whatever the map; NaN stays at its position. Weights start as normal
+    draws that keep the variance of the input. Raises InputError for other types, and for an input of other
+    channels than ``in_type`` has.
     """
 
     def __init__(self, in_type: FieldType, out_type: FieldType, *, bias: bool = False) -> None:
@@ -127,9 +129,11 @@ class PointwiseConv2d(DerivedBuffers):
         """Return the output for stacks of group elements, (G, F, T) -> (G, O, T)."""
         return self.to_fields(self.mix_irreps(self.to_irreps(x_GFT)))
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        self.check_input(x_BCHW)
-        return from_elements(self.mix(to_elements(x_BCHW, self.group.order)), x_BCHW)
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 3:
+            return self.mix(x)
+        self.check_input(x)
+        return from_elements(self.mix(to_elements(x, self.group.order)), x)
 
     def check_input(self, x_BCHW: Tensor) -> None:
         """Raise InputError unless the input has the channels of ``in_type``."""
@@ -138,7 +142,7 @@ class PointwiseConv2d(DerivedBuffers):
             raise InputError("PointwiseConv2d input", expected=expected, got=tuple(x_BCHW.shape))
 
     def multiply_adds(self, height: int, width: int) -> int:
-        """Return the products of one image: of the blocks, and of both changes of basis."""
+        """Return the products at ``height * width`` positions: of the blocks, and of both changes of basis."""
         blocks = regular_transform(self.group).products * self.in_type.count * self.out_type.count
         bases = self.group.order**2 * (self.in_type.count + self.out_type.count)
         return height * width * (blocks + bases)
@@ -168,6 +172,11 @@ class PointwiseConv2d(DerivedBuffers):
         return f"{self.in_type} -> {self.out_type.fields}"
 
 
+@count_multiply_adds.register
+def _(layer: PointwiseConv2d, x: Tensor, y: Tensor) -> int:
+    return layer.multiply_adds(1, y.numel() // layer.out_type.size)
+
+
 def make_pointwise_conv(in_type: FieldType, out_type: FieldType, *, bias: bool = False) -> nn.Module:
     """Return the map of single positions between regular, or trivial, fields: :class:`PointwiseConv2d`, and the
     ordinary 1x1 convolution for trivial fields, drawn alike."""
@@ -192,7 +201,7 @@ class PointwiseMLP(nn.Module):
     def __init__(self, in_type: FieldType, hidden: int) -> None:
         super().__init__()
         self.in_type = self.out_type = in_type
-        inner = FieldType(in_type.group, f"{hidden} {'trivial' if in_type.is_trivial else 'regular'}")
+        inner = FieldType(in_type.group, f"{hidden} {in_type.parts[0].representation.name}")
         self.up = make_pointwise_conv(in_type, inner, bias=True)
         self.gelu = nn.GELU()
         self.down = make_pointwise_conv(inner, in_type, bias=True)
@@ -202,4 +211,4 @@ class PointwiseMLP(nn.Module):
             return self.down(self.gelu(self.up(x_BCHW)))
         self.up.check_input(x_BCHW)
         x_GFT = to_elements(x_BCHW, self.up.group.order)
-        return from_elements(self.down.mix(self.gelu(self.up.mix(x_GFT))), x_BCHW)
+        return from_elements(self.down(self.gelu(self.up(x_GFT))), x_BCHW)

@@ -71,12 +71,15 @@ def test_variance_is_kept_and_the_cost_is_counted():
     torch.manual_seed(0)
     in_type, out_type = regular("D4", 40), regular("D4", 60)
     layer = PointwiseConv2d(in_type, out_type)
-    x_BCHW = torch.randn(4, in_type.size, 5, 5)
-    assert 0.9 < float(layer(x_BCHW).detach().var()) < 1.1
+    x_BCHW = torch.randn(1, in_type.size, 9, 9)
+    y_BCHW = layer(x_BCHW).detach()
+    assert 0.9 < float(y_BCHW.var()) < 1.1
     blocks, bases = 12 * 40 * 60, 64 * 100
-    assert count_multiply_adds(layer, x_BCHW, None) == 25 * (blocks + bases)
+    assert count_multiply_adds(layer, x_BCHW, y_BCHW) == 81 * (blocks + bases)
+    x_GFT, y_GOT = torch.zeros(8, 40, 81), torch.zeros(8, 60, 81)
+    assert count_multiply_adds(layer, x_GFT, y_GOT) == 81 * (blocks + bases)
     dense = GroupConv2d(in_type, out_type, 1)
-    assert blocks * 25 == count_multiply_adds(dense, x_BCHW, None) * regular_transform(layer.group).products / 64
+    assert blocks * 81 == count_multiply_adds(dense, x_BCHW, y_BCHW) * regular_transform(layer.group).products / 64
 
 
 @settings(max_examples=6, deadline=None)
