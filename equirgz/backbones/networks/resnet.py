@@ -49,7 +49,7 @@ class ResNet(Backbone):
     Parameters
     ----------
     head : "invariant", or "flatten", which is not.
-    readout : spatial pooling of the invariant head: "mean", "max" or "mean_max".
+    readout : "mean", "max", "mean_max", "spectrum" or "max_filter" (:class:`equirgz.nn.InvariantReadout`).
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
 

@@ -39,7 +39,8 @@ class SequentialBackbone(Backbone):
     pool_last : whether the last stage also pools.
     pool_window : 3 is exact on the lattice; 2 is the published choice.
     head : "invariant" or "flatten".
-    readout : of the invariant head (:class:`equirgz.nn.InvariantReadout`).
+    readout : of the invariant head: "mean", "max", "mean_max", "spectrum" or "max_filter"
+        (:class:`equirgz.nn.InvariantReadout`).
     dropout : probability of dropping whole fields after each stage.
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     stem_stride : 2 lets the lifting convolution itself subsample, before the pooling after it.

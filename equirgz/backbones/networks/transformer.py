@@ -68,7 +68,7 @@ class SteerableTransformer(Backbone):
     window : how far a position attends, pixels of the map; None: everywhere.
     max_frequency : highest angular frequency of the positional functions.
     memory_budget_mib : most that the attention of one block may hold per image, MiB; more is refused.
-    readout : spatial pooling: "mean", "max" or "mean_max".
+    readout : "mean", "max", "mean_max", "spectrum" or "max_filter" (:class:`equirgz.nn.InvariantReadout`).
     basis : of the convolutions: "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
 
