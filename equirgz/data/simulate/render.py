@@ -7,7 +7,7 @@ Legend: N sources, P particles, Q other sources on the sky, H W pixels of the im
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -19,9 +19,10 @@ from equirgz.data.simulate.skies import COMPONENT_P, COMPONENTS, CORE, HOT, Skie
 from equirgz.data.simulate.surveys import Survey
 from equirgz.seeding import derive_seed
 
-TILE, BEAMS = 1024, 16
-FAINTEST_FIELD_MJY, BRIGHTEST_FIELD_MJY = 0.01, 300.0
+TILE, BEAMS, RIPPLE = 1024, 16, 4.0
+FIELD_SIGMA, FAINTEST_FIELD_MJY, BRIGHTEST_FIELD_MJY = 2.5, 0.01, 300.0
 CENTRING_PX = 0.5
+GRAIN = 0.4  # of the beam's sigma: finer particles are smooth behind the beam
 COMPACT_P = np.isin(COMPONENT_P, [CORE, HOT])
 
 
@@ -40,6 +41,7 @@ class Scene:
     sidelobe_N: np.ndarray
     spike_N: np.ndarray
     noise_N3: np.ndarray
+    smooth_px_N: np.ndarray
 
 
 @lru_cache(maxsize=16)
@@ -54,12 +56,17 @@ def survey_beams(survey: Survey) -> tuple[Beam, ...]:
 
 
 @lru_cache(maxsize=4)
-def noise_tile(beam: Beam, pixel_scale_arcsec: float) -> np.ndarray:
-    """Return (TILE, TILE) float32 of unit rms with the beam's correlation; the same for every seed."""
-    generator = np.random.default_rng(derive_seed(0, "noise tile"))
-    white = generator.standard_normal((TILE, TILE), dtype=np.float32)
-    transform = scipy.fft.rfft2(white) * beam_transform(beam, pixel_scale_arcsec, TILE)
-    tile = scipy.fft.irfft2(transform, s=(TILE, TILE)) / np.float32(noise_gain(beam, pixel_scale_arcsec, TILE))
+def noise_tile(survey: Survey) -> np.ndarray:
+    """Return (TILE, TILE) float32 of unit rms with the correlation of the survey's noise; the same for every seed."""
+    scale, beam = survey.pixel_scale_arcsec, survey.beam
+    tile = np.zeros((TILE, TILE), np.float32)
+    for part, width in ((1 - survey.noise_ripple, survey.noise_beam), (survey.noise_ripple, RIPPLE)):
+        if part > 0:
+            of = replace(beam, fwhm_arcsec=width * beam.fwhm_arcsec)
+            white = np.random.default_rng(derive_seed(0, "noise tile", f"{width:g}"))
+            transform = scipy.fft.rfft2(white.standard_normal((TILE, TILE), dtype=np.float32))
+            smooth = scipy.fft.irfft2(transform * beam_transform(of, scale, TILE), s=(TILE, TILE))
+            tile += np.float32(np.sqrt(part) / noise_gain(of, scale, TILE)) * smooth
     tile.setflags(write=False)
     return tile
 
@@ -86,6 +93,7 @@ def make_scene(
         (survey.sidelobe_level * np.exp(0.8 * g.standard_normal(n))).astype(np.float32),
         g.integers(0, SPIKE_ANGLES, n),
         g.integers(0, [TILE, TILE, 8], (n, 3)),
+        skies.grain_N / (2 * scale),
     )
 
 
@@ -94,11 +102,11 @@ def _other_sources(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return x, y (pixels from the centre) and flux (mJy) of field sources and companions; flux 0 where there is none.
 
-    Field sources are Poisson with the survey's density, N(>S) ~ S^-0.9 from its depth on. A companion has a flux
+    Field sources are Poisson with the survey's density, N(>S) ~ S^-0.9 from 2.5 rms on. A companion has a flux
     relative to the target's; some are doubles.
     """
     n, scale = len(skies.flux_NP), survey.pixel_scale_arcsec
-    depth = max(survey.depth_mjy, FAINTEST_FIELD_MJY)
+    depth = max(FIELD_SIGMA * survey.noise_mjy_per_beam, FAINTEST_FIELD_MJY)
     mean = survey.field_density(depth) * (field_px * scale / 3600) ** 2
     most = int(np.ceil(mean + 4 * np.sqrt(mean))) + 2
     place = g.uniform(-field_px / 2, field_px / 2, (2, n, most))
@@ -136,10 +144,10 @@ def render(scene: Scene, survey: Survey, size_px: int, *, noise: bool = True, ot
         y = np.concatenate([y, scene.other_y_px_NQ], 1)
         flux = np.concatenate([flux, scene.other_flux_NQ], 1)
     compact = np.concatenate([COMPACT_P, np.ones(x.shape[1] - len(COMPACT_P), bool)])
-    sky = deposit_window(x, y, flux, compact, size_px, size)
+    sky = _transform(x, y, flux, compact, scene, size_px, size, survey)
     image = _convolve(sky, scene, survey, size)[:, :size_px, :size_px]
     if noise:
-        add_noise(image, scene, noise_tile(survey.beam, survey.pixel_scale_arcsec))
+        add_noise(image, scene, noise_tile(survey))
     return image
 
 
@@ -149,25 +157,39 @@ def component_maps(scene: Scene, survey: Survey, size_px: int) -> np.ndarray:
     for component in range(len(COMPONENTS)):
         of = np.flatnonzero(component == COMPONENT_P)
         x, y, flux = (particles[:, of] for particles in (scene.x_px_NP, scene.y_px_NP, scene.flux_NP))
-        sky = deposit_window(x, y, flux, COMPACT_P[of], size_px, size)
+        sky = _transform(x, y, flux, COMPACT_P[of], scene, size_px, size, survey)
         maps.append(_convolve(sky, scene, survey, size, sidelobes=False)[:, :size_px, :size_px])
     return np.stack(maps, 1)
 
 
-def deposit_window(
-    x_px: np.ndarray, y_px: np.ndarray, flux: np.ndarray, compact: np.ndarray, size_px: int, size: int
-) -> np.ndarray:
-    """Return maps (N, size, size) whose first ``size_px`` rows and columns are the image, the margin around it wrapped.
+def _transform(
+    x_px: np.ndarray, y_px: np.ndarray, flux: np.ndarray, compact: np.ndarray, scene: Scene, size_px: int, size: int,
+    survey: Survey,
+) -> np.ndarray:  # fmt: skip
+    """Return the transforms of maps whose first ``size_px`` rows and columns are the image, the margin around wrapped.
 
-    What lies before the image comes to the map's end, as the transform has it. Sources beyond the margin are lost.
-    ``compact`` tells the points, whose place within a pixel must not change their width, from the extended rest.
+    Sources beyond the margin are lost. ``compact`` tells the points, whose place within a pixel must not change their
+    width, from the extended rest, which is smoothed over its grain where the beam does not hide that.
     """
     margin = (size - size_px) // 2
     first = np.float32((size_px - 1) / 2 + margin)
     wide = ~compact
-    sky = deposit(x_px[:, wide] + first, y_px[:, wide] + first, flux[:, wide], size)
-    sky += deposit_points(x_px[:, compact] + first, y_px[:, compact] + first, flux[:, compact], size)
-    return np.roll(sky, (-margin, -margin), (1, 2))
+    sky = deposit(x_px[:, wide] + first, y_px[:, wide] + first, flux[:, wide], size) if wide.any() else None
+    points = deposit_points(x_px[:, compact] + first, y_px[:, compact] + first, flux[:, compact], size)
+    shift = (-margin, -margin)
+    beam_px = survey.beam.sigma_px(survey.pixel_scale_arcsec)[1]
+    grainy = np.flatnonzero(scene.smooth_px_N > GRAIN * beam_px) if wide.any() else np.zeros(0, int)
+    smoothed = None
+    if len(grainy):
+        u, v = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None]
+        exponent = np.float32(-2 * np.pi**2) * (u**2 + v**2).astype(np.float32)
+        smoothed = scipy.fft.rfft2(np.roll(sky[grainy], shift, (1, 2)), workers=1)
+        smoothed *= np.exp(exponent * scene.smooth_px_N[grainy, None, None] ** 2)
+        sky[grainy] = 0
+    transform = scipy.fft.rfft2(np.roll(points if sky is None else sky + points, shift, (1, 2)), workers=1)
+    if smoothed is not None:
+        transform[grainy] += smoothed
+    return transform
 
 
 def deposit_points(x_px_NP: np.ndarray, y_px_NP: np.ndarray, flux_NP: np.ndarray, size: int) -> np.ndarray:
@@ -206,8 +228,7 @@ def responses(survey: Survey, size: int) -> tuple[np.ndarray, np.ndarray]:
     return beams, spike_transforms(survey.beam, scale, size) / spline
 
 
-def _convolve(sky_NMM: np.ndarray, scene: Scene, survey: Survey, size: int, *, sidelobes: bool = True) -> np.ndarray:
-    transform = scipy.fft.rfft2(sky_NMM, workers=1)
+def _convolve(transform: np.ndarray, scene: Scene, survey: Survey, size: int, *, sidelobes: bool = True) -> np.ndarray:
     beams, spikes = responses(survey, size)
     response = beams[scene.beam_N] if len(beams) > 1 else beams
     if sidelobes and survey.sidelobe_level > 0 and survey.snapshot_arms:

@@ -47,7 +47,8 @@ class Skies:
 
     Particle p belongs to component ``COMPONENT_P[p]`` and arm ``SIDE_P[p]``. ``truth`` holds arrays (N,), NaN for what
     a source without flux lacks; see :func:`equirgz.data.simulate.truth.measure_truth`. ``off_centre`` says where
-    between core (0) and centroid (1) an image is centred, ``companion`` is the rank of a companion's flux (0: none).
+    between core (0) and centroid (1) an image is centred, ``companion`` is the rank of a companion's flux (0: none),
+    ``grain`` the distance of neighbouring particles of the extended components, arcsec: smooth them by half of it.
     """
 
     x_NP: np.ndarray
@@ -56,6 +57,7 @@ class Skies:
     truth: dict[str, np.ndarray]
     off_centre_N: np.ndarray
     companion_N: np.ndarray
+    grain_N: np.ndarray
 
 
 @cache
@@ -141,7 +143,9 @@ def make_skies(
         name: (value if name == "flux_mjy" else value * light_N).astype(np.float32) for name, value in truth.items()
     }
     flux_NP = weight * flux_N[:, None]
-    return Skies(cos * x - sin * y, sin * x + cos * y, flux_NP, truth, q["off_centre"][:, 0], q["companion"][:, 0])
+    grain_N = _grain(length_NS, q, share) * scale_N1[:, 0]
+    x, y = cos * x - sin * y, sin * x + cos * y
+    return Skies(x, y, flux_NP, truth, q["off_centre"][:, 0], q["companion"][:, 0], grain_N)
 
 
 def _spines(length_NS: np.ndarray, q: dict[str, np.ndarray], g: np.random.Generator) -> dict[str, np.ndarray]:
@@ -186,6 +190,17 @@ def _flux_shares(q: dict[str, np.ndarray]) -> tuple[np.ndarray, dict[str, np.nda
     return core_N, {**share, "pair": pair_N1 * lobes_NS}
 
 
+def _grain(length_NS: np.ndarray, q: dict[str, np.ndarray], share: dict[str, np.ndarray]) -> np.ndarray:
+    """Return the greatest distance of neighbouring particles of every source's plumes and lobes, arcsec, (N,)."""
+    square = length_NS**2
+    areas = (
+        (2.5 * square * q["opening"] / _N_JET, share["jet"]),
+        (1.8 * square * q["back"] * q["axial"] / _N_LOBE, share["lobe"]),
+        (1.5 * square * q["pair_length"] ** 2 * q["pair_axial"] / _N_PAIR, share["pair"]),
+    )
+    return np.sqrt(np.max([np.where(part > 0.01, area, 0).max(1) for area, part in areas], axis=0)).astype(np.float32)
+
+
 def _spread(share_NS: np.ndarray, weight_NSP: np.ndarray) -> np.ndarray:
     """Return the weights (N, S * P) so that those of an arm sum to its share."""
     weight = weight_NSP * (share_NS / weight_NSP.sum(2))[:, :, None]
@@ -201,16 +216,14 @@ def _rows(bank: np.ndarray, n: int, g: np.random.Generator) -> np.ndarray:
     return bank[g.integers(0, _SHIFTS, (n, 2))]
 
 
-def _knots(t: np.ndarray, depth_NS: np.ndarray, g: np.random.Generator, slant: np.ndarray | float = 0.0) -> np.ndarray:
-    """Return a smooth positive random modulation along t, for knots and filaments."""
+def _knots(t: np.ndarray, depth_NS: np.ndarray, g: np.random.Generator, slant: np.ndarray) -> np.ndarray:
+    """Return a smooth positive random modulation along t and, by ``slant``, across: knots and filaments."""
     exponent = np.zeros((*depth_NS.shape, t.shape[-1]), np.float32)
     for low, high in ((1.5, 3.0), (3.5, 7.0)):
         waves, phase, part = (
             g.uniform(a, b, (*depth_NS.shape, 1)).astype(np.float32) for a, b in ((low, high), (0, 1), (0.3, 1.0))
         )
-        angle = np.float32(2 * np.pi) * (waves * t + phase)
-        if slant is not None:
-            angle = angle + slant
+        angle = np.float32(2 * np.pi) * (waves * t + phase) + slant
         exponent += (depth_NS[:, :, None] * part) * np.sin(angle)
     return np.exp(exponent)
 
@@ -219,10 +232,11 @@ def _plumes(length_NS, spine, q, share_NS, g):
     t = spine["t"]
     log_t = np.log(t)
     weight = np.exp(q["rise"][:, :, None] * log_t - t / q["fade"][:, :, None]) * (1 - t**8)
-    weight = weight * _knots(t, q["jet_knots"], g)
     width = (length_NS * q["opening"])[:, :, None] * (0.1 + np.exp(q["flare"][:, :, None] * log_t))
     width = np.sqrt(width**2 + q["plume_floor"][:, :, None] ** 2)
-    across = width * _rows(_normal_bank(_N_JET), len(length_NS), g)
+    place_across = _rows(_normal_bank(_N_JET), len(length_NS), g)
+    weight = weight * _knots(t, q["jet_knots"], g, slant=np.float32(1.2) * place_across)
+    across = width * place_across
     x, y = spine["x"] - across * spine["sin"], spine["y"] + across * spine["cos"]
     return (*_flat(x, y), _spread(share_NS, weight))
 

@@ -30,6 +30,8 @@ from equirgz.seeding import derive_seed
 #: raised whenever the same arguments give other sources; part of the recipe of every set and card
 SKY_VERSION = 2
 BLOCK = 64
+#: standard deviation of unit Gaussian noise that the recipes measure: what lies beyond 3 sigma is clipped, five times
+CLIPPED = 0.985
 #: what a network can be taught beside the class; name -> (column of the table, transformation)
 TARGETS = {
     "log_las": ("las_arcsec", np.log),
@@ -166,7 +168,7 @@ class _Key:
 def _make_block(key: _Key, block: int) -> Batch:
     stream = key.stream
     family_N, skies, scene = stream.scene(block)
-    image_NHW = finish(scene, stream.survey, stream.size_px, stream.field_px, stream.n_sigma)
+    image_NHW, scale_N = finish(scene, stream.survey, stream.size_px, stream.field_px, stream.n_sigma)
     kind_N = stream.priors.class_F[family_N]
     names = np.array(CLASS_NAMES, dtype=object), np.array(stream.priors.families, dtype=object)
     beam = np.array([beam.fwhm_arcsec for beam in survey_beams(stream.survey)], np.float32)
@@ -177,6 +179,7 @@ def _make_block(key: _Key, block: int) -> Batch:
         **skies.truth,
         "beam_arcsec": beam[scene.beam_N],
         "rms_mjy_per_beam": scene.rms_N,
+        "scale_mjy_per_beam": scale_N,
     }
     return Batch(image_NHW, stream.label_F[family_N], truth, block * BLOCK)
 
@@ -187,25 +190,26 @@ def _cut(batch: Batch, part: slice) -> Batch:
                    start=batch.start + part.start)  # fmt: skip
 
 
-def finish(scene: Scene, survey: Survey, size_px: int, field_px: int, n_sigma: float) -> np.ndarray:
+def finish(scene: Scene, survey: Survey, size_px: int, field_px: int, n_sigma: float) -> tuple[np.ndarray, np.ndarray]:
     """Return images (N, size, size) uint8 as archives hold them: clipped below n_sigma rms, disk, range to 0..255.
 
     The disk and the range are those of the field (``field_px``), whose middle the image is. A source that reaches
-    beyond the image is rendered in the whole field; of the other sources there only the peaks are.
+    beyond the image is rendered in the whole field; of the other sources there only the peaks are. The second array
+    (N,) is what 255 means, mJy/beam (0: nothing in the field is above the noise).
     """
     half = size_px / 2
     reach_N = np.maximum(np.abs(scene.x_px_NP), np.abs(scene.y_px_NP))
     large_N = ((reach_N > half) & (scene.flux_NP > 0)).any(1) if size_px < field_px else np.zeros(len(reach_N), bool)
-    out = np.empty((len(reach_N), size_px, size_px), np.uint8)
+    out, scale_N = np.empty((len(reach_N), size_px, size_px), np.uint8), np.zeros(len(reach_N), np.float32)
     for chosen, size in ((np.flatnonzero(~large_N), size_px), (np.flatnonzero(large_N), field_px)):
         if len(chosen):
             some = _pick(scene, chosen)
             image = render(some, survey, size)
             beyond = _peak_beyond(some, size / 2, field_px / 2) if size < field_px else np.zeros(len(chosen))
+            scale_N[chosen] = clip_and_scale(image, CLIPPED * n_sigma * some.rms_N, field_px / 2, beyond)
             first = (size - size_px) // 2
-            scaled = _scale(image, n_sigma * some.rms_N, field_px / 2, beyond)
-            out[chosen] = scaled[:, first : first + size_px, first : first + size_px]
-    return out
+            out[chosen] = image[:, first : first + size_px, first : first + size_px]
+    return out, scale_N
 
 
 def _pick(scene: Scene, chosen: np.ndarray) -> Scene:
@@ -219,18 +223,19 @@ def _peak_beyond(scene: Scene, inner_px: float, outer_px: float) -> np.ndarray:
     return np.where(outside, scene.other_flux_NQ, 0).max(1, initial=0)
 
 
-def _scale(image_NHW: np.ndarray, threshold_N: np.ndarray, radius_px: float, beyond_N: np.ndarray) -> np.ndarray:
-    size = image_NHW.shape[-1]
-    axis = np.arange(size) - (size - 1) / 2
+def clip_and_scale(
+    image_NHW: np.ndarray, threshold_N: np.ndarray, radius_px: float, beyond_N: np.ndarray
+) -> np.ndarray:
+    """Clip and mask images in place and scale them to 0..255; return the value (N,) that became 255."""
+    axis = np.arange(image_NHW.shape[-1]) - (image_NHW.shape[-1] - 1) / 2
     outside = np.hypot(axis[:, None], axis[None]) > radius_px
-    threshold = threshold_N.astype(np.float32)[:, None, None]
-    image_NHW[image_NHW <= threshold] = 0
+    image_NHW[image_NHW <= threshold_N.astype(np.float32)[:, None, None]] = 0
     if outside.any():
         image_NHW[:, outside] = 0
-    peak = np.maximum(image_NHW.max((1, 2)), beyond_N)
-    image_NHW /= np.where(peak > 0, peak, 1).astype(np.float32)[:, None, None]
+    peak_N = np.maximum(image_NHW.max((1, 2)), beyond_N).astype(np.float32)
+    image_NHW /= np.where(peak_N > 0, peak_N, 1)[:, None, None]
     image_NHW *= 255
-    return image_NHW.astype(np.uint8)
+    return peak_N
 
 
 def stream_sources(

@@ -28,6 +28,8 @@ RANGES = {
     "noise_mjy_per_beam": (0, 1e5, "mJy/beam"),
     "beam_spread": (0, 1, "(sigma of ln)"),
     "noise_spread": (0, 2, "(sigma of ln)"),
+    "noise_beam": (0.1, 3, "of the beam"),
+    "noise_ripple": (0, 0.9, "of the variance"),
     "sidelobe_level": (0, 0.5, "of the peak"),
     "snapshot_arms": (0, 6, "arms"),
     "field_scale": (0, 100, ""),
@@ -48,7 +50,9 @@ class Survey:
     beam_arcsec, beam_axis_ratio, beam_angle_deg : restoring beam, FWHM (geometric mean of its axes), major over minor
         axis, and angle of the major axis from the row axis.
     pixel_scale_arcsec : side of a pixel.
-    noise_mjy_per_beam : typical rms; the noise is correlated by the beam.
+    noise_mjy_per_beam : typical rms.
+    noise_beam, noise_ripple : the noise is correlated like a beam of ``noise_beam`` times the restoring beam's width,
+        and a share ``noise_ripple`` of its variance like one of four times the restoring beam's.
     beam_spread, noise_spread : standard deviation of ln beam and ln rms from image to image.
     sidelobe_level : median height of what cleaning left of the sidelobes, relative to the peak.
     snapshot_arms : 6 for the three thin lines of the VLA's snapshots, 0 for none.
@@ -68,6 +72,8 @@ class Survey:
     noise_mjy_per_beam: float = 0.15
     beam_spread: float = 0.0
     noise_spread: float = 0.0
+    noise_beam: float = 1.0
+    noise_ripple: float = 0.0
     sidelobe_level: float = 0.0
     snapshot_arms: int = 0
     field_scale: float = 1.0

@@ -59,7 +59,7 @@ def test_families_are_what_they_are_called():
     assert median("second_pair_share", "frii_double_double") > 0.05 > median("second_pair_share", "frii_classic")
     assert median("hot_share", "frii_spots") > 0.5 and median("core_share", "frii_core") > 0.1
     assert median("inclination_deg", "fri_one_sided") < median("inclination_deg", "fri_plumes")
-    assert median("las_arcsec", "compact_core") < 3
+    assert median("las_arcsec", "compact_core") < 9
 
 
 def test_a_one_sided_jet_is_one_sided_and_a_hybrid_has_two_kinds_of_arms():

@@ -75,18 +75,29 @@ def test_a_point_source_is_the_beam_wherever_it_lies(axis_ratio):
         np.testing.assert_allclose(image[i], expected, atol=0.015 * flux[i])
 
 
-def test_the_noise_is_the_surveys_and_is_correlated_by_the_beam():
-    survey = get_survey("FIRST")
-    tile = noise_tile(survey.beam, 1.8)
-    sigma = 5.4 / 1.8 / np.sqrt(8 * np.log(2))
+def correlation(image_HW, lag):
+    return (image_HW[:, lag:] * image_HW[:, :-lag]).mean() / image_HW.var()
+
+
+def test_noise_has_the_correlation_of_its_survey():
+    survey = get_survey("LoTSS-DR2")
+    tile = noise_tile(survey)
+    sigma = 6.0 / 1.5 / np.sqrt(8 * np.log(2))
     assert tile.std() == pytest.approx(1, rel=0.01)
     for lag in (1, 3):
-        assert (tile[:, lag:] * tile[:, :-lag]).mean() == pytest.approx(np.exp(-(lag**2) / (4 * sigma**2)), abs=0.01)
-    stream = stream_sources({"name": "FIRST", "field_scale": 0.0}, {"none": 1}, size_px=64)
+        assert correlation(tile, lag) == pytest.approx(np.exp(-(lag**2) / (4 * sigma**2)), abs=0.01)
+    # medians of 21 raw cutouts of FIRST, free of sources
+    tile = noise_tile(get_survey("FIRST"))
+    measured = [correlation(tile, lag) for lag in (1, 2, 3, 4, 6)]
+    np.testing.assert_allclose(measured, [0.749, 0.345, 0.176, 0.165, 0.113], atol=0.06)
+
+
+def test_noise_has_the_level_and_spread_of_its_survey():
+    stream = stream_sources({"name": "FIRST", "noise_ripple": 0.0}, {"none": 1}, size_px=64)
     scene = stream.scene(0)[2]
     measured = render(scene, stream.survey, 64, others=False).std((1, 2))
     np.testing.assert_allclose(measured / scene.rms_N, 1, atol=0.12)
-    assert scene.rms_N.std() / scene.rms_N.mean() == pytest.approx(survey.noise_spread, rel=0.35)
+    assert np.log(scene.rms_N).std() == pytest.approx(stream.survey.noise_spread, rel=0.35)
 
 
 def test_components_add_up_to_the_source_and_lie_in_its_place():
@@ -203,4 +214,4 @@ def test_the_version_is_raised_when_images_change():
     np.testing.assert_allclose(measured, GOLDEN, rtol=1e-3)
 
 
-GOLDEN = [1.397562, 11.986757, 1.096865, 0.560718]
+GOLDEN = [1.683990, 13.301281, 1.395143, 0.679360]
