@@ -66,6 +66,8 @@ class Objective(nn.Module):
         for it when there is none, unless ``needs_unlabelled``).
     unlabelled_ratio : unlabelled sources per batch, as a multiple of the batch size.
     no_weight_decay : names of parameters that must not decay, beyond norms and biases.
+    watches_rank : whether training measures the rank of the features against the untrained network's, and warns of
+        lost rank; with labels, few dimensions are what is wanted.
     collapse_mend : what to do where the training warns of a collapsed representation.
     n_predictive_samples : how many samples :meth:`sample_logits` should be asked for.
     """
@@ -78,6 +80,7 @@ class Objective(nn.Module):
     unlabelled_ratio: int = 1
     no_weight_decay: frozenset[str] = frozenset()
     n_predictive_samples: int = 1
+    watches_rank: bool = False
     collapse_mend: str = "raise batch_size or base_momentum, or lower the learning rate"
 
     def __init__(self, backbone: nn.Module, task: Task | int) -> None:
@@ -181,6 +184,7 @@ OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
             "selfsupervised.byol",
             "selfsupervised.simclr",
             "selfsupervised.vicreg",
+            "selfsupervised.lejepa",
             "semisupervised.fixmatch",
             "semisupervised.hybrid",
             "adaptation.sidda",

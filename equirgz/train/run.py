@@ -26,6 +26,7 @@ from equirgz.train.batches import BatchMaker, split_batch
 from equirgz.train.images import TrainImages
 from equirgz.train.log import JsonLines, TrainLog
 from equirgz.train.optim import lr_factor, make_optimizer, set_lr
+from equirgz.train.rank import describe_loss, make_rank_meter
 from equirgz.train.validation import Validate, is_better
 
 
@@ -71,6 +72,7 @@ class TrainingRun:
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
         self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.rank = make_rank_meter(objective, self.images.pool("unlabelled"), dtype)
         self.step = 0
         self.best: dict[str, Any] | None = None
         self.log = TrainLog()
@@ -155,6 +157,12 @@ class TrainingRun:
             )
         return {f"probe/{name}": value for name, value in found.items()}
 
+    def measure_rank(self) -> dict[str, float]:
+        """Return the rank of the features where the objective watches it and it is due, for the log."""
+        if self.rank is None or not self.rank.is_due(self.step, self.config.steps):
+            return {}
+        return self.rank.log(self.objective)
+
     def record(self, values: dict[str, Any]) -> dict[str, float]:
         """Add a row to the log and to its file, warn of a collapsed representation, and return the row."""
         row = {name: float(value) for name, value in values.items()} | {"step": self.step}
@@ -168,6 +176,9 @@ class TrainingRun:
                 f"(isotropic: 1), {row['feature_spread']:.3g} of features, effective rank {row['effective_rank']:.3g}; "
                 f"{self.objective.collapse_mend}"
             )
+        lost = describe_loss(row, self.config.steps)
+        if lost and not any(w.startswith("lost rank") for w in self.log.warnings):
+            self.log.warn(lost)
         return row
 
     def save(self) -> None:
@@ -191,6 +202,7 @@ class TrainingRun:
             "best_step": self.log.best_step,
             "rows": self.log.rows,
             "warnings": self.log.warnings,
+            "untrained_rank": None if self.rank is None else self.rank.untrained,
         }
 
     def resume(self) -> None:
@@ -204,9 +216,14 @@ class TrainingRun:
             rng = state["rng"] if isinstance(state["rng"], list) else [state["rng"]] * self.fabric.world_size
             checkpoints.set_rng_state(rng[self.fabric.global_rank], self.fabric.device)
             self.step, self.best = state["step"], state["best"]
+            if self.rank is not None:
+                self.rank.untrained = state["untrained_rank"]
             self.log = TrainLog(state["rows"], state["warnings"], state["best_step"], resumed_from=self.step)
-        elif path is not None:
-            self.save()
+        else:
+            if self.rank is not None:
+                self.rank.log(self.objective)  # of the network before its first update
+            if path is not None:
+                self.save()
         if self.converted:
             self.log.warn(self.converted)
         if self.fabric.is_global_zero:

@@ -82,9 +82,9 @@ def train(
             while run.step < config.steps:
                 values = run.update()
                 last = run.step == config.steps
-                measured = {}
+                measured = run.measure_rank()
                 if last or (config.eval_every and run.step % config.eval_every == 0):
-                    measured = run.validate(validate) | run.watch(probe)
+                    measured |= run.validate(validate) | run.watch(probe)
                 if last or measured or run.step % log_every == 0 or objective.log_now(run.step - 1, config.steps):
                     row = run.record(values | measured)
                     bar.set_postfix(loss=f"{row['loss']:.4f}", refresh=False)

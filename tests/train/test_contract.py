@@ -25,6 +25,7 @@ SMALL = {
     "byol": {"hidden": 16, "projection": 8},
     "simclr": {"hidden": 16, "projection": 8},
     "vicreg": {"hidden": 16, "projection": 8},
+    "lejepa": {"hidden": 16, "projection": 8, "n_directions": 8},
     "hybrid": {"hidden": 16, "projection": 8},
 }
 

@@ -38,6 +38,7 @@ class Byol(Objective):
     tasks = None
     needs_labels = False
     uses_unlabelled = True
+    watches_rank = True
 
     def __init__(
         self,

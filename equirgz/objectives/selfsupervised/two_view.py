@@ -21,6 +21,7 @@ class TwoView(Objective):
     tasks = None
     needs_labels = False
     uses_unlabelled = True
+    watches_rank = True
     projector: nn.Module
 
     def compare(self, z1_BP: Tensor, z2_BP: Tensor) -> tuple[Tensor, dict[str, Any]]:

@@ -42,6 +42,7 @@ class Hybrid(Byol):
 
     views = {**Byol.views, "labelled": View("labelled")}
     needs_labels = True
+    watches_rank = False
 
     def __init__(
         self,
