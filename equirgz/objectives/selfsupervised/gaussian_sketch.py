@@ -42,7 +42,7 @@ def compute_sigreg(z_BP: Tensor, n_directions: int, seed: int) -> Tensor:
     """
     require(n_directions >= 1, "n_directions", expected="at least 1", got=n_directions)
     generator = torch.Generator().manual_seed(seed)
-    direction_PD = torch.randn(z_BP.shape[1], n_directions, generator=generator)
+    direction_PD = torch.randn(z_BP.shape[1], n_directions, generator=generator, dtype=torch.float64)
     direction_PD = direction_PD / torch.linalg.vector_norm(direction_PD, dim=0)
     return compute_epps_pulley(z_BP @ direction_PD.to(z_BP)).mean()
 
