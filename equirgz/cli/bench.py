@@ -201,6 +201,7 @@ def tables(
     """Collect the finished runs (where cells/ is there) and write tables/ as csv, md and tex; or print one table."""
     from equirgz.grid.results.collect import collect
     from equirgz.report import format_table, write_tables
+    from equirgz.report.rows.results import open_results
 
     if metric or style or readout or data or split != "test":
         text = format_table(folder, metric or "error/rate", split, readout, data=data, style=style or "text")
@@ -208,9 +209,10 @@ def tables(
         return
     if (folder / "cells").is_dir():
         collect(folder)
-    for path in write_tables(folder):
+    results = open_results(folder)
+    for path in write_tables(results):
         typer.echo(str(path))
-    typer.echo(f"\n{format_table(folder)}")
+    typer.echo(f"\n{format_table(results)}")
 
 
 @bench.command()

@@ -15,6 +15,28 @@ from equirgz.registry import Registry
 
 Direction = Literal["lower", "higher", "none"]
 MetricFunction = Callable[[np.ndarray, np.ndarray], float]
+TermsFunction = Callable[[np.ndarray, np.ndarray], np.ndarray]
+Combine = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A metric as a function of averages over sources, ``combine(mean_i of_sources_iJ)``, so that redraws are fast.
+
+    of_sources: (probability_NK, target_N) -> (N, J), J numbers of each source. combine: (..., J) -> (...).
+    """
+
+    of_sources: TermsFunction
+    combine: Combine
+
+    def redraw(self, terms_NJ: np.ndarray, index_DN: np.ndarray) -> np.ndarray:
+        """Return the metric of each of D draws of sources."""
+        return self.combine(terms_NJ[index_DN].mean(axis=1))
+
+
+def alone(mean_J: np.ndarray) -> np.ndarray:
+    """Return the one average of a metric that is an average."""
+    return mean_J[..., 0]
 
 
 @dataclass(frozen=True)
@@ -23,8 +45,8 @@ class Metric:
 
     Attributes: name: ``family/name``. unit: "1", "%", "nat". direction: which way is better, "none"
     for a number that is context and not merit. function: (probability_NK, target_N) -> float on
-    checked arrays. lowest, highest: ends of its range, where its intervals end too. Calling the metric checks
-    its input first.
+    checked arrays. lowest, highest: ends of its range, where its intervals end too. terms: where it is a function
+    of averages over sources, how so. Calling the metric checks its input first.
     """
 
     name: str
@@ -33,6 +55,7 @@ class Metric:
     function: MetricFunction
     lowest: float = -math.inf
     highest: float = math.inf
+    terms: Terms | None = None
 
     def __call__(self, probability_NK: np.ndarray, target_N: np.ndarray) -> float:
         """Return the metric of ``probability_NK`` (N, K) against ``target_N`` (N,)."""
@@ -51,12 +74,18 @@ METRICS: Registry[Metric] = Registry(
 
 
 def metric(
-    name: str, *, unit: str, direction: Direction, lowest: float = -math.inf, highest: float = math.inf
+    name: str,
+    *,
+    unit: str,
+    direction: Direction,
+    lowest: float = -math.inf,
+    highest: float = math.inf,
+    terms: Terms | None = None,
 ) -> Callable[[MetricFunction], MetricFunction]:
     """Return a decorator that registers ``function`` as the metric ``name`` and leaves it as it is."""
 
     def enter(function: MetricFunction) -> MetricFunction:
-        METRICS.register(name)(Metric(name, unit, direction, function, lowest, highest))
+        METRICS.register(name)(Metric(name, unit, direction, function, lowest, highest, terms))
         return function
 
     return enter

@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 
-from equirgz.metrics.base import metric
+from equirgz.metrics.base import Terms, alone, metric
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
 
-@metric("error/rate", unit="%", direction="lower", lowest=0, highest=100)
+def wrong_N1(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+    """Return 1.0 for each source whose most probable class is wrong."""
+    return (p_NK.argmax(axis=1) != target_N)[:, None].astype(np.float64)
+
+
+def surprise_N1(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+    """Return -ln p(target) of each source, in nat."""
+    with np.errstate(divide="ignore"):
+        return -np.log(p_NK[np.arange(len(target_N)), target_N])[:, None]
+
+
+@metric(
+    "error/rate",
+    unit="%",
+    direction="lower",
+    lowest=0,
+    highest=100,
+    terms=Terms(wrong_N1, lambda mean_J: 100 * mean_J[..., 0]),
+)
 def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return 100 x the share of sources whose most probable class is wrong, in per cent.
 
@@ -16,7 +34,7 @@ def error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     NaN: refused. Raises: InputError for unusable input.
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
-    return float(100 * np.mean(p_NK.argmax(axis=1) != target_N))
+    return float(100 * np.mean(wrong_N1(p_NK, target_N)))
 
 
 @metric("error/balanced", unit="%", direction="lower", lowest=0, highest=100)
@@ -38,7 +56,7 @@ def balanced_error_rate(probability_NK: np.ndarray, target_N: np.ndarray) -> flo
     return float(100 * np.mean([wrong_N[target_N == k].mean() for k in np.unique(target_N)]))
 
 
-@metric("nll/mean", unit="nat", direction="lower", lowest=0)
+@metric("nll/mean", unit="nat", direction="lower", lowest=0, terms=Terms(surprise_N1, alone))
 def mean_nll(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return -mean_i ln p_i(target_i), in nat; infinite where a true class was given probability 0.
 
@@ -46,5 +64,4 @@ def mean_nll(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     empty value. NaN: refused. Raises: InputError for unusable input.
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
-    with np.errstate(divide="ignore"):
-        return float(-np.log(p_NK[np.arange(len(target_N)), target_N]).mean() + 0.0)
+    return float(surprise_N1(p_NK, target_N).mean() + 0.0)

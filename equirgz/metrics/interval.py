@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from equirgz.errors import InputError, require
 from equirgz.metrics.check import check_finite
@@ -45,7 +45,7 @@ def student_interval(value_R: np.ndarray, level: float = 0.95) -> MeanInterval:
     n = len(value_R)
     if np.ptp(value_R) == 0:
         return MeanInterval(float(value_R[0]), math.nan, n)
-    half = stats.t.ppf((1 + level) / 2, n - 1) * value_R.std(ddof=1) / math.sqrt(n)
+    half = special.stdtrit(n - 1, (1 + level) / 2) * value_R.std(ddof=1) / math.sqrt(n)
     return MeanInterval(float(value_R.mean()), float(half), n)
 
 

@@ -1,5 +1,7 @@
 """Bootstrap intervals against scipy, their coverage, and their edges."""
 
+from dataclasses import astuple
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from equirgz.errors import InputError
+from equirgz.metrics.base import METRICS
 from equirgz.metrics.calibration.ece import expected_calibration_error
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.compare.bootstrap import bootstrap_interval, compute_metric_intervals
@@ -25,6 +28,32 @@ def test_equals_scipy(method):
     expected = stats.bootstrap((x_N,), np.mean, n_resamples=3000, method=method, rng=1).confidence_interval
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.04)
     assert found.value == x_N.mean() and found.n_draws == 3000 and abs(found.bias) < 0.02
+
+
+WITH_TERMS = [name for name in METRICS.names("*") if METRICS.get(name).terms is not None]
+
+
+@pytest.mark.parametrize("name", WITH_TERMS)
+@pytest.mark.parametrize("n", [1, 60, 7])
+def test_draws_at_once_are_the_draws_one_by_one(name, n, monkeypatch):
+    """A metric of averages over sources has the value and the interval of its function, to rounding."""
+    monkeypatch.setattr("equirgz.metrics.compare.bootstrap._DRAWN_AT_ONCE", 100)  # several draws, or less than one
+    generator = np.random.default_rng(n)
+    p_NK, target_N = generator.dirichlet(np.ones(3), n), generator.integers(0, 3, n)
+    metric = METRICS.get(name)
+    terms_NJ = metric.terms.of_sources(p_NK, target_N)
+    assert metric.terms.combine(terms_NJ.mean(axis=0)) == pytest.approx(metric(p_NK, target_N), rel=1e-12)
+    options = {"n_draws": 50, "lowest": metric.lowest, "highest": metric.highest}
+    one_by_one = bootstrap_interval(metric.function, p_NK, target_N, **options)
+    at_once = bootstrap_interval(
+        metric.function, p_NK, target_N, **options, redraw=lambda index_DN: metric.terms.redraw(terms_NJ, index_DN)
+    )
+    assert astuple(at_once) == pytest.approx(astuple(one_by_one), rel=1e-9, abs=1e-12, nan_ok=True)
+
+
+def test_sources_that_are_certainly_wrong_are_infinite_in_draws_at_once_too():
+    found = compute_metric_intervals(binary([1.0] * 9 + [0.5]), np.array([0] + [1] * 9), ["nll/mean", "error/rate"])
+    assert found[0]["value"] is None and found[1]["value"] == 20.0
 
 
 def test_arrays_are_redrawn_together():

@@ -16,7 +16,8 @@ from equirgz.metrics import compute_metrics
 from equirgz.records import ROW_COLUMNS
 from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table
-from equirgz.report.tables.formats import to_csv
+from equirgz.report.tables.formats import make_lines
+from equirgz.report.tables.sheet import lines_to_csv
 
 N_DRAWS = 20  # bootstrap draws of the interval tables in tests, few for speed
 ANGLES = np.arange(24) * 15.0
@@ -248,7 +249,10 @@ def _write_samples(folder):
 
 def cells_of(folder, **chosen):
     table = find_table(open_results(folder), **chosen)
-    return {(r["group"], r["n_labels"], r["augmentation"]): r for r in csv.DictReader(io.StringIO(to_csv(table)))}
+    return {
+        (r["group"], r["n_labels"], r["augmentation"]): r
+        for r in csv.DictReader(io.StringIO(lines_to_csv(make_lines(table))))
+    }
 
 
 def set_values(folder, values):

@@ -14,7 +14,8 @@ from equirgz.report.rows.predictions import find_predictions
 from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
 from equirgz.report.tables.cells import TableCell, _find_best, _paired_p
-from equirgz.report.tables.formats import to_markdown
+from equirgz.report.tables.formats import make_sheet
+from equirgz.report.tables.sheet import sheet_to_markdown
 
 
 def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
@@ -31,7 +32,9 @@ def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
     set_values(folder, {("C1", s): 10 + spread[s] for s in range(5)} | {("D4", s): 9 + noise[s] for s in range(5)})
     cells = cells_of(folder)
     assert cells["D4", "50", "none"]["is_best"] == "1" and cells["D4", "50", "none"]["is_marked"] == "0"
-    assert "D4 (not told apart)" in format_table(folder) and "**" not in to_markdown(find_table(open_results(folder)))
+    assert "D4 (not told apart)" in format_table(folder) and "**" not in sheet_to_markdown(
+        make_sheet(find_table(open_results(folder)))
+    )
 
 
 def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):

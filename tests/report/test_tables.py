@@ -13,8 +13,8 @@ from equirgz.report import format_table, load_results, write_tables
 from equirgz.report.rows.results import open_results
 from equirgz.report.rows.table_axes import ALL_LABELS
 from equirgz.report.tables.all_tables import find_table
-from equirgz.report.tables.formats import to_latex, to_markdown
-from equirgz.report.tables.sheet import escape_latex
+from equirgz.report.tables.formats import make_sheet
+from equirgz.report.tables.sheet import escape_latex, sheet_to_latex, sheet_to_markdown
 from tests.without_torch import run_without_torch
 
 
@@ -91,7 +91,7 @@ def test_other_axes_name_rows(tmp_path):
     folder = make_results(tmp_path / "r", extra={"width": (0.5, 2)}, **SMALL)
     table = find_table(open_results(folder))
     assert list(table.labels.columns) == ["backbone", "group", "width"] and len(table.labels) == 4
-    assert "width" in to_markdown(table).splitlines()[0]
+    assert "width" in sheet_to_markdown(make_sheet(table)).splitlines()[0]
 
 
 def test_axes_that_do_not_vary_name_nothing(tmp_path):
@@ -163,7 +163,7 @@ def test_a_few_angles_name_rows_and_have_no_rival_angles(folder):
     row = table.labels.query("group == 'D8' and angle_deg == 90").index[0]
     statuses = dict(zip(table.columns, (table.cells[row, j].status for j in range(4)), strict=True))
     assert statuses[50.0, "none"] == "missing" and statuses[729.0, "none"] == "done"
-    assert "25.1k" in to_markdown(table).splitlines()[2], "costs know nothing of angles"
+    assert "25.1k" in sheet_to_markdown(make_sheet(table)).splitlines()[2], "costs know nothing of angles"
 
 
 def test_planned_runs_are_placed_by_what_finished_runs_say(folder):
@@ -194,7 +194,7 @@ def test_bytes_depend_on_rows_alone_and_not_on_their_order(folder, tmp_path):
 
 
 def test_latex_is_balanced_and_escaped(folder):
-    text = to_latex(find_table(open_results(folder)))
+    text = sheet_to_latex(make_sheet(find_table(open_results(folder))))
     assert text.count("{") == text.count("}") and "rotation\\_flips" in text and "±" not in text
     rows = [line for line in text.splitlines() if line.startswith(("C1", "D4"))]
     assert "On every line: backbone steerable" in text and rows
@@ -203,7 +203,7 @@ def test_latex_is_balanced_and_escaped(folder):
 
 
 def test_captions_say_how_and_with_what(folder):
-    text = to_markdown(find_table(open_results(folder)))
+    text = sheet_to_markdown(make_sheet(find_table(open_results(folder))))
     for words in ("n = 104 sources", "over 3 seeds", "Holm", "the last step", "equirgz 0.1", "data abc"):
         assert words in text, words
 

@@ -32,6 +32,7 @@ def publish(out: Path, *, again: bool = False) -> Published:
     """
     from equirgz.report import write_figures, write_tables
     from equirgz.report.page import FILE_NAME, write_page
+    from equirgz.report.rows.results import open_results
 
     out = as_path(out)
     marker = out / ".published"
@@ -41,7 +42,8 @@ def publish(out: Path, *, again: bool = False) -> Published:
     if not again and marker.exists() and marker.read_text() == state:
         files = {name: sorted(path for path in (out / name).rglob("*") if path.is_file()) for name in FOLDERS}
         return Published(files["tables"], files["figures"], out / FILE_NAME, fresh=False)
-    published = Published(write_tables(out), write_figures(out), write_page(out))
+    results = open_results(out)
+    published = Published(write_tables(results), write_figures(results), write_page(results))
     write_bytes_atomic(marker, state.encode())
     return published
 

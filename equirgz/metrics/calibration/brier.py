@@ -6,12 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.metrics.base import metric
+from equirgz.metrics.base import Terms, alone, metric
 from equirgz.metrics.calibration.binning import Scheme, make_bins
 from equirgz.metrics.check import check_predictions
 
 
-@metric("calibration/brier", unit="1", direction="lower", lowest=0, highest=2)
+def squared_error_N1(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+    """Return sum_k (p_k - [target = k])^2 of each source."""
+    return ((p_NK - np.eye(p_NK.shape[1])[target_N]) ** 2).sum(axis=1, keepdims=True)
+
+
+@metric("calibration/brier", unit="1", direction="lower", lowest=0, highest=2, terms=Terms(squared_error_N1, alone))
 def brier_score(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     """Return mean_i sum_k (p_ik - [target_i = k])^2, in [0, 2]: Brier's own form, all classes summed.
 
@@ -22,7 +27,7 @@ def brier_score(probability_NK: np.ndarray, target_N: np.ndarray) -> float:
     0.08
     """
     p_NK, target_N = check_predictions(probability_NK, target_N)
-    return float(((p_NK - np.eye(p_NK.shape[1])[target_N]) ** 2).sum(axis=1).mean())
+    return float(squared_error_N1(p_NK, target_N).mean())
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from equirgz.errors import require
-from equirgz.metrics.base import metric
+from equirgz.metrics.base import Terms, metric
 from equirgz.metrics.calibration.binning import N_BINS, Scheme, make_bins, top_label
 from equirgz.metrics.check import check_predictions, check_probability, check_several_classes
 from equirgz.seeding import derive_seed
@@ -29,7 +29,22 @@ def _weighted_gaps(confidence_N: np.ndarray, correct_N: np.ndarray, bin_N: np.nd
     return np.abs(np.bincount(bin_N, weights=correct_N - confidence_N)) / len(confidence_N)
 
 
-@metric("calibration/ece", unit="1", direction="lower", lowest=0, highest=1)
+def gap_terms_NM(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
+    """Return acc - conf of each source in its bin of equal width, 0 in all others: ECE = sum_m |mean of column m|."""
+    confidence_N, correct_N = top_label(p_NK, target_N)
+    terms_NM = np.zeros((len(target_N), N_BINS))
+    terms_NM[np.arange(len(target_N)), make_bins(confidence_N)] = correct_N - confidence_N
+    return terms_NM
+
+
+@metric(
+    "calibration/ece",
+    unit="1",
+    direction="lower",
+    lowest=0,
+    highest=1,
+    terms=Terms(gap_terms_NM, lambda mean_M: np.abs(mean_M).sum(axis=-1)),
+)
 def expected_calibration_error(
     probability_NK: np.ndarray, target_N: np.ndarray, n_bins: int = N_BINS, scheme: Scheme = "width"
 ) -> float:

@@ -21,7 +21,7 @@ from equirgz.report.figures.style import COLUMN_IN, PAGE_IN
 from equirgz.report.page.runs import Cells
 from equirgz.report.page.table_words import make_chart, view_sheet, view_table
 from equirgz.report.rows.results import Results, open_results
-from equirgz.report.tables.all_tables import make_tables
+from equirgz.report.tables.all_tables import list_tables
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.statistics import make_statistics
 from equirgz.report.tables.write import HEADLINES, folder_of
@@ -42,10 +42,10 @@ def write_page(folder: Path | str | Results) -> Path:
 
 def make_page(results: Results) -> str:
     """Return the page as text."""
-    tables = sorted(make_tables(results), key=_rank)
+    tables = sorted(list_tables(results), key=_rank)
     cells = Cells(results)
     views = [view_table(table, cells) for table in tables]
-    first = [view for view, table in zip(views, tables, strict=True) if folder_of(table) == "tables"]
+    first = [view for view, table in zip(views, tables, strict=True) if folder_of(table.key) == "tables"]
     more = [view for view in views if view not in first]
     plan = results.plan
     loader = jinja2.FileSystemLoader(Path(__file__).parent)

@@ -66,7 +66,7 @@ def view_sheet(found: Statistic) -> dict[str, Any]:
 
 def make_chart(table: Table) -> dict[str, Any] | None:
     """Return the means of one headline table as series over the label count, or over the rows where it is one."""
-    if table.key.metric not in HEADLINES or folder_of(table) != "tables" or ANGLE in table.labels:
+    if table.key.metric not in HEADLINES or folder_of(table.key) != "tables" or ANGLE in table.labels:
         return None
     counts = sorted({n for n, _ in table.columns if n != ALL_LABELS})
     by_labels = len(counts) > 1

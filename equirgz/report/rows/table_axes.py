@@ -64,7 +64,7 @@ class Axes:
     def sort(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Return the distinct combinations of the naming columns in the order of a table."""
         distinct = frame[list(self.names)].drop_duplicates().astype(object)
-        keys = [tuple(natural_key(row[c]) for c in self.names) for _, row in distinct.iterrows()]
+        keys = [tuple(map(natural_key, row)) for row in distinct.itertuples(index=False, name=None)]
         order = sorted(range(len(keys)), key=keys.__getitem__)
         return distinct.iloc[order].reset_index(drop=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,24 +26,40 @@ COSTS = {  # metric: title of its column
 }
 
 
-def make_tables(results: Results) -> Iterator[Table]:
-    """Yield the table of every (data, split, readout, metric, angle, detail) in a fixed order."""
+def list_tables(results: Results) -> list[Table]:
+    """Return every table of a results folder, made once."""
+    return results.recall(_make_all)
+
+
+def _make_all(results: Results) -> list[Table]:
+    return list(make_tables(results))
+
+
+def make_tables(results: Results, wanted: Callable[[Key], bool] = lambda key: True) -> Iterator[Table]:
+    """Yield the table of every ``wanted`` (data, split, readout, metric, angle, detail) in a fixed order."""
     steps = _step_times(results)
     for data, of_data in results.rows.groupby("data", sort=True):
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
         costs = _row_costs(of_data, steps, axes)
-        measured = of_data[~of_data["metric"].str.startswith("cost/") & ~of_data["split"].isin(SKIPPED_SPLITS)]
+        measured = find_measured(of_data)
         keys = ["split", "readout", "metric"]
         for (split, readout, metric), rows in measured.groupby(keys, sort=True):
             for angle, details, part, part_axes in _separate(rows, axes):
                 key = Key(str(data), split, readout, metric, angle, details)
+                if not wanted(key):
+                    continue
                 plan = _at_angles(planned, part) if ANGLE in part_axes.names else planned
                 pooled = {}
                 if metric == "error/rate" and not details and np.isnan(angle):
                     pooled = find_predictions(results, Part(part, part_axes, "", str(data), split, readout))
                 table = make_table(key, part, plan, part_axes, _perfect(measured, key), pooled)
                 yield _add_context(table, costs, results)
+
+
+def find_measured(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that tables are made of: measured on sources, and not while training."""
+    return rows[~rows["metric"].str.startswith("cost/") & ~rows["split"].isin(SKIPPED_SPLITS)]
 
 
 def find_table(
@@ -57,7 +73,7 @@ def find_table(
 
     Raises: ResultsError where there is none, with what there is.
     """
-    tables = [t for t in make_tables(results) if t.key.metric == metric and t.key.split == split]
+    tables = list(make_tables(results, lambda key: key.metric == metric and key.split == split))
     tables.sort(key=lambda t: (t.key.readout != "network", t.key.data))
     chosen = [t for t in tables if readout in (None, t.key.readout) and data in (None, t.key.data)]
     if not chosen:
@@ -199,9 +215,10 @@ def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[st
 
 
 def _add_context(table: Table, costs: dict[str, dict[tuple, float]], results: Results) -> Table:
+    names = list(table.labels.itertuples(index=False, name=None))
     for title, of_row in costs.items():
         place = next(iter(of_row))  # naming values, without the angle that may follow them
-        table.costs[title] = [of_row.get(tuple(label)[: len(place)], np.nan) for _, label in table.labels.iterrows()]
+        table.costs[title] = [of_row.get(name[: len(place)], np.nan) for name in names]
     table.reported.extend(_reported(table, results.options.get("reported") or []))
     return table
 

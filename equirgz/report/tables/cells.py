@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -37,6 +38,11 @@ class TableCell:
     n_planned: int = 0
     perfect: float = math.nan
     p_best: float = math.nan
+
+    @property
+    def seeds(self) -> str:
+        """Seeds that are there, and of how many planned where some are not: "3", "2/3"."""
+        return f"{self.n_seeds}/{self.n_planned}" if self.n_seeds < self.n_planned else str(self.n_seeds)
 
 
 @dataclass(frozen=True)
@@ -78,6 +84,18 @@ class Table:
     facts: dict[str, str] = field(default_factory=dict)  # n, version, data_checksum, selection_rule
     costs: dict[str, list[float]] = field(default_factory=dict)  # column title -> a number per row
     reported: list[str] = field(default_factory=list)
+
+    @cached_property
+    def common_seeds(self) -> str:
+        """The seeds of most finished cells, as :attr:`TableCell.seeds` says them; "0" without any."""
+        seeds = sorted(cell.seeds for cell in self.cells.values() if cell.status == "done")
+        return max(seeds, key=seeds.count, default="0")
+
+    @cached_property
+    def sizes(self) -> tuple[float, float]:
+        """The smallest and the largest size of a mean, zeros left out; (inf, 0) without any."""
+        sizes = [abs(cell.mean) for cell in self.cells.values() if cell.status == "done" and cell.mean]
+        return min(sizes, default=math.inf), max(sizes, default=0.0)
 
 
 def make_table(

@@ -1,15 +1,14 @@
-"""A table as csv (tidy, every number), Markdown, LaTeX (booktabs) and plain text."""
+"""A table as tidy lines with every number, and as the words that are printed."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
+from typing import Any
 
 from equirgz.report.rows.table_axes import show_labels, show_value
 from equirgz.report.tables.cells import Table
-from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
+from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, short_caption, title
 
 BEST_ROW = "best (told apart from)"
@@ -30,18 +29,16 @@ CSV_COLUMNS = (
 )
 
 
-def to_csv(table: Table) -> str:
-    """Return the tidy form: one line per cell with full digits, NaN as nothing."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+def make_lines(table: Table) -> list[list[Any]]:
+    """Return the tidy form: a header, then one line per cell with full digits, NaN as nothing."""
     costs = [re.sub(r"\W+", "_", name).strip("_") for name in table.costs]
-    writer.writerow([*table.labels.columns, *CSV_COLUMNS, *costs])
-    for i, label in table.labels.iterrows():
+    lines = [[*table.labels.columns, *CSV_COLUMNS, *costs]]
+    for i, label in enumerate(table.labels.itertuples(index=False, name=None)):
         for j, (n_labels, augmentation) in enumerate(table.columns):
             cell, best = table.cells[i, j], table.best.get(j)
             is_best = best is not None and best.row == i
             numbers = (cell.perfect, int(is_best), int(is_best and best.marked), cell.p_best)
-            writer.writerow(
+            lines.append(
                 [
                     *label,
                     show_labels(n_labels),
@@ -57,7 +54,7 @@ def to_csv(table: Table) -> str:
                     *(_digits(values[i]) for values in table.costs.values()),
                 ]
             )
-    return text.getvalue()
+    return lines
 
 
 def _digits(value: float) -> str:
@@ -71,7 +68,7 @@ def make_sheet(table: Table) -> Sheet:
     header = [*names, *(augmentation for _, augmentation in table.columns), *rest]
     upper = [*[""] * len(names), *(f"{show_labels(n)} labels" for n, _ in table.columns), *[""] * len(rest)]
     lines, bold, footer = [], set(), []
-    for i, label in table.labels.iterrows():
+    for i, label in enumerate(table.labels.itertuples(index=False, name=None)):
         cells = [cell_text(table, i, j) for j in range(n_columns)]
         bold |= {(i, len(names) + j) for j, cell in enumerate(cells) if cell.bold}
         costs = (cost_text(values[i]) for values in table.costs.values())
@@ -84,18 +81,3 @@ def make_sheet(table: Table) -> Sheet:
     return Sheet(
         title(table) + unit, len(names), header, upper, lines, caption(table), bold, footer, label, short_caption(table)
     )
-
-
-def to_markdown(table: Table) -> str:
-    """Return a Markdown table with its caption as the paragraph below."""
-    return sheet_to_markdown(make_sheet(table))
-
-
-def to_latex(table: Table) -> str:
-    """Return a booktabs table to paste; headers in two lines, 50 labels over none."""
-    return sheet_to_latex(make_sheet(table))
-
-
-def to_text(table: Table) -> str:
-    """Return the table for a terminal: aligned columns, * on the marked best, the caption below."""
-    return sheet_to_text(make_sheet(table))

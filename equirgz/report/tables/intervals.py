@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.metrics.base import METRICS
+from equirgz.metrics.base import METRICS, Terms
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
@@ -29,7 +29,7 @@ class Number:
     """A column of an interval table: ``function(probability_SK, target_S)`` of one seed.
 
     mirrored: redrawing inflates it, and its interval is mirrored about the value; None: no interval.
-    lowest, highest: ends of its range, at which its interval ends.
+    lowest, highest: ends of its range, at which its interval ends. terms: of the metric, where it has them.
     """
 
     metric: str
@@ -38,6 +38,7 @@ class Number:
     mirrored: bool | None = False
     lowest: float = -math.inf
     highest: float = math.inf
+    terms: Terms | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Family:
 
 def _registered(metric: str, title: str, mirrored: bool | None = False) -> Number:
     entry = METRICS.get(metric)
-    return Number(metric, title, entry.function, mirrored, entry.lowest, entry.highest)
+    return Number(metric, title, entry.function, mirrored, entry.lowest, entry.highest, entry.terms)
 
 
 MAIN = Family(
@@ -139,9 +140,17 @@ def _interval(cell: CellPredictions, number: Number) -> tuple[float, float, floa
         return value, math.nan, math.nan
     found = bootstrap_interval(
         mean_over_seeds, *arrays, n_draws=N_DRAWS, method="basic" if number.mirrored else "percentile",
-        lowest=number.lowest, highest=number.highest,
+        lowest=number.lowest, highest=number.highest, redraw=_redraw(cell, number.terms),
     )  # fmt: skip
     return found.value, found.low, found.high
+
+
+def _redraw(cell: CellPredictions, terms: Terms | None) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return what gives the mean over seeds for many draws of sources at once; None for a number without terms."""
+    if terms is None:
+        return None
+    terms_RSJ = [terms.of_sources(p_SK, cell.target_S) for p_SK in cell.probability_RSK]
+    return lambda index_DS: np.mean([terms.redraw(terms_SJ, index_DS) for terms_SJ in terms_RSJ], axis=0)
 
 
 def _words(value: float, low: float, high: float) -> str:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError
-from equirgz.paths import as_path
-from equirgz.records import write_bytes_atomic
-from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown
+from equirgz.report.tables.sheet import Sheet, write_printed
 from equirgz.report.tables.wording import MISSING
 
 Row = Mapping[str, Any]
@@ -73,18 +69,8 @@ def make_pivot(
 
 def write_sheet(stem: Path | str, sheet: Sheet, rows: Sequence[Row]) -> list[Path]:
     """Write ``stem``.md and .tex as printed and ``stem``.csv with every column of ``rows``; return the paths."""
-    stem = as_path(stem)
     columns = list(dict.fromkeys(column for row in rows for column in row))
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(columns)
-    for row in rows:
-        writer.writerow([_plain(row.get(column)) for column in columns])
-    contents = {".csv": text.getvalue(), ".md": sheet_to_markdown(sheet), ".tex": sheet_to_latex(sheet)}
-    paths = [stem.with_name(stem.name + suffix) for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_bytes_atomic(path, content.encode())
-    return paths
+    return write_printed(stem, [columns, *([_plain(row.get(column)) for column in columns] for row in rows)], sheet)
 
 
 def _plain(value: Any) -> Any:

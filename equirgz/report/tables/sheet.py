@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from equirgz.paths import as_path
+from equirgz.records import write_bytes_atomic
 
 _LATEX = {
     "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}",
@@ -40,6 +48,26 @@ class Sheet:
     def full_header(self) -> list[str]:
         """Both titles in one: "50 labels, none"."""
         return [f"{upper}, {lower}" if upper else lower for upper, lower in zip(self.upper, self.header, strict=True)]
+
+
+def print_table(lines: Iterable[Sequence[Any]], sheet: Sheet) -> dict[str, str]:
+    """Return the files of a table by suffix: its tidy ``lines`` as csv, its words as md and tex."""
+    return {"csv": lines_to_csv(lines), "md": sheet_to_markdown(sheet), "tex": sheet_to_latex(sheet)}
+
+
+def write_printed(stem: Path | str, lines: Iterable[Sequence[Any]], sheet: Sheet) -> list[Path]:
+    """Write the files of :func:`print_table` as ``stem``.csv, .md and .tex; return their paths."""
+    stem, paths = as_path(stem), []
+    for suffix, text in print_table(lines, sheet).items():
+        paths.append(stem.with_name(f"{stem.name}.{suffix}"))
+        write_bytes_atomic(paths[-1], text.encode())
+    return paths
+
+
+def lines_to_csv(lines: Iterable[Sequence[Any]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    return text.getvalue()
 
 
 def sheet_to_markdown(sheet: Sheet) -> str:

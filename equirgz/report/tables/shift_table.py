@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,10 +9,8 @@ from typing import Any
 
 from equirgz.errors import ResultsError
 from equirgz.metrics.compare.paired import adjust_holm
-from equirgz.paths import as_path
-from equirgz.records import write_bytes_atomic
 from equirgz.report.tables.cells import LEVEL
-from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown
+from equirgz.report.tables.sheet import Sheet, write_printed
 from equirgz.report.tables.wording import MISSING
 
 COLUMNS = ("metric", "value", "low", "high", "noise_mean", "noise_high", "p_value", "unit", "n", "n_second")
@@ -62,16 +58,9 @@ def _words(row: Mapping[str, Any], p: float) -> str:
 
 def write_shift_table(pairs: Mapping[str, Sequence[Mapping[str, Any]]], stem: Path | str) -> list[Path]:
     """Write ``stem``.csv (every number), .md and .tex of the shift table; return their paths."""
-    sheet, stem = make_shift_sheet(pairs), as_path(stem)
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["pair", *COLUMNS])
+    lines = [["pair", *COLUMNS]]
     for pair, rows in pairs.items():
         for row in rows:
             values = (row[column] for column in COLUMNS)
-            writer.writerow([pair, *("" if v is None else f"{v:.8g}" if isinstance(v, float) else v for v in values)])
-    contents = {".csv": text.getvalue(), ".md": sheet_to_markdown(sheet), ".tex": sheet_to_latex(sheet)}
-    paths = [stem.with_name(stem.name + suffix) for suffix in contents]
-    for path, content in zip(paths, contents.values(), strict=True):
-        write_bytes_atomic(path, content.encode())
-    return paths
+            lines.append([pair, *("" if v is None else f"{v:.8g}" if isinstance(v, float) else v for v in values)])
+    return write_printed(stem, lines, make_shift_sheet(pairs))

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from equirgz.report.rows.table_axes import show_series
-from equirgz.report.tables.cells import LEVEL, Table, TableCell
+from equirgz.report.tables.cells import LEVEL, Table
 
 TITLES = {
     "error/rate": "Error",
@@ -46,8 +46,8 @@ def title(table: Table) -> str:
 
 def number_format(table: Table, mean: float) -> str:
     """Return the format of a cell: one decimal for %, three for others, powers of ten where those show nothing."""
-    sizes = [abs(c.mean) for c in table.cells.values() if c.status == "done" and c.mean]
-    if sizes and (max(sizes) < 0.005 or max(sizes) >= 1e5 or (max(sizes) / min(sizes) > 1e3 and abs(mean) < 1e-3)):
+    smallest, largest = table.sizes
+    if 0 < largest < 0.005 or largest >= 1e5 or (largest > 1e3 * smallest and abs(mean) < 1e-3):
         return ".1e"
     return ".1f" if table.unit == "%" else ".3f"
 
@@ -63,20 +63,11 @@ def cell_text(table: Table, i: int, j: int) -> Text:
         words += f" ± {cell.half_width:{style}}"
     if not math.isnan(cell.perfect):
         words += f" [{cell.perfect:{style}}]"
-    seeds = _seeds(cell)
-    if seeds != _common_seeds(table):
+    seeds = cell.seeds
+    if seeds != table.common_seeds:
         words += f" (n={seeds})"
     best = table.best.get(j)
     return Text(words, bool(best and best.marked and best.row == i))
-
-
-def _seeds(cell: TableCell) -> str:
-    return f"{cell.n_seeds}/{cell.n_planned}" if cell.n_seeds < cell.n_planned else str(cell.n_seeds)
-
-
-def _common_seeds(table: Table) -> str:
-    seeds = sorted(_seeds(cell) for cell in table.cells.values() if cell.status == "done")
-    return max(seeds, key=seeds.count, default="0")
 
 
 def row_name(table: Table, i: int) -> str:
@@ -111,7 +102,7 @@ def short_caption(table: Table) -> str:
     key, facts = table.key, table.facts
     unit = "" if table.unit in ("1", "") else f" ({table.unit})"
     split = key.split.replace("_", " ")
-    seeds = _common_seeds(table)
+    seeds = table.common_seeds
     over = "one seed" if seeds == "1" else f"mean and 95 % interval over {seeds} seeds"
     sources = show_sources(facts["n"], facts["folds"])
     return f"{title(table)}{unit} on the {split} split of {key.data} ({sources}), {over}"
@@ -129,12 +120,12 @@ def caption(table: Table, *, best: str = "Last row") -> list[str]:
         f"{title(table)} ({key.metric}{unit}{better})",
         f"Data {key.data}, split {key.split} ({show_sources(facts['n'], facts['folds'])}), read-out {key.readout}",
     ]
-    if _common_seeds(table) == "1":
+    if table.common_seeds == "1":
         sentences.append("One seed: no interval")
     else:
-        others = any(_seeds(c) != _common_seeds(table) for c in table.cells.values() if c.status == "done")
+        others = any(c.seeds != table.common_seeds for c in table.cells.values() if c.status == "done")
         sentences.append(
-            f"Mean ± half-width of the 95 % Student t interval over {_common_seeds(table)} seeds"
+            f"Mean ± half-width of the 95 % Student t interval over {table.common_seeds} seeds"
             + " (n = seeds there are / planned, where fewer)" * others
         )
     if any(not math.isnan(cell.perfect) for cell in table.cells.values()):

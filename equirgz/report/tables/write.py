@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Collection
@@ -14,12 +12,12 @@ import pandas as pd
 from equirgz.errors import ResultsError, check_choice
 from equirgz.records import write_bytes_atomic
 from equirgz.report.rows.results import Results, open_results
-from equirgz.report.tables.all_tables import find_table, make_tables
-from equirgz.report.tables.cells import Table
+from equirgz.report.tables.all_tables import find_measured, find_table, list_tables, make_tables
+from equirgz.report.tables.cells import Key
 from equirgz.report.tables.extras import EXTRAS
-from equirgz.report.tables.formats import to_csv, to_latex, to_markdown, to_text
-from equirgz.report.tables.sheet import sheet_to_latex, sheet_to_markdown, sheet_to_text
-from equirgz.report.tables.statistics import STATISTICS, Statistic, find_statistic, make_statistics
+from equirgz.report.tables.formats import make_lines, make_sheet
+from equirgz.report.tables.sheet import print_table, sheet_to_text
+from equirgz.report.tables.statistics import STATISTICS, find_statistic, make_statistics
 
 HEADLINES = (
     "error/rate",
@@ -29,7 +27,7 @@ HEADLINES = (
     "equivariance/relative_l2",
     "rotation/error",
 )
-FORMATS = {"csv": to_csv, "md": to_markdown, "tex": to_latex}
+FORMATS = ("csv", "md", "tex")
 
 
 def write_tables(folder: Path | str | Results) -> list[Path]:
@@ -58,24 +56,19 @@ def make_table_files(results: Results, wanted: Collection[str] | None = None) ->
 
     Args: wanted: names to make alone (which is faster); None for all there are.
     """
-    tables = list(make_tables(results))
-    many = len({table.key.data for table in tables}) > 1
-    contents: dict[str, bytes] = {}
-    for table in tables:
-        for suffix, to_format in FORMATS.items():
-            name = f"{folder_of(table)}/{table_name(table, many)}.{suffix}"
-            if wanted is None or name in wanted:
-                contents[name] = to_format(table).encode()
-    stems = None if wanted is None else {Path(name).stem for name in wanted}
-    for found in make_statistics(results, only=stems):
-        contents |= {f"tables/{found.name}.{suffix}": text.encode() for suffix, text in _formats(found).items()}
+    many = find_measured(results.rows)["data"].nunique() > 1
+    stems = None if wanted is None else {name.rpartition(".")[0] for name in wanted}
+
+    def name_of(key: Key) -> str:
+        return f"{folder_of(key)}/{table_name(key, many)}"
+
+    tables = list_tables(results) if stems is None else make_tables(results, lambda key: name_of(key) in stems)
+    printed = {name_of(table.key): print_table(make_lines(table), make_sheet(table)) for table in tables}
+    names = None if stems is None else {Path(stem).name for stem in stems}
+    for found in make_statistics(results, only=names):
+        printed[f"tables/{found.name}"] = print_table(found.lines, found.sheet)
+    contents = {f"{stem}.{suffix}": text.encode() for stem, files in printed.items() for suffix, text in files.items()}
     return {name: content for name, content in contents.items() if wanted is None or name in wanted}
-
-
-def _formats(found: Statistic) -> dict[str, str]:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(found.lines)
-    return {"csv": text.getvalue(), "md": sheet_to_markdown(found.sheet), "tex": sheet_to_latex(found.sheet)}
 
 
 def _remove_old(folder: Path, names: set[str]) -> None:
@@ -87,15 +80,14 @@ def _remove_old(folder: Path, names: set[str]) -> None:
             old.unlink()
 
 
-def folder_of(table: Table) -> str:
+def folder_of(key: Key) -> str:
     """Return "tables", or "tables/more" for what few readers ask for first."""
-    first = table.key.metric in HEADLINES and table.key.split.startswith("test")
+    first = key.metric in HEADLINES and key.split.startswith("test")
     return "tables" if first else "tables/more"
 
 
-def table_name(table: Table, with_data: bool = False) -> str:
+def table_name(key: Key, with_data: bool = False) -> str:
     """Return the file name of a table without suffix: error_rate_test_network."""
-    key = table.key
     parts = [key.metric, key.split, key.readout, *([key.data] if with_data else [])]
     parts += [f"{key.angle_deg:g}deg"] if not math.isnan(key.angle_deg) else []
     parts += [f"{c}_{v}" for c, v in key.details if c != "mean over angles"]
@@ -123,5 +115,8 @@ def format_table(
     results = Results(Path("."), folder, {"name": "rows"}) if isinstance(folder, pd.DataFrame) else open_results(folder)
     if metric in (*STATISTICS, *EXTRAS):
         found = find_statistic(results, metric, split, readout, data)
-        return {**_formats(found), "text": sheet_to_text(found.sheet)}[style]
-    return {**FORMATS, "text": to_text}[style](find_table(results, metric, split, readout, data))
+        lines, sheet = found.lines, found.sheet
+    else:
+        table = find_table(results, metric, split, readout, data)
+        lines, sheet = make_lines(table), make_sheet(table)
+    return sheet_to_text(sheet) if style == "text" else print_table(lines, sheet)[style]
