@@ -15,7 +15,8 @@ from PIL import Image
 
 from equirgz.data import load_data
 from equirgz.data.catalogues.catalogue import CatalogueOptions, get_positions, read_catalogue
-from equirgz.data.catalogues.labels import tidy_text
+from equirgz.data.catalogues.join import count_votes
+from equirgz.data.catalogues.labels import encode_labels, tidy_text
 from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.notes import note
 from equirgz.errors import DataError, EquirgzError, InputError
@@ -285,3 +286,27 @@ def test_options_are_values(tmp_path):
     table = read_catalogue(tmp_path / "c.csv")
     assert table["id"].tolist() == ["007", "1"] and table["flag"].tolist() == [True, False]
     pd.testing.assert_series_equal(table["flux"], pd.Series([1.5, np.nan], name="flux"))
+
+
+@pytest.mark.parametrize(
+    ("text", "use"),
+    [
+        ("name;ra;dec\na;12,5;-3,25\nb;13;-3,5\n", lambda table, source: get_positions(table, source=source)),
+        ("name;label\na;0,25\nb;,75\nc;\n", lambda table, source: encode_labels(table["label"], source=source)),
+        ("name;FRI\na;0,25\nb;1\n", lambda table, source: count_votes(table, {"FRI": "FRI"}, 0.5, source)),
+    ],
+)
+def test_numbers_with_decimal_commas_are_refused_where_they_are_used(tmp_path, text, use):
+    path = tmp_path / "table.csv"
+    path.write_text(text)
+    table = read_catalogue(path)
+    with pytest.raises(DataError, match="expected numbers with a decimal point, got '.*,.*'; write points in place"):
+        use(table, str(path))
+    path.write_text(text.replace(",", "."))
+    if "label" not in text:
+        use(read_catalogue(path), str(path))
+
+
+def test_lists_with_commas_are_no_numbers(tmp_path):
+    (tmp_path / "table.csv").write_text("name;label\na;x,y\nb;1,2\n")
+    assert encode_labels(read_catalogue(tmp_path / "table.csv")["label"])[1] == ("1,2", "x,y")

@@ -10,6 +10,7 @@ from equirgz.data import load_data
 from equirgz.data.formats.folders import label_by_folder, walk_files
 from equirgz.data.formats.image_folder import load_folder
 from equirgz.data.notes import note
+from equirgz.errors import DataError
 
 
 @pytest.fixture(autouse=True)
@@ -57,6 +58,14 @@ def test_hidden_folders_and_stray_pictures_are_no_classes(tmp_path, caplog):
     assert "1 images lie beside the class folders and have no label, e.g. overview.png" in caplog.text
     picture(tmp_path / "root" / "?" / "c.png")
     assert labels_of(tmp_path / "root", missing=["?"])["?/c.png"] is None
+
+
+def test_a_folder_of_lost_labels_is_no_class(tmp_path):
+    for name in ("FRI/a.png", "FRII/b.png", "nan/c.png"):
+        picture(tmp_path / name)
+    with pytest.raises(DataError, match=r"class folders: expected names alone, got 'nan' among them; list it as miss"):
+        load_folder(tmp_path)
+    assert labels_of(tmp_path, missing=("nan",)) == {"FRI/a.png": "FRI", "FRII/b.png": "FRII", "nan/c.png": None}
 
 
 def test_parts_are_no_classes(tmp_path, caplog):

@@ -20,6 +20,7 @@ from equirgz.data.catalogues.catalogue import (
 )
 from equirgz.data.catalogues.labels import LABEL_NAMES, encode_labels
 from equirgz.data.catalogues.match_names import match_names
+from equirgz.data.catalogues.text_tables import refuse_decimal_commas
 from equirgz.data.imageset import ImageSet
 from equirgz.data.notes import list_bad, note
 from equirgz.data.sky.position import match_positions, parse_position
@@ -104,6 +105,8 @@ def count_votes(
     else -1. Numbers above 1 are counts, which are divided by their sum. Raises DataError for what is no vote.
     """
     columns = [find_column(table, (), column) for column in votes.values()]
+    for column in columns:
+        refuse_decimal_commas(table[column], f"{source}: {column}")
     try:
         vote_NK = np.stack([pd.to_numeric(table[column]).to_numpy(np.float64) for column in columns], axis=1)
     except (ValueError, TypeError) as error:

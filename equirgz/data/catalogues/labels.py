@@ -12,13 +12,14 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from equirgz.data.catalogues.text_tables import refuse_decimal_commas
 from equirgz.errors import DataError, InputError, require
 
 NO_LABEL = "none or NaN, masked, blank, or -1"
@@ -65,6 +66,7 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
     text_N = np.array([tidy_text(v) if not gone else "" for v, gone in zip(value_N, gone_N, strict=True)], dtype=object)
     gone_N |= np.array([text == "" or text in words for text in text_N], dtype=bool)
     count = Counter(text_N[~gone_N].tolist())
+    refuse_decimal_commas(count, source)
     decimals = {text: float(text) for text in count if _DECIMAL.fullmatch(text)}
     if decimals and "nan" in {text.lower() for text in count}:  # a column of decimals in text: NaN is its none
         gone_N |= np.array([text.lower() == "nan" for text in text_N], dtype=bool)
@@ -83,9 +85,7 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
     doubtful = [text for text in names if text.lower() in _NO_NUMBER]
     if numbers and names and len(doubtful) == len(names):
         _refuse(source, doubtful[0], count[doubtful[0]], "numbers")
-    unwritten = [text for text in names if text.lower() in _NO_NAME]
-    if unwritten:
-        _refuse(source, unwritten[0], count[unwritten[0]], "names")
+    refuse_no_name(names, source, count)
     are_codes = not names and bool(count)
     if are_codes:
         text_N = np.array([whole.get(text, text) for text in text_N], dtype=object)
@@ -95,9 +95,20 @@ def read_labels(values: Any, source: str = "labels", missing: Iterable[Any] = ()
     return Labels(np.where(gone_N, "", text_N).astype(str), gone_N, are_codes)
 
 
-def _refuse(source: str, word: str, n: int, others: str) -> None:
+def refuse_no_name(names: Iterable[str], source: str, count: Mapping[str, int] | None = None) -> None:
+    """Raise DataError for a class that is called as numpy and pandas write what is missing: ``nan``, ``<NA>``, ``NaT``.
+
+    A label that was lost on the way into text or into the name of a folder is no class.
+    """
+    unwritten = [text for text in names if text.lower() in _NO_NAME]
+    if unwritten:
+        _refuse(source, unwritten[0], (count or {}).get(unwritten[0]), "names")
+
+
+def _refuse(source: str, word: str, n: int | None, others: str) -> None:
     mend = f"list it as missing (missing: [{word!r}]), or give the class a name"
-    raise DataError(source, expected=f"{others} alone", got=f"{word!r} in {n} rows among them", mend=mend)
+    where = "" if n is None else f" in {n} rows"
+    raise DataError(source, expected=f"{others} alone", got=f"{word!r}{where} among them", mend=mend)
 
 
 def _is_missing(values: Any) -> np.ndarray:
@@ -125,6 +136,7 @@ def encode_labels(
     if labels.are_codes:
         return _encode_codes(labels, tuple(class_names), source)
     names = tuple(tidy_text(name) for name in class_names) or tuple(sorted(set(known)))
+    refuse_no_name(names, f"{source}: classes")
     unknown = sorted(set(known) - set(names))
     if unknown:
         raise DataError(source, expected=f"classes {', '.join(names)}", got=unknown[0])

@@ -11,7 +11,7 @@ import gzip
 import re
 import unicodedata
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -22,6 +22,7 @@ from equirgz.errors import DataError, InputError
 SEPARATORS = (",", ";", "\t", "|")
 BLANKS = r"\s+"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?")
 _RULE = re.compile(r"[-=]{2,}|-")
 #: words that stand for no number in a column of numbers (those of pandas)
 NO_NUMBER = ("", "nan", "na", "n/a", "null", "none", "<na>", "#n/a", "--", "-")
@@ -195,6 +196,18 @@ def _name_columns(names: list[str]) -> list[str]:
         number = sum(other == name for other in names[:k])
         given.append(f"{name}.{number}" if number else name)
     return given
+
+
+def refuse_decimal_commas(values: Iterable[object], source: str) -> None:
+    """Raise DataError for text that is all numbers, some of them with a comma for the decimal point.
+
+    "12,5" may be 12.5, or a list of 12 and 5: it is read as neither where a number is wanted.
+    """
+    text = [value.strip() for value in values if isinstance(value, str) and value.strip().lower() not in NO_NUMBER]
+    commas = [cell for cell in text if _COMMA.fullmatch(cell)]
+    if commas and all(_NUMBER.fullmatch(cell.replace(",", ".", 1)) for cell in text):
+        mend = "write points in place of the commas"
+        raise DataError(source, expected="numbers with a decimal point", got=repr(commas[0]), mend=mend)
 
 
 def _to_numbers(cell_N: pd.Series) -> pd.Series:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.data.catalogues.labels import tidy_text
+from equirgz.data.catalogues.labels import refuse_no_name, tidy_text
 from equirgz.data.notes import note
 
 #: words for the parts of a set; values are the parts
@@ -67,7 +67,7 @@ def label_by_folder(
 
     Folders that name a part (train, valid, test: :data:`PARTS`) are no classes: what they hold, or what holds them,
     is. Without two classes nothing has a label. Files beside the class folders have none, nor have those in folders
-    that the user lists as ``missing``. All of this is said in a note.
+    that the user lists as ``missing``. All of this is said in a note. Raises DataError for a class folder ``nan``.
     """
     folders = [[tidy_text(name) for name in path.parent.parts if name.lower() not in PARTS] for path in paths]
     words = {tidy_text(word) for word in missing}
@@ -77,6 +77,7 @@ def label_by_folder(
         if len({path.parent for path in paths}) > 1:
             note(f"{source}: no class folders: no two of other names than {', '.join(PARTS)} hold the images")
         return np.full(len(paths), -1), ()
+    refuse_no_name(class_names, f"{source}: class folders")
     above = sorted({inner[-2] for inner in folders if len(inner) > 1})
     if len(above) > 1:
         inner, outer = ", ".join(class_names[:5]), ", ".join(above[:5])

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from equirgz.data.catalogues.text_tables import refuse_decimal_commas
 from equirgz.errors import DataError
 
 #: 123.456-01.234: right ascension and declination in degrees
@@ -79,6 +80,7 @@ def read_angles(values: pd.Series, *, hours: bool, source: str) -> np.ndarray:
         return values.to_numpy(np.float64, na_value=np.nan)
     from astropy.coordinates import Angle
 
+    refuse_decimal_commas(values, source)
     text = ["" if pd.isna(value) else str(value).strip().replace("\N{MINUS SIGN}", "-") for value in values]
     text = ["" if cell.lower() in ("nan", "na", "n/a", "none", "null", "--") else cell for cell in text]
     numbers = pd.to_numeric(pd.Series(text, dtype=object).where(lambda cell: cell != "", None), errors="coerce")
