@@ -48,6 +48,7 @@ BACKBONES: Registry = BackboneRegistry(
         "equirgz.backbones.networks.convnext",
         "equirgz.backbones.networks.attention",
         "equirgz.backbones.networks.transformer",
+        "equirgz.backbones.networks.vit",
         "equirgz.backbones.networks.published",
     ),
 )

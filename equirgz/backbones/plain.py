@@ -7,7 +7,8 @@ without children is one of torch.nn's own, but for :data:`WITHOUT_TWIN`, which t
 * DiskMask, SoftDiskMask: the product of the image and a fixed image;
 * PowerSpectrum: lengths of the coordinates that a fixed matrix gives of each field;
 * RelativeAttention: softmax attention over positions and group elements with a table of biases,
-  ``torch.nn.functional.scaled_dot_product_attention`` of three stacks of maps.
+  ``torch.nn.functional.scaled_dot_product_attention`` of three stacks of maps;
+* PositionAttention: the same over positions alone, with biases that fields steer.
 
 They consist of ordinary torch operators, as the wiring between the layers does. The result needs
 nothing of equirgz to run once exported, and gives the same outputs in eval mode.
@@ -26,7 +27,7 @@ from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import InputError
 
-WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "PowerSpectrum", "RelativeAttention")
+WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "PowerSpectrum", "RelativeAttention", "PositionAttention")
 
 
 class PlainEncoder(nn.Module):

@@ -11,6 +11,8 @@ A layer of ours that has an ordinary twin knows it, ``to_plain()``, and one that
 
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.activation import LengthReLU
+from equirgz.nn.attention.joint import GroupSelfAttention, estimate_attention_bytes
+from equirgz.nn.attention.positions import PositionSelfAttention, estimate_position_bytes
 from equirgz.nn.conv.depthwise import DepthwiseConv2d, make_depthwise_conv
 from equirgz.nn.conv.field import FieldConv2d
 from equirgz.nn.conv.group import GroupConv2d
@@ -24,7 +26,6 @@ from equirgz.nn.gates import AttentionGate
 from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import READOUTS, DiskMask, InvariantReadout
-from equirgz.nn.self_attention import GroupSelfAttention, estimate_attention_bytes
 from equirgz.nn.spectrum import PowerSpectrum
 
 __all__ = [
@@ -52,12 +53,14 @@ __all__ = [
     "READOUTS",
     "PointwiseConv2d",
     "PointwiseMLP",
+    "PositionSelfAttention",
     "PowerSpectrum",
     "SkipConcat",
     "TrivialConv2d",
     "UpBlock",
     "UpsampleOdd2d",
     "estimate_attention_bytes",
+    "estimate_position_bytes",
     "make_activation",
     "make_conv",
     "make_depthwise_conv",

@@ -18,6 +18,7 @@ SMALL = {
     "steerable_convnext": {"fields": (2, 3), "depths": (1, 1)},
     "steerable_lenet_published": {"image_size": 29, "width": 0.5},
     "steerable_transformer": {"width": 0.5},
+    "steerable_vit": {"width": 0.34, "depth": 2},
     "steerable_attention_published": {"width": 0.35},
     "steerable_cnn_published": {"width": 0.5},
 }
@@ -27,6 +28,7 @@ WITHOUT_TWIN = {  # layers of to_plain() that torch.nn does not have
     "steerable_attention": {"DiskMask"},
     "steerable_attention_published": {"SoftDiskMask"},
     "steerable_transformer": {"DiskMask", "RelativeAttention"},
+    "steerable_vit": {"DiskMask", "PositionAttention"},
 }
 OF_READOUTS = {"PowerSpectrum"}
 
@@ -191,7 +193,9 @@ def test_attention_maps_where_there_are(name):
     backbone = build(name).eval()
     for alpha in backbone.attention_maps(images(backbone)):
         assert alpha.shape == (2, 1, 33, 33) and alpha.min() >= 0
-    assert bool(backbone.attention_maps(images(backbone))) == any(word in name for word in ("attention", "transformer"))
+    assert bool(backbone.attention_maps(images(backbone))) == any(
+        word in name for word in ("attention", "transformer", "vit")
+    )
 
 
 def test_to_plain_gives_the_same_outputs_from_ordinary_layers(name):

@@ -65,6 +65,20 @@ def test_onnx_with_a_dynamic_batch(backbone, tmp_path):
 
 
 @exporting
+def test_onnx_of_invariants_in_the_middle(tmp_path):
+    """Power spectra, learnt templates and plain blocks are ordinary operators."""
+    import onnxruntime
+
+    options = {"fields": 4, "heads": 2, "depth": 2, "equivariant_blocks": 1, "readout": "max_filter", "width": 1.0}
+    backbone = shake(build("steerable_vit", **options)).eval()
+    export_onnx(backbone.to_plain(), tmp_path / "encoder.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "encoder.onnx", providers=["CPUExecutionProvider"])
+    x_BCHW = images(backbone, 3)
+    (h_BF,) = session.run(None, {"images": x_BCHW.numpy()})
+    np.testing.assert_allclose(h_BF, backbone(x_BCHW).detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@exporting
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_onnx_takes_size_and_channels_from_the_network_and_is_float32(tmp_path, dtype):
     import onnxruntime

@@ -10,7 +10,10 @@ from equirgz import create_backbone, list_backbones
 from equirgz.geometry.action import disk_mask
 from equirgz.nn.derived import DerivedBuffers
 
-OPTIONS = {"steerable_transformer": [{}, {"window": 2}]}
+OPTIONS = {
+    "steerable_transformer": [{}, {"window": 2}],
+    "steerable_vit": [{}, {"equivariant_blocks": 1, "depth": 2, "readout": "max_filter"}],
+}
 CASES = [(name, options) for name in list_backbones() for options in OPTIONS.get(name, [{}])]
 
 

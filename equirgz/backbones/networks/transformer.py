@@ -21,8 +21,8 @@ from equirgz.nn import (
     make_conv,
     make_norm,
 )
+from equirgz.nn.attention.joint import GroupSelfAttention, make_pointwise
 from equirgz.nn.norm import FieldLayerNorm2d
-from equirgz.nn.self_attention import GroupSelfAttention, make_pointwise
 from equirgz.registry import explained_by
 
 

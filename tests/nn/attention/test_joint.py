@@ -11,7 +11,8 @@ from equirgz.errors import InputError
 from equirgz.geometry.action import apply_element_to_maps, disk_mask
 from equirgz.geometry.group import get_group
 from equirgz.nn import FieldLayerNorm2d, GroupSelfAttention, estimate_attention_bytes
-from equirgz.nn.self_attention import RelativeAttention, offset_functions
+from equirgz.nn.attention.joint import RelativeAttention
+from equirgz.nn.attention.offsets import offset_functions
 from tests.equivariance import assert_equivariant
 from tests.field_types import regular
 

@@ -23,46 +23,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError
-from equirgz.geometry.action import disk_mask
 from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.geometry.group import Group
+from equirgz.nn.attention.offsets import (
+    map_offsets,
+    offset_index,
+    place_of_pixel,
+    positions_on_map,
+    turned_functions,
+    window_offsets,
+)
 from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.factory import make_conv
 
 MIB = 2**20
-
-
-def offset_functions(x_O2: np.ndarray, reach_px: float, max_frequency: int = 2) -> np.ndarray:
-    """Return B_k(x), (K, O) float64: exp(-(|x| - r)^2 / (2 sigma_r^2)) times 1, cos(m phi), sin(m phi).
-
-    Rings r = 0, 1, 2, 4, 8, ... up to ``reach_px``, as finely as near neighbours need and no finer,
-    with sigma_r = max(1/2, 3 r / 8) pixels. Frequencies m up to ``max_frequency``, at most 2 on ring 1 and
-    0 on ring 0; functions with m > 0 are 0 at the origin. ``x_O2``: (column, row up) in pixels.
-    """
-    radius_O, phi_O = np.hypot(x_O2[:, 0], x_O2[:, 1]), np.arctan2(x_O2[:, 1], x_O2[:, 0])
-    functions, ring = [], 0
-    while ring <= reach_px:
-        profile_O = np.exp(-0.5 * ((radius_O - ring) / max(0.5, 0.375 * ring)) ** 2)
-        functions.append(profile_O)
-        for m in range(1, min(max_frequency, 2 * ring) + 1):
-            directed_O = np.where(radius_O < 1e-9, 0.0, profile_O)
-            functions += [directed_O * np.cos(m * phi_O), directed_O * np.sin(m * phi_O)]
-        ring = max(1, 2 * ring)
-    return np.stack(functions)
-
-
-def _positions(map_size: int, disk: bool) -> np.ndarray:
-    """Row-major indices of the pixels in use: all, or those that touch the inscribed disk."""
-    inside = disk_mask(map_size, margin_px=-0.5).numpy() > 0 if disk else np.ones((map_size, map_size), bool)
-    return np.flatnonzero(inside)
-
-
-def _window_offsets(window: int) -> np.ndarray:
-    """(column, row down) of all lattice offsets at most ``window`` long, (O, 2)."""
-    axis = np.arange(-window, window + 1)
-    row, column = np.meshgrid(axis, axis, indexing="ij")
-    near = row**2 + column**2 <= window**2
-    return np.stack([column[near], row[near]], -1)
 
 
 def estimate_attention_bytes(
@@ -73,10 +47,10 @@ def estimate_attention_bytes(
     Scores and weights, 2 N (|G| P)(|G| P'), with P' = P, or the number of lattice points within ``window``
     pixels; a windowed layer also gathers keys and values, 2 F |G| P P'. The bias is shared by a batch.
     """
-    positions = len(_positions(map_size, disk))
+    positions = len(positions_on_map(map_size, disk))
     if window is None:
         return 4 * 2 * heads * (group.order * positions) ** 2
-    pairs = positions * len(_window_offsets(window)) * group.order
+    pairs = positions * len(window_offsets(window)) * group.order
     return 4 * 2 * pairs * (heads * group.order + fields)
 
 
@@ -124,16 +98,15 @@ class RelativeAttention(DerivedBuffers):
     def exact_buffers(self) -> dict[str, Tensor]:
         """Return the turned positional functions, and the tables of positions, offsets and group elements."""
         group, map_size = self.group, self.map_size
-        pixel_P = _positions(map_size, self.disk)
-        home_S = np.full(map_size**2, len(pixel_P))
-        home_S[pixel_P] = np.arange(len(pixel_P))
+        pixel_P = positions_on_map(map_size, self.disk)
+        home_S = place_of_pixel(map_size, pixel_P)
         row_P, column_P = np.divmod(pixel_P, map_size)
         tables = {"pixel_P": pixel_P, "home_S": home_S}
         if self.window is None:
-            tables["offset_PP"] = self._offset_index(row_P, column_P)
+            tables["offset_PP"] = offset_index(map_size, pixel_P)
         else:
-            column_PO = column_P[:, None] + _window_offsets(self.window)[:, 0]
-            row_PO = row_P[:, None] + _window_offsets(self.window)[:, 1]
+            column_PO = column_P[:, None] + window_offsets(self.window)[:, 0]
+            row_PO = row_P[:, None] + window_offsets(self.window)[:, 1]
             on_map_PO = (np.minimum(row_PO, column_PO) >= 0) & (np.maximum(row_PO, column_PO) < map_size)
             neighbour_PO = home_S[np.where(on_map_PO, row_PO * map_size + column_PO, 0)]
             missing_PO = ~on_map_PO | (neighbour_PO == len(pixel_P))
@@ -149,7 +122,7 @@ class RelativeAttention(DerivedBuffers):
         needed_mib = estimate_attention_bytes(*shape, self.window, self.disk) / MIB
         if needed_mib <= budget_mib:
             return
-        tokens = self.group.order * len(_positions(self.map_size, self.disk))
+        tokens = self.group.order * len(positions_on_map(self.map_size, self.disk))
         mend = f"use a smaller map, group or number of heads, or memory_budget_mib={math.ceil(needed_mib)}"
         for window in range((self.window or self.map_size) - 1, 0, -1):
             windowed_mib = estimate_attention_bytes(*shape, window, self.disk) / MIB
@@ -164,27 +137,14 @@ class RelativeAttention(DerivedBuffers):
         expected = f"at most {budget_mib:g} MiB"
         raise InputError("attention memory per image", expected=expected, got=got, mend=mend)
 
-    def _offset_index(self, row_P: np.ndarray, column_P: np.ndarray) -> np.ndarray:
-        """Index into :meth:`_offsets` of q - p, for query p (rows) and key q (columns)."""
-        row_PP = row_P[None] - row_P[:, None] + self.map_size - 1
-        column_PP = column_P[None] - column_P[:, None] + self.map_size - 1
-        return row_PP * (2 * self.map_size - 1) + column_PP
-
     @property
     def offsets_O2(self) -> np.ndarray:
         """All offsets q - p, (column, row down), in the order of ``turned_GKO``."""
-        if self.window is not None:
-            return _window_offsets(self.window)
-        axis = np.arange(1 - self.map_size, self.map_size)
-        row, column = np.meshgrid(axis, axis, indexing="ij")
-        return np.stack([column.ravel(), row.ravel()], -1)
+        return map_offsets(self.map_size) if self.window is None else window_offsets(self.window)
 
     def exact_basis(self) -> Tensor:
         """Return B_k(g^-1 x) for every element and offset, (G, K, O), float64."""
-        reach_px = float(np.hypot(*self.offsets_O2.T).max())
-        up_O2 = self.offsets_O2 * np.array([1.0, -1.0])
-        turned = [offset_functions(up_O2 @ m, reach_px, self.max_frequency) for m in self.group.matrix_G22]
-        return torch.from_numpy(np.stack(turned))
+        return torch.from_numpy(turned_functions(self.group, self.offsets_O2, self.max_frequency))
 
     def bias_table(self) -> Tensor:
         """Return b(g^-1 x, g^-1 h) for every offset x, (N, G, H, O)."""

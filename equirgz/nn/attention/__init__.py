@@ -1,0 +1,1 @@
+"""Self-attention of regular fields: over positions and group elements, or over positions alone."""
