@@ -189,7 +189,7 @@ def tables(
     folder: Folder,
     metric: Annotated[
         str | None,
-        typer.Option("--metric", help="Print this one, e.g. error/rate, comparison or intervals, and write nothing."),
+        typer.Option("--metric", help="Print this one, e.g. nll/mean, comparison or intervals, and write nothing."),
     ] = None,
     split: Annotated[str, typer.Option("--split", help="With --metric: of which sources.")] = "test",
     readout: Annotated[
@@ -204,7 +204,7 @@ def tables(
     from equirgz.report.rows.results import open_results
 
     if metric or style or readout or data or split != "test":
-        text = format_table(folder, metric or "error/rate", split, readout, data=data, style=style or "text")
+        text = format_table(folder, metric, split, readout, data=data, style=style or "text")
         typer.echo(text.rstrip("\n"))
         return
     if (folder / "cells").is_dir():

@@ -55,7 +55,7 @@ def train_one(
             **result,
         },
     )
-    shown = ("error/rate", "nll/mean", "calibration/ece", "calibration/ece_perfect", "equivariance/relative_l2")
+    shown = (*run.task.shown, "calibration/ece_perfect", "equivariance/relative_l2")
     lines = [_format(row) for row in result["rows"] if row["metric"] in shown]
     return [*lines, f"run {out / 'run.json'}", f"encoder {out / 'encoder'}"]
 

@@ -2,7 +2,7 @@
 
 A block stands between two comments; what is between them is replaced::
 
-    <!-- table: results/mirabest_quick -->            its main table (error on the test split)
+    <!-- table: results/mirabest_quick -->            its main table (headline on the test split)
     <!-- table: results/mirabest_quick/tables/nll_mean_test_network.md -->
     <!-- figure: results/mirabest_quick/figures/error_vs_labels.png -->
     <!-- index: results -->                           a line per results folder
@@ -20,8 +20,8 @@ from equirgz.errors import ResultsError, check_choice
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
 from equirgz.report.rows.results import find_rows, load_results
+from equirgz.tasks.stored import restore_task
 
-MAIN_TABLE = "error_rate_test_network"
 _BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _OPENING = re.compile(r"<!-- (table|figure|index): ")
 
@@ -73,7 +73,14 @@ def find_table_files(path: Path, text: str) -> list[Path]:
 
 def _table_file(path: Path, target: str) -> Path:
     file = _existing(path, target)
-    return _existing(path, f"{target}/tables/{MAIN_TABLE}.md") if file.is_dir() else file
+    return _existing(path, f"{target}/tables/{main_table(file)}.md") if file.is_dir() else file
+
+
+def main_table(folder: Path) -> str:
+    """Return the name of the table that stands for a results folder: the task's headline, network, test split."""
+    plan = read_json(folder / "grid.json") if (folder / "grid.json").exists() else {}
+    metric = restore_task(plan.get("task")).headline.metric
+    return re.sub(r"[^\w.+-]+", "_", f"{metric}_test_network")
 
 
 def _table(path: Path, target: str) -> str:

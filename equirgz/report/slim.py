@@ -18,7 +18,7 @@ from equirgz.report.tables.statistics import STATISTICS
 
 TABLES, DRAWN = (".csv", ".md", ".tex"), (".png", ".svg")
 FIGURES = (
-    "error_vs_", "metrics_vs_group", "reliability", "rotation", "scaling", "equivariance", "risk_coverage", "samples",
+    "reliability", "rotation", "scaling", "equivariance", "risk_coverage", "samples",
 )  # fmt: skip
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
@@ -54,7 +54,11 @@ def slim_results(folder: Path | str, readmes: Iterable[Path | str]) -> list[Path
     heads = {re.sub(r"[^\w.+-]+", "_", metric) for metric in set(rows["metric"])} | {*STATISTICS, *EXTRAS}
     starts = tuple(f"{head}_{split}_" for head in heads for split in set(rows["split"]) if split)
     made = [path for path in folder.glob("tables/**/*") if path.suffix in TABLES and path.name.startswith(starts)]
-    made += [path for path in folder.glob("figures/*") if path.suffix in DRAWN and path.name.startswith(FIGURES)]
+    made += [
+        path
+        for path in folder.glob("figures/*")
+        if path.suffix in DRAWN and (path.name.startswith(FIGURES) or "_vs_" in path.name)
+    ]
     made += [folder / "index.html", folder / ".published"]
     gone = sorted(path for path in made if path.is_file() and path.resolve() not in kept)
     for path in gone:

@@ -53,7 +53,8 @@ class Headline:
     unit, direction : of the metric.
     axis : label of an axis, with the unit: "test error (%)".
     per_source : what one source adds to it, ``Task.loss_per_source``, which paired tests compare, lower being
-        better: "error (error/rate in %)".
+        better: "error".
+    per_source_words : the name or unit of that, in brackets behind it: "error/rate in %".
     """
 
     metric: str
@@ -63,6 +64,12 @@ class Headline:
     direction: Literal["lower", "higher"]
     axis: str
     per_source: str
+    per_source_words: str
+
+    @property
+    def per_source_unit(self) -> str:
+        """Unit of what one source adds: that of the metric where lower is better, else none."""
+        return self.unit if self.direction == "lower" else "1"
 
 
 class Task(ABC):
@@ -77,6 +84,7 @@ class Task(ABC):
     read_as : what probes of frozen features predict: "classes", "numbers" or "tags"; None: there is no probe for it.
     kept : name -> prefix of the columns under which an answer is stored, such as {"probability": "p"}; the targets
         come first. An array (N,) has the prefix itself for its column, an array (N, T) one with each number from 0.
+    averaged : the one of ``kept`` that holds answers whose mean over networks is an answer too (:meth:`average`).
     titles : metric -> its title in tables; other metrics are titled by their names.
     """
 
@@ -85,6 +93,7 @@ class Task(ABC):
     categorical: ClassVar[bool] = False
     read_as: ClassVar[str | None] = None
     kept: ClassVar[dict[str, str]] = {}
+    averaged: ClassVar[str | None] = None
     titles: ClassVar[dict[str, str]] = {}
 
     @property
@@ -125,6 +134,10 @@ class Task(ABC):
     def decode(self, mean_N: np.ndarray) -> np.ndarray:
         """Return answers from the mean of a head's outputs over networks, draws and views; as they are by default."""
         return mean_N
+
+    def average(self, answer_MN: np.ndarray) -> np.ndarray:
+        """Return the answers of the ensemble of M networks."""
+        return answer_MN.mean(0)
 
     @abstractmethod
     def keep(self, answer_N: np.ndarray, target_N: np.ndarray) -> Kept:

@@ -23,6 +23,7 @@ class Classification(Task):
     categorical = True
     read_as = "classes"
     kept = {"target": "target", "probability": "p"}
+    averaged = "probability"
     titles = {
         "error/rate": "Error",
         "error/balanced": "Class-balanced error",
@@ -42,7 +43,7 @@ class Classification(Task):
 
     @property
     def headline(self) -> Headline:
-        return Headline("error/rate", "error", "Error", "%", "lower", "test error (%)", "error (error/rate in %)")
+        return Headline("error/rate", "error", "Error", "%", "lower", "test error (%)", "error", "error/rate in %")
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -90,6 +91,9 @@ class Classification(Task):
 
     def strata(self, images: Targets) -> np.ndarray:
         return np.asarray(images.label_N)
+
+
+CLASSES = Classification(())  # the words alone, where no class is named
 
 
 @TASKS.register("classification")

@@ -38,7 +38,9 @@ class ImageToImage(Task):
     @property
     def headline(self) -> Headline:
         title = "Mean squared error"
-        return Headline("image/mse", "mse", title, "1", "lower", "test mean squared error", "mean squared error")
+        return Headline(
+            "image/mse", "mse", title, "1", "lower", "test mean squared error", "squared error", "the mean over pixels"
+        )
 
     @property
     def shown(self) -> tuple[str, ...]:

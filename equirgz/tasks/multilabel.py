@@ -29,6 +29,7 @@ class MultiLabel(Task):
         "multilabel/brier": "Brier score of tags",
     }
     kept = {"target": "t", "probability": "p"}
+    averaged = "probability"
 
     @property
     def n_outputs(self) -> int:
@@ -38,7 +39,7 @@ class MultiLabel(Task):
     def headline(self) -> Headline:
         title = "Mean average precision of tags"
         return Headline(
-            "multilabel/map", "map", title, "1", "higher", "test mean average precision", "share of wrong tags"
+            "multilabel/map", "map", title, "1", "higher", "test mean average precision", "share of wrong tags", "1"
         )
 
     @property

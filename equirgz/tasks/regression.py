@@ -66,6 +66,7 @@ class Regression(Task):
     name = "regression"
     read_as = "numbers"
     kept = {"target": "t", "value": "v"}
+    averaged = "value"
 
     @property
     def n_outputs(self) -> int:
@@ -75,7 +76,7 @@ class Regression(Task):
     def headline(self) -> Headline:
         first = self.quantities[0]
         what, unit = f"absolute error of {first.name}", first.residual_unit
-        words = (f"mean {what} ({unit})", f"{what} ({unit})")
+        words = (f"mean {what} ({unit})", what, unit)
         return Headline(f"regression/mae/{first.name}", "mae", f"Mean {what}", unit, "lower", *words)
 
     @property
@@ -161,6 +162,10 @@ class Regression(Task):
     def is_circular(self) -> list[bool]:
         """Return, for each output, whether it is the cosine or sine of a phase."""
         return [quantity.period is not None for quantity in self.quantities for _ in range(quantity.n_outputs)]
+
+    def average(self, answer_MN: np.ndarray) -> np.ndarray:
+        """Return the mean of what the networks learnt: of the numbers, their logarithms or their phases."""
+        return self.decode(np.mean([self.encode(answer_N) for answer_N in answer_MN], 0))
 
     def keep(self, answer_N: np.ndarray, target_N: np.ndarray) -> Kept:
         return {"target": np.asarray(target_N, np.float64), "value": np.asarray(answer_N, np.float64)}

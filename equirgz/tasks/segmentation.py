@@ -36,7 +36,9 @@ class Segmentation(Task):
     @property
     def headline(self) -> Headline:
         title = "Intersection over union"
-        return Headline("segmentation/iou", "iou", title, "1", "higher", "test IoU", "1 - IoU, the mean over parts")
+        return Headline(
+            "segmentation/iou", "iou", title, "1", "higher", "test IoU", "loss 1 - IoU", "the mean over parts"
+        )
 
     @property
     def shown(self) -> tuple[str, ...]:

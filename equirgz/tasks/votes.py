@@ -28,6 +28,7 @@ class Votes(Task):
         "votes/majority_error": "Questions whose most frequent answer is missed",
     }
     kept = {"target": "t", "concentration": "c"}
+    averaged = "concentration"
 
     @property
     def n_outputs(self) -> int:
@@ -36,7 +37,7 @@ class Votes(Task):
     @property
     def headline(self) -> Headline:
         title = "Negative log-likelihood of votes"
-        return Headline("votes/nll", "nll", title, "nat", "lower", "test NLL of votes (nat)", "NLL of votes (nat)")
+        return Headline("votes/nll", "nll", title, "nat", "lower", "test NLL of votes (nat)", "NLL of votes", "nat")
 
     @property
     def shown(self) -> tuple[str, ...]:

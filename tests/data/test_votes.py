@@ -8,12 +8,12 @@ from equirgz.data.simulate.synthetic_votes import (
     add_votes,
     answer_probabilities,
     cast_votes,
-    get_votes,
     morphology_error,
 )
 from equirgz.errors import DataError, InputError
 from equirgz.grid.run.cell import run_cell
 from equirgz.objectives import create_objective
+from equirgz.tasks.votes import Votes
 from tests.grid.test_cell import plan
 from tests.train.toy import make_backbone
 
@@ -40,7 +40,7 @@ def test_votes_follow_the_stated_law():
 def test_small_sources_are_voted_on_worse_and_sizes_agree_with_the_truth():
     data = DATASETS.create("synthetic_fr", None, n_train=64, n_test=0)
     images = add_votes(data.train, 400.0, 0.05, 0.0, 0)
-    votes_NA = get_votes(images, QUESTIONS)
+    votes_NA = Votes(QUESTIONS).targets(images)
     las_N = images.table["las_arcsec"].to_numpy()
     wrong_N = 1 - votes_NA[np.arange(64), images.label_N] / votes_NA[:, :2].sum(1)
     np.testing.assert_allclose(wrong_N, morphology_error(las_N, 0.05), atol=0.12)
@@ -49,11 +49,11 @@ def test_small_sources_are_voted_on_worse_and_sizes_agree_with_the_truth():
 
 def test_the_set_repeats_and_its_checksum_knows_its_votes():
     first, again = (DATASETS.create("synthetic_votes", None, **OPTIONS) for _ in range(2))
-    np.testing.assert_array_equal(get_votes(first.train, QUESTIONS), get_votes(again.train, QUESTIONS))
+    np.testing.assert_array_equal(Votes(QUESTIONS).targets(first.train), Votes(QUESTIONS).targets(again.train))
     other = DATASETS.create("synthetic_votes", None, confusion=0.3, **OPTIONS)
     assert first.checksum == again.checksum != other.checksum
     objective = create_objective("hybrid", make_backbone(), 2, questions=QUESTIONS)
-    objective.check_labels(torch.as_tensor(get_votes(first.train, QUESTIONS)))
+    objective.check_labels(torch.as_tensor(Votes(QUESTIONS).targets(first.train)))
 
 
 def test_the_hybrid_objective_trains_on_votes_in_a_grid():

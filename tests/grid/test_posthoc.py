@@ -1,4 +1,3 @@
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,11 +10,13 @@ from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.cell import run_cell
 from equirgz.grid.run.posthoc import scale_blocks, to_logits
+from equirgz.tasks.classification import CLASSES
 from tests.grid.test_cell import plan
 
 
 def block(split, probability_NK, label_N):
-    return Block("network", split, SimpleNamespace(label_N=np.array(label_N)), np.array(probability_NK))
+    kept = CLASSES.keep(np.array(probability_NK), np.array(label_N))
+    return Block("network", split, np.arange(len(label_N)), CLASSES, kept)
 
 
 def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
@@ -26,10 +27,10 @@ def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
     scaled, (row,) = scale_blocks([val, test])
     assert row["value"] == pytest.approx(2 / np.log(3), rel=1e-5) and row["n"] == 4 and row["split"] == "val"
     assert [(b.readout, b.split) for b in scaled] == [("temperature", "test")]
-    odds = (scaled[0].probability_NK[:, 0] / scaled[0].probability_NK[:, 1]) ** (2 / np.log(3))
+    odds = (scaled[0].kept["probability"][:, 0] / scaled[0].kept["probability"][:, 1]) ** (2 / np.log(3))
     np.testing.assert_allclose(odds, [9, 0.25], rtol=1e-5)
     again, _ = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])])
-    assert (again[0].probability_NK == scaled[0].probability_NK).all()  # test labels have no say
+    assert (again[0].kept["probability"] == scaled[0].kept["probability"]).all()  # test labels have no say
 
 
 @pytest.mark.parametrize("label_N, n, words", [

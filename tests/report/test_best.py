@@ -42,7 +42,7 @@ def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
     results = open_results(folder)
     pooled = find_predictions(results, make_parts(results.rows)[0])
     plain, steerable = (pooled[("steerable_lenet", group), 729.0, "none"] for group in ("C1", "D4"))
-    p = crossed_test(steerable.wrong_RS - plain.wrong_RS).p_value
+    p = crossed_test(steerable.loss_RS - plain.loss_RS).p_value
     cells = cells_of(folder)
     told = [float(c["p_against_best_holm"]) for c in cells.values() if c["p_against_best_holm"]]
     assert told == [pytest.approx(p)]

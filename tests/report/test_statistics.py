@@ -41,7 +41,7 @@ def test_pooled_predictions_give_the_errors_of_the_rows(results, part):
     rows = part.of("error/rate").query("group == 'D4' and n_labels == 50 and augmentation == 'none'")
     cell = cell_of(results, "D4", 50, "none")
     assert cell.probability_RSK.shape == (3, 104, 2) and [seed for seed, _ in cell.pairs] == [0, 1, 2]
-    assert 100 * cell.wrong_RS.mean(1) == pytest.approx(rows.sort_values("seed")["value"].to_numpy())
+    assert cell.loss_RS.mean(1) == pytest.approx(rows.sort_values("seed")["value"].to_numpy())
 
 
 def test_differences_are_those_of_the_crossed_test(results, part):
@@ -51,12 +51,12 @@ def test_differences_are_those_of_the_crossed_test(results, part):
         row = dict(zip(lines[0], line, strict=True))
         found[row["group"], row["n_labels"], row["augmentation"]] = row
     one, other = cell_of(results, "D8"), cell_of(results, "C1")
-    expected = crossed_test(100 * (one.wrong_RS - other.wrong_RS))
+    expected = crossed_test(one.loss_RS - other.loss_RS)
     row = found["D8", "729", "rotation_flips"]
     assert float(row["difference"]) == pytest.approx(expected.mean, rel=1e-5)
     assert float(row["p"]) == pytest.approx(expected.p_value, rel=1e-4) and float(row["p_holm"]) >= float(row["p"])
     assert row["reference"] == "steerable_lenet C1" and (row["n_seeds"], row["n_sources"]) == ("3", "104")
-    assert float(row["disagreement"]) == pytest.approx(100 * (one.wrong_RS != other.wrong_RS).mean(), rel=1e-5)
+    assert float(row["disagreement"]) == pytest.approx(100 * (one.loss_RS != other.loss_RS).mean(), rel=1e-5)
     assert ("D8", "50", "none") not in found, "a missing cell has no difference"
     assert [line[1] for line in sheet.lines] == ["C4", "D4", "D8"]
     assert "80 % power" in " ".join(sheet.caption)
@@ -65,7 +65,7 @@ def test_differences_are_those_of_the_crossed_test(results, part):
 def test_the_mean_of_all_columns_is_taken_source_by_source(results, part):
     lines, sheet = make_comparison(results, part)
     signed = [
-        100 * (cell_of(results, "D4", n, a).wrong_RS - cell_of(results, "C1", n, a).wrong_RS)
+        cell_of(results, "D4", n, a).loss_RS - cell_of(results, "C1", n, a).loss_RS
         for n in (50, 729)
         for a in ("none", "rotation_flips")
     ]

@@ -6,7 +6,6 @@ asked. Legend: N sources, A answers of all questions, K answers of one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import pandas as pd
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.simulate.synthetic import synthetic_fr
-from equirgz.errors import DataError, InputError
+from equirgz.errors import InputError
 from equirgz.registry import explained_by
 from equirgz.seeding import derive_seed
 
@@ -26,20 +25,6 @@ VOTES_VERSION = 1
 SIZE_EDGES_ARCSEC = (30.0, 60.0)
 QUESTIONS = (2, 3)  # FRI or FRII; below 30, 30 to 60, above 60 arcsec
 HARD_ARCSEC = 20.0
-
-
-def get_votes(images: ImageSet, questions: Sequence[int]) -> np.ndarray:
-    """Return votes_NA, float64 (NaN: missing), of the given numbers of answers; DataError where there are none."""
-    names = [f"vote_{q}_{a}" for q, n in enumerate(questions) for a in range(n)]
-    missing = [name for name in names if name not in images.table.columns]
-    if missing:
-        raise DataError(
-            f"{images.name}: votes",
-            expected=f"a column for each answer of questions {list(questions)}",
-            got=f"none called {missing[0]}",
-            mend="use a set with votes, such as synthetic_votes, or leave questions out",
-        )
-    return images.table[names].to_numpy(np.float64, copy=True)
 
 
 def morphology_error(las_arcsec_N: np.ndarray, confusion: float) -> np.ndarray:
@@ -95,8 +80,8 @@ def synthetic_votes(
 ) -> Data:
     """Simulated FRI and FRII (as ``synthetic_fr``) with volunteers' votes on class and angular size.
 
-    Train with ``objective: {name: hybrid, params: {questions: [2, 3]}}``; the test set is measured against
-    the true class.
+    Train with ``objective: {name: hybrid, params: {questions: [2, 3]}}``, and the test set is measured against the
+    true class; with ``task: {name: votes, params: {questions: [2, 3]}}``, and it is measured against votes.
 
     Parameters
     ----------
@@ -111,4 +96,8 @@ def synthetic_votes(
             got=f"{mean_votes}, {missing} and {confusion}",
         )
     data = synthetic_fr(data_dir, n_train=n_train, n_test=n_test, n_unlabelled=n_unlabelled, seed=seed, survey=survey)
-    return Data(add_votes(data.train, mean_votes, confusion, missing, seed), data.tests, data.unlabelled)
+    voted = {
+        name: add_votes(images, mean_votes, confusion, missing, seed)
+        for name, images in {"train": data.train, **data.tests}.items()
+    }
+    return Data(voted.pop("train"), voted, data.unlabelled)

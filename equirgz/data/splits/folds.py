@@ -17,23 +17,25 @@ from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.splits.class_share import thin_to_share
 from equirgz.data.splits.labelled import Split, make_split, stratified_order
 from equirgz.errors import InputError
+from equirgz.tasks import Task
 
 
-def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple[Data, Split]:
+def split_data(data: Data, data_config: DataConfig, split: SplitConfig, task: Task | None = None) -> tuple[Data, Split]:
     """Return the data that a run sees and its label split; data as they are without a fold and held-out sources.
 
     With ``data.unlabelled_class_share`` and no unlabelled set, the split's ``unlabelled_index`` is thinned to that
-    share. A registered unlabelled set was thinned before: what a fold drops of it may move its share.
+    share. A registered unlabelled set was thinned before: what a fold drops of it may move its share. Sources without
+    a target of ``task`` (default: classes) neither train nor validate.
     """
     n_labels = split.n_labels
     if split.fold is not None:
-        pool, pieces = make_folds(data, data_config, n_folds=split.n_folds, split_seed=split.split_seed)
+        pool, pieces = make_folds(data, data_config, n_folds=split.n_folds, split_seed=split.split_seed, task=task)
         n_labels = count_labels(len(pool), split, max(map(len, pieces)))
         data = _test_on(data, data_config, pool, pieces[split.fold], f"fold {split.fold} of {split.n_folds}")
     elif split.hold_out is not None:
-        data = hold_out(data, data_config, n=split.hold_out, split_seed=split.split_seed)
+        data = hold_out(data, data_config, n=split.hold_out, split_seed=split.split_seed, task=task)
     made = make_split(
-        data.train.label_N,
+        find_strata(data.train, task),
         n_labels=n_labels,
         n_val=split.n_val,
         split_seed=split.split_seed,
@@ -45,6 +47,11 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig) -> tuple
         kept = thin_to_share(pool, share, seed=split.split_seed)
         made = replace(made, unlabelled_index=made.unlabelled_index[kept])
     return data, made
+
+
+def find_strata(images: ImageSet, task: Task | None) -> np.ndarray:
+    """Return the classes that a split balances, -1 for sources that cannot train: the labels, or those of ``task``."""
+    return images.label_N if task is None else task.strata(images)
 
 
 def count_labels(n_pool: int, split: SplitConfig, largest: int) -> int:
@@ -65,7 +72,9 @@ def count_labels(n_pool: int, split: SplitConfig, largest: int) -> int:
     return n_labels
 
 
-def make_folds(data: Data, config: DataConfig, *, n_folds: int, split_seed: int) -> tuple[ImageSet, list[np.ndarray]]:
+def make_folds(
+    data: Data, config: DataConfig, *, n_folds: int, split_seed: int, task: Task | None = None
+) -> tuple[ImageSet, list[np.ndarray]]:
     """Return the pooled training and test sources, and the indices of every fold into them; each fold tests once.
 
     The folds are consecutive pieces of one stratified permutation that depends on ``split_seed`` alone: each
@@ -82,14 +91,14 @@ def make_folds(data: Data, config: DataConfig, *, n_folds: int, split_seed: int)
         mend = "leave data.extra_tests out, or test without folds"
         raise InputError("split.fold", expected="no extra test sets", got=list(config.extra_tests), mend=mend)
     pool = data.train.joined(data.tests["test"], f"{data.train.name}+test")
-    _check_labelled(pool, "split.fold")
+    _check_labelled(pool, "split.fold", task)
     if n_folds > len(pool):
         raise InputError("split.n_folds", expected=f"at most the {len(pool)} pooled sources", got=n_folds)
-    order_N = stratified_order(pool.label_N, split_seed, "folds")
+    order_N = stratified_order(find_strata(pool, task), split_seed, "folds")
     return pool, divide(pool, np.array_split(order_N, n_folds), what=f"split.n_folds {n_folds}")
 
 
-def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data:
+def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int, task: Task | None = None) -> Data:
     """Return ``data`` with ``n`` of its training sources as the test set and the others as the training set.
 
     The sources are the first of a stratified permutation that depends on ``split_seed`` alone; sources of one
@@ -97,17 +106,17 @@ def hold_out(data: Data, config: DataConfig, *, n: int, split_seed: int) -> Data
     recipe found on the result owes them nothing. Unlabelled sets, scaling and checksum are as for
     :func:`make_folds`. Raises InputError where no training source is left.
     """
-    _check_labelled(data.train, "split.hold_out")
+    _check_labelled(data.train, "split.hold_out", task)
     if n >= len(data.train):
         expected = f"fewer than the {len(data.train)} training sources"
         raise InputError("split.hold_out", expected=expected, got=f"{n} to hold out")
-    order_N = stratified_order(data.train.label_N, split_seed, "hold out")
+    order_N = stratified_order(find_strata(data.train, task), split_seed, "hold out")
     pieces = divide(data.train, np.split(order_N, [n]), what=f"split.hold_out {n}")
     return _test_on(data, config, data.train, pieces[0], f"held out {n}")
 
 
-def _check_labelled(images: ImageSet, what: str) -> None:
-    n = int((images.label_N < 0).sum())
+def _check_labelled(images: ImageSet, what: str, task: Task | None) -> None:
+    n = int((find_strata(images, task) < 0).sum())
     if n:
         mend = "leave them out of the catalogue's folder, or test on a set of its own"
         raise InputError(what, expected="a label of every source", got=f"{n} without one", mend=mend)

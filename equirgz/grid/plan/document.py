@@ -31,7 +31,7 @@ class ReportedNumber(Section):
 
     value: float | str = Field(description="the number as published; text where it is 'about 2' or '3.07 ± 1.47'")
     source: str = Field(description="network, size and arXiv id it comes from")
-    metric: str = Field("error/rate", description="the metric that it is a value of")
+    metric: str | None = Field(None, description="the metric that it is a value of; default: the headline of the task")
     split: str = Field("test", description="the test set")
     data: str | None = Field(None, description="registered dataset; default: that of the table")
     readout: str | None = Field(None, description="read-out; default: that of the table")

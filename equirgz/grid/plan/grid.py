@@ -96,6 +96,10 @@ def make_grid(
     check_ensemble_labels(document["report"], [axis.column for axis in axes], source)
     _check_report(document["report"], axes, source)
     points = tuple(_make_points(document, axes, named, source))
+    tasks = {point.config.task.model_dump_json(): point.config.task.name for point in points}
+    if len(tasks) > 1:
+        got = f"{len(tasks)} ({', '.join(dict.fromkeys(tasks.values()))})"
+        raise InputError(f"{source}: task", expected="one for all runs", got=got, mend="plan a grid for each")
     if document["report"].get("ensemble") and any(point.config.split.fold is not None for point in points):
         raise InputError(f"{source}: report.ensemble: expected a grid without folds; leave the axis fold or it out")
     return Grid(name, " ".join(checked.question.split()), axes, points, document, engine)

@@ -10,11 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TrainConfig
+from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TaskConfig, TrainConfig
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.pretrained import pretrain_key
-from equirgz.grid.run.readouts import check_readouts
+from equirgz.grid.run.readouts import check_readouts, check_served
+from equirgz.grid.run.targets import check_targets, make_task
+from equirgz.report.tables.extras import check_extras_of
+from equirgz.tasks import Task
+from equirgz.tasks.stored import describe_task, restore_task
 
 
 @dataclass
@@ -27,7 +31,26 @@ class Checked:
     n_labels: dict[str, int] = field(default_factory=dict)
     multiply_adds: dict[str, float] = field(default_factory=dict)
     samples: dict[str, Any] = field(default_factory=dict)  # arrays of simulated example images, if any
+    task: dict[str, Any] | None = None  # what tells the task apart from classification
     notes: list[str] = field(default_factory=list)  # what was found in own images: a line per data set
+
+    def describe_task(self, config: RunConfig, train: Any, report: dict[str, Any]) -> None:
+        """Keep what tells the task of a grid apart from classification, the same for all runs.
+
+        Raises InputError for data whose maps have other names, and for ensembles and extras that it does not have.
+        """
+        if config.task == TaskConfig():
+            return
+        found = describe_task(config.task.name, config.task.params, train)
+        if self.task not in (None, found):
+            got = f"{self.task['map_names']} and {found['map_names']}"
+            raise InputError(f"task {config.task.name}", expected="the same maps in all data of a grid", got=got)
+        self.task = found
+        task = restore_task(found)
+        check_extras_of(report, task)
+        if report.get("ensemble") and task.averaged is None:
+            mend = "leave report.ensemble out"
+            raise InputError("report.ensemble", expected="a task that keeps answers", got=config.task.name, mend=mend)
 
 
 def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] = lambda line: None) -> Checked:
@@ -53,12 +76,15 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
             checked.samples = _take_samples(data.train)
         for config in configs:
             try:
-                _, split = split_data(data, config.data, config.split)
-                n_classes, n_channels = data.train.n_classes, data.train.n_channels
-                cost = parts.check(config, n_classes, n_channels, has_pool=data.unlabelled is not None)
+                task = make_task(config, data.train)
+                check_served(config.evaluation.readouts, task)
+                part, split = split_data(data, config.data, config.split, task)
+                check_targets(task, part, split)
+                cost = parts.check(config, task, data.train.n_channels, has_pool=data.unlabelled is not None)
             except EquirgzError as error:
                 raise type(error)(f"{grid.name}, {_place(grid, config)}: {error}") from error
             checked.n_labels[config.run_key()] = len(split.train_index)
+            checked.describe_task(config, data.train, grid.document["report"])
             checked.multiply_adds[config.run_key()] = cost
     return checked
 
@@ -71,7 +97,7 @@ class _Parts:
         self._views: dict[str, int] = {}
         self._pretrained: set[str] = set()
 
-    def check(self, config: RunConfig, n_classes: int, n_channels: int, has_pool: bool) -> float:
+    def check(self, config: RunConfig, task: Task, n_channels: int, has_pool: bool) -> float:
         """Return the multiply-adds of the run's trainings, having made each part of it once."""
         from equirgz.backbones import measure_cost
         from equirgz.grid.run.prepare import make_backbone
@@ -88,7 +114,7 @@ class _Parts:
             self._costs.setdefault(key, float(measure_cost(backbone)["multiply_adds"]))
             for name, (objective, training) in zip(names, trainings, strict=True):
                 if name not in self._views:
-                    self._views[name] = check_training(backbone, objective, training, n_classes, config)
+                    self._views[name] = check_training(backbone, objective, training, task, config)
         if config.pretrain is not None:
             shared = pretrain_key(config)
             names = names[:1] if shared in self._pretrained else names
@@ -99,7 +125,7 @@ class _Parts:
 
 
 def check_training(
-    backbone: Any, objective: ObjectiveConfig, training: TrainConfig, n_classes: int, config: RunConfig
+    backbone: Any, objective: ObjectiveConfig, training: TrainConfig, task: Task, config: RunConfig
 ) -> int:
     """Make one objective and its augmentation; refuse trainings that must fail at their end.
 
@@ -110,7 +136,7 @@ def check_training(
     from equirgz.train.optim import lr_factor
 
     create_augmentation(training.augmentation, **training.augmentation_params)
-    made = create_objective(objective.name, backbone=backbone, n_classes=n_classes, **objective.params)
+    made = create_objective(objective.name, backbone=backbone, task=task, **objective.params)
     lr_factor(0, training.steps, training.optimizer.warmup_steps)
     if training.selection_rule == "best_val" and config.split.n_val == 0:
         raise InputError("selection_rule best_val: expected a validation set, got none; set split.n_val")

@@ -21,6 +21,8 @@ from equirgz.grid.results.environments import list_environments
 from equirgz.grid.results.folder import ResultsFolder
 from equirgz.grid.results.split_manifests import COLUMNS as SPLIT_COLUMNS
 from equirgz.grid.results.split_manifests import write_splits
+from equirgz.tasks import Task
+from equirgz.tasks.stored import is_kept_column, kept_columns, restore_task
 from equirgz.records import ROW_COLUMNS, gzip_bytes, write_bytes_atomic, write_json_atomic
 
 logger = logging.getLogger("equirgz")
@@ -42,11 +44,11 @@ def collect(out: Path) -> Path:
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")
-    cells = _read_cells(folder, plan)
+    cells, task = _read_cells(folder, plan), restore_task(plan.get("task"))
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
     environments, splits = list_environments(cells), write_splits(folder.path, cells)
-    ensembles = make_ensembles(plan, cells)
+    ensembles = make_ensembles(plan, cells, task)
     cells |= {run["run_key"]: run["cell"] for run in ensembles}
     folds |= {run["run_key"]: _folds(run["cell"]) for run in ensembles}
     rows, predictions, timings = [], [], []
@@ -58,7 +60,7 @@ def collect(out: Path) -> Path:
         labels |= folds[run["run_key"]]
         common = {"grid": plan["name"], **labels}
         rows += [{**row, **common} for row in cell["rows"]]
-        predictions += _prediction_lines(cell, labels, extra)
+        predictions += _prediction_lines(cell, labels, task)
         timings += [{"run_key": run["run_key"], "version": cell["version"], "device": _device(cell), **timing}
                     for timing in cell["timings"]]
     keys = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
@@ -72,7 +74,7 @@ def collect(out: Path) -> Path:
     path = folder.path / "rows.csv"
     write_bytes_atomic(path, _csv((*ROW_COLUMNS, *extra), rows))
     (folder.path / "rows.csv.gz").unlink(missing_ok=True)  # the same rows, as `equirgz bench slim` packed them
-    write_bytes_atomic(folder.path / "predictions.csv.gz", gzip_bytes(_prediction_csv(predictions, extra)))
+    write_bytes_atomic(folder.path / "predictions.csv.gz", gzip_bytes(_prediction_csv(predictions, extra, task)))
     timings.sort(key=lambda timing: (timing["run_key"], timing["metric"]))
     write_bytes_atomic(folder.path / "timings.csv", _csv(TIMING_COLUMNS, timings))
     write_bytes_atomic(folder.path / "provenance.csv", _csv(*environments))
@@ -113,25 +115,31 @@ def _device(cell: dict[str, Any]) -> str:
     return str(cell["provenance"]["device"]["device"])
 
 
-def _prediction_lines(cell: dict[str, Any], labels: dict[str, Any], extra: list[str]) -> Iterable[dict[str, Any]]:
+def _prediction_lines(cell: dict[str, Any], labels: dict[str, Any], task: Task) -> Iterable[dict[str, Any]]:
     if not cell["predictions"]:
         return
     first = cell["rows"][0]
     common = {**{key: first.get(key) for key in PREDICTION_COLUMNS}, **labels}
     for block in sorted(cell["predictions"], key=lambda block: (block["readout"], block["split"])):
-        sources = zip(block["source_id"], block["target"], block["probability"], strict=True)
-        for source_id, target, probability_K in sources:
-            yield {
-                **common, "readout": block["readout"], "split": block["split"], "source_id": source_id,
-                "target": target, **{f"p{k}": p for k, p in enumerate(probability_K)},
-            }
+        arrays = [block[name] for name in task.kept]
+        for source_id, *values in zip(block["source_id"], *arrays, strict=True):
+            kept = kept_columns(task, dict(zip(task.kept, values, strict=True)))
+            place = {"readout": block["readout"], "split": block["split"], "source_id": source_id}
+            yield {**common, **place, **kept}
 
 
-def _prediction_csv(lines: list[dict[str, Any]], extra: list[str]) -> bytes:
+def _prediction_csv(lines: list[dict[str, Any]], extra: list[str], task: Task) -> bytes:
     lines.sort(key=lambda line: line["run_key"])  # stable: the order within a run stays
-    n_classes = max((sum(key[0] == "p" and key[1:].isdigit() for key in line) for line in lines), default=0)
-    columns = (*PREDICTION_COLUMNS, *extra, "readout", "split", "source_id", "target")
-    return _csv((*columns, *(f"p{k}" for k in range(n_classes))), lines, digits=7)
+    kept = dict.fromkeys(key for line in lines for key in line if is_kept_column(task, key))
+    prefixes = list(task.kept.values())
+    kept = sorted(kept, key=lambda key: _place_of(key, prefixes))
+    return _csv((*PREDICTION_COLUMNS, *extra, "readout", "split", "source_id", *kept), lines, digits=7)
+
+
+def _place_of(column: str, prefixes: list[str]) -> tuple[int, int]:
+    """Return where a kept column stands: in the order of the prefixes, then by its number."""
+    name = column if column in prefixes else column.rstrip("0123456789")
+    return prefixes.index(name), int(column[len(name) :] or 0)
 
 
 def _csv(columns: tuple[str, ...], lines: Iterable[dict[str, Any]], digits: int | None = None) -> bytes:

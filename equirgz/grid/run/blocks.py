@@ -1,48 +1,43 @@
-"""Probabilities of one read-out on one split, and the rows measured from them; no torch.
-
-Legend: N sources, K classes.
-"""
+"""Answers of one read-out on one split, and the rows measured from them; no torch. Legend: N sources, K classes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from equirgz.data.imageset import ImageSet
-from equirgz.metrics import compute_metrics
+from equirgz.tasks import Task
+from equirgz.tasks.base import Kept
+from equirgz.tasks.stored import dump_kept, load_kept
 
 
+@dataclass(frozen=True)
 class Block:
-    """Probabilities of one read-out on one split."""
+    """What is kept of the answers of one read-out on one split, as the task keeps them."""
 
-    def __init__(self, readout: str, split: str, images: ImageSet, probability_NK: np.ndarray) -> None:
-        self.readout, self.split, self.images, self.probability_NK = readout, split, images, probability_NK
+    readout: str
+    split: str
+    source_id_N: np.ndarray
+    task: Task
+    kept: Kept
 
     def dump(self) -> dict[str, Any]:
-        """Return plain lists: source ids, targets (-1: no label) and probabilities."""
-        return {
-            "readout": self.readout,
-            "split": self.split,
-            "source_id": [str(source) for source in self.images.source_id_N],
-            "target": self.images.label_N.tolist(),
-            "probability": self.probability_NK.tolist(),
-        }
+        """Return plain lists: source ids, and what is kept, of classes targets (-1: no label) and probabilities."""
+        source_ids = [str(source) for source in self.source_id_N]
+        return {"readout": self.readout, "split": self.split, "source_id": source_ids, **dump_kept(self.kept)}
 
 
 def score(block: Block) -> list[dict[str, Any]]:
-    """Return one row per metric over the labelled sources of a block (none where there are none)."""
-    return score_dump({**block.dump(), "probability": block.probability_NK})
+    """Return one row per metric over the sources of a block that have targets (none where there are none)."""
+    return [{"readout": block.readout, "split": block.split, **row} for row in block.task.score(block.kept)]
 
 
-def score_dump(dump: dict[str, Any]) -> list[dict[str, Any]]:
+def score_dump(task: Task, dump: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Return the rows of :func:`score` for a block as :meth:`Block.dump` leaves it."""
-    target_N = np.asarray(dump["target"])
-    known_N = target_N >= 0
-    if not known_N.any():
-        return []
-    metrics = compute_metrics(np.asarray(dump["probability"])[known_N], target_N[known_N])
-    return [{"readout": dump["readout"], "split": dump["split"], **row} for row in metrics]
+    place = {key: dump[key] for key in ("readout", "split")}
+    return [{**place, **row} for row in task.score(load_kept(task, dump))]
 
 
 def meter_rows(log: dict[str, Any], n: int) -> list[dict[str, Any]]:

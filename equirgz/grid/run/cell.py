@@ -25,6 +25,7 @@ from equirgz.grid.run.posthoc import scale_blocks
 from equirgz.grid.run.prepare import PreparedRun, prepare_run
 from equirgz.grid.run.probes import read_out_features
 from equirgz.grid.run.resources import measure_peak_bytes
+from equirgz.grid.run.targets import checksum_with_targets
 from equirgz.grid.run.training import TrainOptions, pretrain, train_objective
 from equirgz.provenance import code_version
 from equirgz.train.fabric import is_first_process
@@ -60,7 +61,7 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     read-out ``probe`` settles on the way (:mod:`equirgz.grid.run.probes`) is where a training after it starts.
     """
     config, clock, logs = run.config, run.clock, []
-    before = TrainedRun(config, run.backbone, None, run.labelled, run.eval_sets, options.batch_size)
+    before = TrainedRun(config, run.task, run.backbone, None, run.labelled, run.eval_sets, options.batch_size)
     if config.pretrain is not None:
         logs.append(pretrain(run, options))
         clock.lap("pretrain")
@@ -120,7 +121,7 @@ def describe_run(run: PreparedRun, grid: str) -> dict[str, Any]:
         "angle_deg": None,
         "selection_rule": config.train.selection_rule,
         "version": code_version(),
-        "data_checksum": run.data.checksum,
+        "data_checksum": checksum_with_targets(run.task, run.data),
     }
 
 

@@ -18,6 +18,8 @@ from equirgz.errors import InputError, ResultsError, suggest
 from equirgz.grid.run.blocks import score_dump
 from equirgz.grid.run.sample_rows import sample_rows
 from equirgz.records import ROW_COLUMNS, content_hash
+from equirgz.tasks import Task
+from equirgz.tasks.classification import CLASSES
 
 SUMMED_COSTS = ("cost/parameters", "cost/multiply_adds")  # all members are kept and computed
 
@@ -34,7 +36,9 @@ def check_ensemble_labels(report: dict[str, Any], columns: list[str], source: st
             raise InputError(f"{source}: report.ensemble: unknown axis {name!r}; {suggest(str(name), columns)}")
 
 
-def make_ensembles(plan: dict[str, Any], cells: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+def make_ensembles(
+    plan: dict[str, Any], cells: dict[str, dict[str, Any]], task: Task = CLASSES
+) -> list[dict[str, Any]]:
     """Return the ensembles of a plan's finished runs, each as a planned run with its ``cell`` beside it.
 
     ``cells`` holds finished runs by run_key. Groups smaller than the largest one are left out: they
@@ -54,18 +58,19 @@ def make_ensembles(plan: dict[str, Any], cells: dict[str, dict[str, Any]]) -> li
     size = max(map(len, groups.values()), default=0)
     if size < 2:
         return []
-    return [_make_ensemble(members, labels) for members in groups.values() if len(members) == size]
+    return [_make_ensemble(members, labels, task) for members in groups.values() if len(members) == size]
 
 
-def _make_ensemble(members: list[dict[str, Any]], labels: dict[str, Any]) -> dict[str, Any]:
+def _make_ensemble(members: list[dict[str, Any]], labels: dict[str, Any], task: Task) -> dict[str, Any]:
     members = sorted(members, key=lambda run: (run["cell"]["config"]["seed"], run["run_key"]))
     first, cells = members[0], [run["cell"] for run in members]
     run_key = content_hash({"ensemble": [run["run_key"] for run in members]})
-    stacked = [_stack(blocks) for blocks in _by_place(cells)]
-    blocks = [{**block, "probability": p_MNK.mean(0).tolist()} for block, p_MNK in stacked]
+    stacked = [_stack(blocks, task) for blocks in _by_place(cells)]
+    blocks = [{**block, task.averaged: task.average(answer_MN).tolist()} for block, answer_MN in stacked]
     shared = {column: cells[0]["rows"][0].get(column) for column in ROW_COLUMNS}
     shared |= {"run_key": run_key, "cell_key": content_hash({"ensemble": first["cell_key"]}), "angle_deg": None}
-    found = [row for block in blocks for row in score_dump(block)] + _uncertainty(stacked)
+    found = [row for block in blocks for row in score_dump(task, block)]
+    found += _uncertainty(stacked) if task.categorical else []
     rows = [{**shared, **row} for row in found] + _costs(cells, run_key)
     cell = {**cells[0], "run_key": run_key, "rows": rows, "predictions": blocks, "timings": _add_seconds(cells)}
     return {"run_key": run_key, "cell_key": shared["cell_key"], "labels": {**first["labels"], **labels}, "cell": cell}
@@ -78,14 +83,14 @@ def _by_place(cells: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
     return [[blocks[place] for blocks in found] for place in shared]
 
 
-def _stack(blocks: list[dict[str, Any]]) -> tuple[dict[str, Any], np.ndarray]:
-    """Return the first member's block and the probabilities p_MNK of all."""
+def _stack(blocks: list[dict[str, Any]], task: Task) -> tuple[dict[str, Any], np.ndarray]:
+    """Return the first member's block and the answers of all, of classes probabilities p_MNK."""
     first = blocks[0]
     for block in blocks[1:]:
         if block["source_id"] != first["source_id"] or block["target"] != first["target"]:
             place = f"{first['readout']} on {first['split']}"
             raise ResultsError(f"ensemble, {place}", expected="the same sources from every member", got="others")
-    return first, np.array([block["probability"] for block in blocks], dtype=np.float64)
+    return first, np.array([block[task.averaged] for block in blocks], dtype=np.float64)
 
 
 def _uncertainty(stacked: list[tuple[dict[str, Any], np.ndarray]]) -> list[dict[str, Any]]:

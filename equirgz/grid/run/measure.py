@@ -16,12 +16,15 @@ from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet
 from equirgz.data.overlap.describe import count_groups
 from equirgz.evaluate import equivariance_error, predict_samples
+from equirgz.evaluate.predict import decode, turn_back
 from equirgz.evaluate.rotation import make_angles, rotation_rows
 from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.sample_rows import sample_rows
+from equirgz.grid.run.targets import find_targets
 from equirgz.objectives.base import Objective
 from equirgz.seeding import derive_seed
+from equirgz.tasks import Task
 
 Rows = list[dict[str, Any]]
 EQUIVARIANCE_ANGLES_DEG = (30.0, 45.0, 90.0)
@@ -33,6 +36,7 @@ class TrainedRun:
     """What measuring needs of a run; ``objective`` is None while only its features are there to be read."""
 
     config: RunConfig
+    task: Task
     backbone: Backbone
     objective: Objective | None
     labelled: ImageSet
@@ -40,13 +44,20 @@ class TrainedRun:
     batch_size: int  # images at a time
 
 
+def make_block(run: TrainedRun, readout: str, split: str, answer_N: np.ndarray) -> Block:
+    """Return what is kept of the answers of a read-out on one of the run's sets."""
+    images = run.eval_sets[split]
+    return Block(readout, split, images.source_id_N, run.task, run.task.keep(answer_N, find_targets(run.task, images)))
+
+
 def read_out_network(run: TrainedRun) -> tuple[list[Block], Rows]:
-    """Return the blocks of the trained classifier and, where it has predictive samples, their rows."""
+    """Return the blocks of the trained network and, of classes, where it has predictive samples, their rows."""
     if "network" not in run.config.evaluation.readouts:
         return [], []
     samples = {split: _sample(run, images.x_NCHW) for split, images in run.eval_sets.items()}
-    blocks = [Block("network", split, run.eval_sets[split], p_SNK.mean(0)) for split, p_SNK in samples.items()]
-    if run.objective.n_predictive_samples == 1:
+    answers = {split: decode(run.objective, p_SNK.mean(0)) for split, p_SNK in samples.items()}
+    blocks = [make_block(run, "network", split, answer_N) for split, answer_N in answers.items()]
+    if run.objective.n_predictive_samples == 1 or not run.task.categorical:
         return blocks, []
     targets = {split: images.label_N for split, images in run.eval_sets.items()}
     return blocks, [{"readout": "network", **row} for row in sample_rows(samples, targets)]
@@ -64,11 +75,14 @@ def _sample(run: TrainedRun, x_NCHW: Any) -> np.ndarray:
 
 
 def measure_rotation(run: TrainedRun) -> Rows:
-    """Return the classifier's numbers on the test set as it turns; the overlap index where it has samples."""
+    """Return the network's numbers on the test set as it turns; the overlap index where it has samples of classes."""
     test = run.eval_sets["test"]
-    known_N = test.label_N >= 0
+    target_N = find_targets(run.task, test)
+    known_N = run.task.known(target_N)
     if "network" not in run.config.evaluation.readouts or not known_N.any():
         return []
+    if not run.task.categorical:
+        return _measure_turned(run, test.x_NCHW[known_N], target_N[known_N])
     angles_deg = make_angles(run.config.evaluation.rotation_angles)
     probability_ASNK = rotation_samples(
         lambda x_NCHW: _sample(run, x_NCHW),
@@ -76,12 +90,30 @@ def measure_rotation(run: TrainedRun) -> Rows:
         angles_deg,
         mask=run.config.data.mask,
     )
-    target_n = test.label_N[known_N]
+    target_n = target_N[known_N]
     if run.objective.n_predictive_samples > 1:
         rows = overlap_rows(probability_ASNK, target_n, angles_deg)
     else:
         rows = rotation_rows(probability_ASNK[:, 0], target_n, angles_deg)
     return [{"readout": "network", "split": "test", **row} for row in rows]
+
+
+def _measure_turned(run: TrainedRun, x_NCHW: np.ndarray, target_N: np.ndarray) -> Rows:
+    """Return ``rotation/loss`` per angle: the mean of what a turned source adds to the headline of the task.
+
+    Answers per pixel are turned back before they are compared.
+    """
+    headline, rows = run.task.headline, []
+    for angle_deg in make_angles(run.config.evaluation.rotation_angles):
+        turned = rotation_samples(lambda x: _sample(run, x), x_NCHW, [angle_deg], mask=run.config.data.mask)[0]
+        if run.task.dense:
+            turned = turn_back(torch.from_numpy(turned), angle_deg).numpy()
+        answer_N = decode(run.objective, turned.mean(0))
+        value = float(np.nanmean(run.task.loss_per_source(run.task.keep(answer_N, target_N))))
+        unit = headline.unit if headline.direction == "lower" else "1"
+        row = {"metric": "rotation/loss", "angle_deg": angle_deg, "value": value, "unit": unit, "direction": "lower"}
+        rows.append({"readout": "network", "split": "test", **row, "n": len(target_N)})
+    return rows
 
 
 def measure_equivariance(run: TrainedRun) -> Rows:

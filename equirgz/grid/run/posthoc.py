@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -32,19 +33,16 @@ def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, A
     """
     network = {block.split: block for block in blocks if block.readout == "network"}
     val = network.pop("val")
-    known_N = val.images.label_N >= 0
+    target_N, known_N = val.kept["target"], val.task.known(val.kept["target"])
     temperature, scaled = None, []
     if known_N.any():
         try:
-            logits_NK = to_logits(val.probability_NK[known_N])
-            temperature = fit_temperature(logits_NK, val.images.label_N[known_N]).value
+            logits_NK = to_logits(val.kept["probability"][known_N])
+            temperature = fit_temperature(logits_NK, target_N[known_N]).value
         except UndefinedMetricError as error:
             logger.warning("read-out temperature: %s", error)
     if temperature is not None:
-        scaled = [
-            Block("temperature", split, block.images, apply_temperature(to_logits(block.probability_NK), temperature))
-            for split, block in network.items()
-        ]
+        scaled = [_scale(block, temperature) for block in network.values()]
     row = {
         "readout": "temperature",
         "split": "val",
@@ -56,3 +54,8 @@ def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, A
         "n": int(known_N.sum()),
     }
     return scaled, [row]
+
+
+def _scale(block: Block, temperature: float) -> Block:
+    probability_NK = apply_temperature(to_logits(block.kept["probability"]), temperature)
+    return replace(block, readout="temperature", kept={**block.kept, "probability": probability_NK})

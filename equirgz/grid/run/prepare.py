@@ -15,9 +15,11 @@ from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
 from equirgz.data.pools import measure_shares
 from equirgz.data.splits.hidden_labels import find_hidden_labels
-from equirgz.grid.run.readouts import check_readouts
+from equirgz.grid.run.readouts import check_readouts, check_served
 from equirgz.grid.run.resources import Clock, reset_peak
+from equirgz.grid.run.targets import check_targets, make_task
 from equirgz.seeding import derive_seed
+from equirgz.tasks import Task
 from equirgz.train.images import TrainImages
 from equirgz.train.memory import keep_freed_memory
 
@@ -40,18 +42,18 @@ class PreparedRun:
     @cached_property
     def eval_sets(self) -> dict[str, ImageSet]:
         """The sets that answers are measured on: every test set, and ``val`` where there is one."""
-        classes = self.data.train.class_names
         sets = {
-            name: images if images.class_names == classes else images.without_labels()  # other classes: no score
+            name: images if self.task.has_targets(images) else images.without_labels()  # other classes: no score
             for name, images in self.data.tests.items()
         }
         if len(self.split.val_index):
             sets["val"] = self.data.train.subset(self.split.val_index)
         return sets
 
-    @property
-    def n_classes(self) -> int:
-        return self.data.train.n_classes
+    @cached_property
+    def task(self) -> Task:
+        """What the network is asked of each source."""
+        return make_task(self.config, self.data.train)
 
     @cached_property
     def own_pool(self) -> ImageSet:
@@ -90,7 +92,7 @@ class PreparedRun:
         if unlabelled:
             pool = {"u_MCHW": self.pool_NCHW, "u_canvas_MCHW": self.pool_canvas_NCHW}
             pool["share_of_parts"] = self.share_of_parts
-            if labels is not None:
+            if labels is not None and self.task.categorical:
                 pool["hidden_label_M"] = self.hidden_label_M
         scale = self.data.train.pixel_scale_arcsec
         return TrainImages(**labelled, **pool, mask=self.config.data.mask, pixel_scale_arcsec=scale)
@@ -112,7 +114,10 @@ def prepare_run(config: RunConfig, data_dir: Path | None = None, *, device: str 
     reset_peak(device)
     clock = Clock()
     loaded = load_data(config.data, data_dir, canvas=find_canvas(config))
-    data, split = split_data(loaded, config.data, config.split)
+    task = make_task(config, loaded.train)
+    check_served(config.evaluation.readouts, task)
+    data, split = split_data(loaded, config.data, config.split, task)
+    check_targets(task, data, split)
     backbone = make_backbone(config, data.train.n_channels)
     clock.lap("load")
     return PreparedRun(config, data, split, backbone.to(device), clock)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from equirgz.data import ImageSet
-from equirgz.evaluate import choose_penalty, embed, knn, linear_probe, settle_batch_norm
+from equirgz.evaluate import choose_penalty, embed, settle_batch_norm
 from equirgz.evaluate.probe import Penalty
+from equirgz.evaluate.read_out import read_out
 from equirgz.grid.run.blocks import Block
-from equirgz.grid.run.measure import Rows, TrainedRun
+from equirgz.grid.run.measure import Rows, TrainedRun, make_block
 from equirgz.grid.run.prepare import make_backbone
 from equirgz.records import finite_or_none
 
@@ -63,17 +64,16 @@ def _embed(run: TrainedRun, backbone: Any) -> dict[str, np.ndarray]:
 
 def _read_out(run: TrainedRun, name: str, feature: dict[str, np.ndarray]) -> tuple[list[Block], Penalty | None]:
     """Return one probe's blocks, a split each, and the penalty that it chose, if it did."""
-    h_NF, y_N, penalty = feature["labelled"], run.labelled.label_N, None
-    probe, options = (knn, {}) if name == "knn" else (linear_probe, {"inverse_penalty": 1.0})
+    h_NF, target_N, penalty = feature["labelled"], run.task.targets(run.labelled), None
+    kind = "knn" if name == "knn" else "linear_probe"
+    options = {"inverse_penalty": 1.0} if run.task.categorical and kind == "linear_probe" else {}
     if name in ("probe", UNTRAINED):
         options["inverse_penalty"] = run.config.evaluation.probe_penalty
         if options["inverse_penalty"] == "cv":
-            penalty = choose_penalty(h_NF, y_N)
+            penalty = choose_penalty(h_NF, target_N)
             options["inverse_penalty"] = penalty.inverse_penalty
-    answers = {
-        split: probe(h_NF, y_N, feature[split], n_classes=run.labelled.n_classes, **options) for split in run.eval_sets
-    }
-    return [Block(name, split, run.eval_sets[split], p_NK) for split, p_NK in answers.items()], penalty
+    answers = {split: read_out(kind, run.task, h_NF, target_N, feature[split], **options) for split in run.eval_sets}
+    return [make_block(run, name, split, answer_N) for split, answer_N in answers.items()], penalty
 
 
 def _penalty_rows(readout: str, penalty: Penalty, n: int) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from equirgz.config import RunConfig
 from equirgz.errors import InputError, check_choice
+from equirgz.tasks import Task
 
 READOUTS = ("network", "temperature", "probe", "knn", "linear_probe")
 
@@ -21,3 +22,19 @@ def check_readouts(config: RunConfig) -> None:
         )
     if "network" not in names:
         raise InputError("evaluation.readouts: temperature: expected network beside it, got none; add network")
+
+
+def check_served(names: tuple[str, ...], task: Task) -> None:
+    """Raise InputError, with those that can, for the first read-out that does not answer ``task``."""
+    able = [name for name in READOUTS if _answers(name, task)]
+    for name in names:
+        if name not in able:
+            mend = f"of this task use {' or '.join(able)}"
+            expected = "a read-out that answers the task"
+            raise InputError("evaluation.readouts", expected=expected, got=f"{name} for {task.name}", mend=mend)
+
+
+def _answers(name: str, task: Task) -> bool:
+    classes = task.categorical
+    needs = {"temperature": classes, "probe": classes, "linear_probe": task.read_as, "knn": task.read_as}
+    return bool(needs.get(name, True))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from equirgz.config import ObjectiveConfig, TrainConfig
-from equirgz.data.simulate.synthetic_votes import get_votes
 from equirgz.errors import InputError
 from equirgz.grid.run.prepare import PreparedRun
 from equirgz.grid.run.pretrained import PretrainedStore, pretrain_key
@@ -73,9 +72,8 @@ def train_objective(run: PreparedRun, options: TrainOptions = TrainOptions()) ->
     config = run.config
     objective = make_objective(run, config.objective, "objective")
     if objective.needs_labels:
-        questions = getattr(objective, "questions", None)
-        labels = run.labelled.label_N if questions is None else get_votes(run.labelled, questions)
-        images = run.make_images(labels=labels, unlabelled=objective.uses_unlabelled)
+        targets = objective.target_task.targets(run.labelled)
+        images = run.make_images(labels=targets, unlabelled=objective.uses_unlabelled)
     else:
         images = run.make_images()
     return objective, _fit("train", run, objective, images, config.train, options)
@@ -86,7 +84,7 @@ def make_objective(run: PreparedRun, settings: ObjectiveConfig, stream: str = "o
     return create_objective(
         settings.name,
         backbone=run.backbone,
-        n_classes=run.n_classes,
+        task=run.task,
         init_seed=derive_seed(run.config.seed, "init", stream),
         **settings.params,
     )
@@ -103,7 +101,7 @@ def _fit(
     validate, probe = None, None
     if "val" in run.eval_sets and objective.needs_labels:
         val = run.eval_sets["val"]
-        validate = make_validation(val.x_NCHW, val.label_N)
+        validate = make_validation(val.x_NCHW, run.task.targets(val))
     elif "val" in run.eval_sets and settings.eval_every:
         probe = _make_probe(run)
     fabric = make_fabric(settings.precision, options.device, options.processes)

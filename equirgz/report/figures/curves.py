@@ -12,7 +12,6 @@ from equirgz.report.rows.table_axes import ALL_LABELS, sort_values
 
 MAX_FACETS = 4
 YLABELS = {
-    "error/rate": "test error (%)",
     "calibration/ece": "ECE",
     "calibration/brier": "Brier score",
     "nll/mean": "NLL (nat)",
@@ -25,8 +24,11 @@ def facet_title(augmentation: str, facets: list[str]) -> str:
 
 
 def plot_error_vs_labels(part: Part) -> Figure | None:
-    """Return test error against label count, a panel per augmentation, a line per series; None below two counts."""
-    rows = part.of("error/rate")
+    """Return the headline (test error) against label count: a panel per augmentation, a line per series.
+
+    None below two counts.
+    """
+    rows = part.headline
     counts = label_counts(rows)
     if len(counts) < 2:
         return None
@@ -56,6 +58,6 @@ def plot_error_vs_labels(part: Part) -> Figure | None:
         panel.set_xlabel("labelled training sources")
         panel.set_title(facet_title(augmentation, facets))
     limit_from_zero(panels[0], rows, part.axes)
-    panels[0][0].set_ylabel(YLABELS["error/rate"])
+    panels[0][0].set_ylabel(part.task.headline.axis)
     add_legend(figure, panels[0], [look.name for look in looks.values()])
     return figure

@@ -20,17 +20,18 @@ STEP, SPREAD = 0.08, 0.5  # shift between series: at most STEP, all of them SPRE
 
 
 def plot_metrics_vs_group(part: Part) -> Figure | None:
-    """Return error and ECE against group order |G|; dashes and full markers tell D_N from C_N.
+    """Return the headline (error) and ECE against group order |G|; dashes and full markers tell D_N from C_N.
 
     Each network (backbone, method, ...) has a colour and marker of its own and each label count a panel; of one
     network, or where these panels were too many, each label count has a colour and marker.
     Short bars in the ECE panels: what that network would show if it were perfectly calibrated. None below two groups.
     """
-    rows = part.of("error/rate")
+    rows = part.headline
     orders = sorted({group_order(g) for g in rows["group"]} - {0})
     if len(set(rows["group"])) < 2 or len(orders) < 2:
         return None
-    metrics = [m for m in ("error/rate", "calibration/ece") if len(part.of(m))]
+    headline = part.task.headline
+    metrics = [m for m in (headline.metric, "calibration/ece") if len(part.of(m))]
     facets, counts = sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS], label_counts(rows)
     rest = Axes(tuple(c for c in part.axes.names if c != "group"), ())
     networks = list(rest.sort(rows).itertuples(index=False, name=None))
@@ -42,7 +43,7 @@ def plot_metrics_vs_group(part: Part) -> Figure | None:
             _draw_orders(panel, part, metric, augmentation, [(v, n) for n in shown for v in networks])
             set_log_ticks(panel, {order: str(order) for order in orders})
         limit_from_zero(line, part.of(metric), part.axes)
-        line[0].set_ylabel(YLABELS[metric])
+        line[0].set_ylabel({**YLABELS, headline.metric: headline.axis}[metric])
     for panel, (augmentation, shown) in zip(panels[0], places, strict=True):
         words = [facet_title(augmentation, facets), labels_text(shown[0]) if apart else ""]
         panel.set_title("\n".join(filter(None, words)))

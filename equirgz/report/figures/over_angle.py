@@ -13,6 +13,7 @@ from equirgz.report.rows.table_axes import show_labels, sort_values
 
 ROTATION = {
     "rotation/error": "test error (%)",
+    "rotation/loss": "loss",
     "rotation/confidence": "mean confidence",
     "rotation/entropy": "entropy (nat)",
     "rotation/overlap": "overlap index",
@@ -68,7 +69,7 @@ def plot_rotation(part: Part) -> Figure | None:
             line[0].set_ylim(max(0.0, low), min(1.0, high))
         else:
             limit_from_zero(line, rows, part.axes)
-        line[0].set_ylabel(ROTATION[metric])
+        line[0].set_ylabel(part.task.headline.per_source if metric == "rotation/loss" else ROTATION[metric])
     for panel, augmentation in zip(panels[0], facets, strict=True):
         panel.set_title(f"augmentation: {augmentation}, {show_labels(n_labels)} labels")
     for panel in panels[-1]:

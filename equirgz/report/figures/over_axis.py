@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
-from equirgz.report.figures.curves import MAX_FACETS, YLABELS
+from equirgz.report.figures.curves import MAX_FACETS
 from equirgz.report.figures.looks import Look, limit_from_zero, make_looks, summarise
 from equirgz.report.figures.style import add_legend, make_panels, wrap_words
 from equirgz.report.rows.parts import Part, label_counts, with_labels
@@ -24,7 +24,7 @@ def plot_error_vs_axis(part: Part, column: str) -> Figure | None:
     listed down the left, the error lies along x, a column of panels per label count, and no line joins their points.
     Columns that ``column`` determines (the objective of a method) name no series. None where no series has two values.
     """
-    rows = part.of("error/rate")
+    rows = part.headline
     if rows.empty:
         return None
     several = rows.groupby(column, dropna=False).nunique(dropna=False).max() > 1
@@ -34,7 +34,7 @@ def plot_error_vs_axis(part: Part, column: str) -> Figure | None:
     steps = sort_values(rows[column])
     looks = make_looks(rows, Axes(tuple(rest), ()))
     draw = _draw_numbers if all(map(_is_number, steps)) else _draw_categories
-    figure, panels = draw(rows, column, steps, rest, looks)
+    figure, panels = draw(rows, column, steps, rest, looks, part.task.headline.axis)
     limit_from_zero(panels, rows, part.axes, axis="y" if draw is _draw_numbers else "x")
     add_legend(figure, panels, [look.name for look in looks.values()])
     return figure
@@ -48,7 +48,7 @@ def _is_number(value: object) -> bool:
 
 
 def _draw_numbers(
-    rows: pd.DataFrame, column: str, steps: list, rest: list[str], looks: dict[tuple, Look]
+    rows: pd.DataFrame, column: str, steps: list, rest: list[str], looks: dict[tuple, Look], words: str
 ) -> tuple[Figure, list[Panel]]:
     counts, facets = label_counts(rows), sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS]
     figure, panels = make_panels(len(counts), len(facets), sharex=True, sharey=True, panel_height_in=1.8)
@@ -68,14 +68,14 @@ def _draw_numbers(
                 )
             panel.set_xticks(range(len(steps)), [show_value(v) for v in steps])
             panel.set_title(f"{augmentation}, {show_labels(n_labels)} labels")
-        line[0].set_ylabel(YLABELS["error/rate"])
+        line[0].set_ylabel(words)
     for panel in panels[-1]:
         panel.set_xlabel(column)
     return figure, [panel for line in panels for panel in line]
 
 
 def _draw_categories(
-    rows: pd.DataFrame, column: str, steps: list, rest: list[str], looks: dict[tuple, Look]
+    rows: pd.DataFrame, column: str, steps: list, rest: list[str], looks: dict[tuple, Look], words: str
 ) -> tuple[Figure, list[Panel]]:
     counts, facets = label_counts(rows), sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS]
     names = [wrap_words(show_value(v), NAMES_IN) for v in steps]
@@ -93,7 +93,7 @@ def _draw_categories(
         line[0].set_ylim(len(steps) - 0.5, -0.5)
         line[0].set_ylabel(column)
     for panel in panels[-1]:
-        panel.set_xlabel(YLABELS["error/rate"])
+        panel.set_xlabel(words)
     return figure, [panel for line in panels for panel in line]
 
 

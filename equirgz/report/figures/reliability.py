@@ -22,11 +22,11 @@ def plot_reliability(part: Part, predictions: pd.DataFrame | None, class_names: 
     against confidence. Seeds are pooled; bars are Wilson 95 % intervals at the number of different
     SOURCES in a bin, since seeds share them; grey bars show where the predictions
     lie. Titles: ECE, and in brackets that of a perfectly calibrated model.
-    None without predictions.
+    None without predictions, or of another task than classes.
     """
-    if predictions is None:
+    if predictions is None or not part.task.categorical:
         return None
-    rows = part.of("error/rate")
+    rows = part.headline
     if rows.empty:
         return None
     n_labels, augmentation = label_counts(rows)[-1], sort_values(rows["augmentation"], "augmentation")[-1]

@@ -84,7 +84,7 @@ def measure_sizes(part: Part, abscissa: Abscissa = LABELS) -> tuple[pd.DataFrame
     the parameters change by more than a tenth (never backbone, group or objective). Where the size is not the
     label count, each of several counts is a series.
     """
-    rows, names = part.of("error/rate").copy(), list(part.axes.names)
+    rows, names = part.headline.copy(), list(part.axes.names)
     if abscissa.x == LABELS.x:
         return rows.assign(size=rows["n_labels"]).dropna(subset=["size"]), part.axes
     if abscissa.x == "parameters":
@@ -115,7 +115,7 @@ def _giving_size(rows: pd.DataFrame, names: list[str], abscissa: Abscissa) -> se
 def fit_part(part: Part, abscissa: Abscissa = LABELS) -> dict[tuple[tuple, str], PowerLaw | str]:
     """Return the fit of each (series, augmentation), or why there is none; {} below four sizes."""
     rows, axes = measure_sizes(part, abscissa)
-    if rows["size"].nunique() < MIN_SIZES:
+    if rows["size"].nunique() < MIN_SIZES or part.task.headline.direction != "lower":
         return {}
     fits: dict[tuple[tuple, str], PowerLaw | str] = {}
     for name in axes.sort(rows).itertuples(index=False, name=None):
@@ -162,8 +162,18 @@ def make_scaling_table(part: Part, abscissa: Abscissa = LABELS) -> tuple[list[li
         csv.append([*start, *("" if math.isnan(x) else f"{x:.6g}" for x in numbers), str(fit.n_runs), ""])
         words = f"{fit.exponent:.3f} [{fit.exponent_low:.3f}, {fit.exponent_high:.3f}]"
         lines.append([*start, words, f"{fit.coefficient:.1f}", f"{fit.r_squared:.2f}", ""])
-    header = [*names, "augmentation", "exponent b", "coefficient a (%)", "R²", "refused because"]
-    caption = [f"Power laws of the test error, error = a n^−b, against n {'' if abscissa == LABELS else '= '}{against}",
+    header = [
+        *names,
+        "augmentation",
+        "exponent b",
+        f"coefficient a ({part.task.headline.unit})",
+        "R²",
+        "refused because",
+    ]
+    headline = part.task.headline
+    what = headline.axis.rpartition(" (")[0] or headline.axis
+    against = against if abscissa == LABELS else f"= {against}"
+    caption = [f"Power laws of the {what}, {headline.short} = a n^−b, against n {against}",
                f"Data {part.data}, split {part.split}, read-out {part.readout}",
                "Least squares of logarithms over all runs, with the 95 % interval of b",
                show_rule(part.rows["selection_rule"])]  # fmt: skip
@@ -205,7 +215,7 @@ def plot_scaling(part: Part, abscissa: Abscissa = LABELS) -> Figure | None:
         upper.set_title(f"augmentation: {augmentation}" if len(facets) > 1 else "")
         lower.axhline(0, color=GREY, linewidth=0.8)
         lower.set_xlabel(abscissa.words)
-    panels[0][0].set_ylabel("test error (%)")
+    panels[0][0].set_ylabel(part.task.headline.axis)
     panels[1][0].set_ylabel("residual (% of fit)")
     add_legend(figure, panels[0], [look.name for look in looks.values()])
     return figure

@@ -20,7 +20,9 @@ def plot_selective(results: Results, part: Part) -> Figure | None:
     The largest label count; curves are means over seeds. Series whose sources differ from those of the first
     are left out. None without predictions. Call it inside `figure_style`.
     """
-    rows = part.of("error/rate")
+    rows = part.headline
+    if not part.task.categorical:
+        return None
     cells = find_predictions(results, part)
     if rows.empty or not cells:
         return None

@@ -26,10 +26,10 @@ from equirgz.report.tables.extras import check_extras
 def write_figures(folder: Path | str | Results) -> list[Path]:
     """Write figures/*.png and *.svg of a results folder; return their paths.
 
-    error_vs_labels, metrics_vs_group, error_vs_<axis>, reliability, rotation, equivariance and
-    samples, each where the rows (predictions, samples) carry it; risk_coverage where the grid's report
-    section asks for it; splits other than "test" and
-    read-outs other than "network" have names of their own. The bytes are a function of those files.
+    error_vs_labels, metrics_vs_group, error_vs_<axis> (another task has the short name of its headline for error),
+    reliability, rotation, equivariance and samples, each where the rows (predictions, samples) carry it;
+    risk_coverage where the grid's report section asks for it; splits other than "test" and read-outs other than
+    "network" have names of their own. The bytes are a function of those files.
     Raises: ResultsError where the rows cannot be read or give no figure.
     """
     results = open_results(folder)
@@ -48,14 +48,15 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     extras = check_extras(results.options, results.name)
     class_names = tuple(results.class_names or (samples[2] if samples else ()))
     abscissa = find_abscissa(results)
-    for whole in make_parts(results.rows):
+    short = results.task.headline.short
+    for whole in make_parts(results.rows, results.task):
         if abscissa != LABELS:  # its axis may be the one that parts are split along
             yield from _named(whole, {"scaling": plot_scaling(whole, abscissa)})
         for column in (c for c in whole.axes.names if c not in ALWAYS):
-            yield from _named(whole, {f"error_vs_{column}": plot_error_vs_axis(whole, column)})
+            yield from _named(whole, {f"{short}_vs_{column}": plot_error_vs_axis(whole, column)})
         for part in split_part(whole):
             plots = {
-                "error_vs_labels": plot_error_vs_labels(part),
+                f"{short}_vs_labels": plot_error_vs_labels(part),
                 "metrics_vs_group": plot_metrics_vs_group(part),
                 "reliability": plot_reliability(part, results.predictions, class_names),
                 "rotation": plot_rotation(part),

@@ -24,7 +24,7 @@ from equirgz.report.rows.results import Results, open_results
 from equirgz.report.tables.all_tables import list_tables
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.statistics import make_statistics
-from equirgz.report.tables.write import HEADLINES, folder_of
+from equirgz.report.tables.write import folder_of, shown_first
 
 FILE_NAME = "index.html"
 
@@ -45,7 +45,7 @@ def make_page(results: Results) -> str:
     tables = sorted(list_tables(results), key=_rank)
     cells = Cells(results)
     views = [view_table(table, cells) for table in tables]
-    first = [view for view, table in zip(views, tables, strict=True) if folder_of(table.key) == "tables"]
+    first = [view for view, table in zip(views, tables, strict=True) if folder_of(table.key, table.task) == "tables"]
     more = [view for view in views if view not in first]
     plan = results.plan
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
@@ -59,6 +59,7 @@ def make_page(results: Results) -> str:
         comparisons=[view_sheet(found) for found in make_statistics(results, without=("intervals",))],
         figures=_figures(results.folder),
         cells=cells.views(),
+        metrics=cells.metric_words(),
         absent=cells.absent(),
         provenance=json.dumps(plan.get("provenance", {}), indent=1, sort_keys=True),
         document=yaml.safe_dump(plan.get("document", {}), sort_keys=False, allow_unicode=True),
@@ -69,7 +70,8 @@ def make_page(results: Results) -> str:
 def _rank(table: Table) -> tuple:
     """Return a sort key: headline metrics in their order, the test split first, the network first."""
     key = table.key
-    place = HEADLINES.index(key.metric) if key.metric in HEADLINES else len(HEADLINES)
+    first = shown_first(table.task)
+    place = first.index(key.metric) if key.metric in first else len(first)
     return (place, key.split != "test", key.split, key.readout != "network", key.readout, key.data)
 
 

@@ -14,14 +14,12 @@ from equirgz.report.rows.table_axes import PAIR, find_axes, show_labels, show_va
 from equirgz.report.tables.all_tables import plan_runs
 from equirgz.report.tables.cells import Table
 
-RUN_METRICS = ("error/rate", "nll/mean", "calibration/ece")
-
 
 class Cells:
     """The runs behind each place of a table, and what is known of them."""
 
     def __init__(self, results: Results) -> None:
-        self.results = results
+        self.results, self.metrics = results, results.task.shown
         self.runs = {run["run_key"]: run for run in results.plan.get("runs", ())}
         self._keys = dict(results.rows[["run_key", "cell_key"]].drop_duplicates().itertuples(index=False, name=None))
         self._keys |= {key: run["cell_key"] for key, run in self.runs.items() if "cell_key" in run}
@@ -41,6 +39,11 @@ class Cells:
                 )
                 self._places[str(data)][place] = self._keys.get(line["run_key"], "")
 
+    def metric_words(self) -> list[str]:
+        """Return the metrics of a run that are shown, with their units."""
+        units = self.results.rows.drop_duplicates("metric").set_index("metric")["unit"].to_dict()
+        return [metric if units.get(metric, "1") == "1" else f"{metric} ({units[metric]})" for metric in self.metrics]
+
     def link(self, table: Table, i: int, j: int) -> str:
         """Return the cell_key behind one place of a table, "" where no run is known."""
         data = table.key.data
@@ -51,7 +54,7 @@ class Cells:
     def views(self) -> list[dict[str, Any]]:
         """Return what the page shows of every cell of the grid: labels, configuration, runs."""
         rows, timings = self.results.rows, self.results.timings
-        values = rows[rows["metric"].isin(RUN_METRICS) & (rows["split"] == "test") & rows["angle_deg"].isna()]
+        values = rows[rows["metric"].isin(self.metrics) & (rows["split"] == "test") & rows["angle_deg"].isna()]
         values = values.sort_values("readout", key=lambda column: column != "network").drop_duplicates(
             ["run_key", "metric"]
         )
@@ -108,7 +111,7 @@ class Cells:
             "key": key,
             "seeds": [show_value(seed) for seed in seeds],
             "status": self.status.get(key, "missing"),
-            "numbers": [_show(numbers.get(metric)) for metric in RUN_METRICS],
+            "numbers": [_show(numbers.get(metric)) for metric in self.metrics],
             "seconds": _show(times.get("train/seconds")),
             "memory": _show(times["memory/peak"] / 1e6) if "memory/peak" in times else "–",
         }

@@ -16,7 +16,7 @@ from equirgz.report.rows.table_axes import ALL_LABELS, ANGLE, show_labels
 from equirgz.report.tables.cells import Table
 from equirgz.report.tables.statistics import Statistic
 from equirgz.report.tables.wording import best_text, caption, cell_text, cost_text, row_name, title
-from equirgz.report.tables.write import HEADLINES, folder_of
+from equirgz.report.tables.write import folder_of, shown_first
 
 
 def view_table(table: Table, cells: Cells) -> dict[str, Any]:
@@ -66,7 +66,8 @@ def view_sheet(found: Statistic) -> dict[str, Any]:
 
 def make_chart(table: Table) -> dict[str, Any] | None:
     """Return the means of one headline table as series over the label count, or over the rows where it is one."""
-    if table.key.metric not in HEADLINES or folder_of(table.key) != "tables" or ANGLE in table.labels:
+    first = folder_of(table.key, table.task) == "tables" and table.key.metric in shown_first(table.task)
+    if not first or ANGLE in table.labels:
         return None
     counts = sorted({n for n, _ in table.columns if n != ALL_LABELS})
     by_labels = len(counts) > 1

@@ -43,7 +43,7 @@ class Pairing:
 def pair_rows(results: Results, part: Part) -> Pairing:
     """Pair each row with its references (see :func:`find_references`)."""
     cells = find_predictions(results, part)
-    rows = part.rows[part.rows["metric"] == "error/rate"]
+    rows = part.rows[part.rows["metric"] == part.task.headline.metric]
     names = [tuple(row) for row in part.axes.sort(rows).itertuples(index=False, name=None)]
     columns = [(n, a) for n in sort_label_counts(p[1] for p in cells)
                for a in sort_values({p[2] for p in cells}, "augmentation")]  # fmt: skip
@@ -132,11 +132,11 @@ def compare_errors(mine: CellPredictions, other: CellPredictions) -> float:
 def pair_errors(
     mine: CellPredictions | None, other: CellPredictions | None
 ) -> tuple[tuple, np.ndarray, np.ndarray] | None:
-    """Return (shared seeds, wrong_RS of one cell, wrong_RS of the other); None where they cannot be compared."""
+    """Return (shared seeds, loss_RS of one cell, loss_RS of the other); None where they cannot be compared."""
     shared = share_seeds(mine, other)
-    if not shared or len(mine.target_S) < 2:
+    if not shared or len(mine.source_ids) < 2:
         return None
-    a_RS, b_RS = (cell.wrong_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
+    a_RS, b_RS = (cell.loss_RS[[cell.pairs.index(pair) for pair in shared]] for cell in (mine, other))
     return shared, a_RS, b_RS
 
 
@@ -148,5 +148,7 @@ def share_seeds(mine: CellPredictions | None, other: CellPredictions | None) -> 
 
 
 def same_sources(mine: CellPredictions, other: CellPredictions) -> bool:
-    """Return whether two cells answer for the same test sources, as their targets tell."""
-    return np.array_equal(mine.target_S, other.target_S)
+    """Return whether two cells answer for the same test sources: of classes the targets tell, else the names."""
+    if mine.task.categorical:
+        return np.array_equal(mine.target_S, other.target_S)
+    return mine.source_ids == other.source_ids

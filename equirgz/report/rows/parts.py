@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from equirgz.report.rows.table_axes import ALL_LABELS, Axes, find_axes, show_value, sort_label_counts, sort_values
+from equirgz.tasks import Task
+from equirgz.tasks.classification import CLASSES
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,12 @@ class Part:
     split: str
     readout: str
     several: bool = False  # more than one data set in the folder
+    task: Task = CLASSES
+
+    @property
+    def headline(self) -> pd.DataFrame:
+        """Return the rows of the task's headline (see :meth:`of`)."""
+        return self.of(self.task.headline.metric)
 
     def of(self, metric: str) -> pd.DataFrame:
         """Return the rows of one metric without details (layers, reflections) whose value is defined."""
@@ -31,7 +39,7 @@ class Part:
         return chosen
 
 
-def make_parts(rows: pd.DataFrame) -> list[Part]:
+def make_parts(rows: pd.DataFrame, task: Task = CLASSES) -> list[Part]:
     """Return a Part per (data, test split, read-out); names carry only what differs from test and network."""
     parts = []
     several = rows["data"].nunique() > 1
@@ -45,7 +53,7 @@ def make_parts(rows: pd.DataFrame) -> list[Part]:
                 data if several else "",
             ]
             suffix = "".join("_" + re.sub(r"[^\w.+-]+", "_", word) for word in words if word)
-            parts.append(Part(part, axes, suffix, str(data), split, readout, several))
+            parts.append(Part(part, axes, suffix, str(data), split, readout, several, task))
     return parts
 
 

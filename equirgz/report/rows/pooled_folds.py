@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import ResultsError
-from equirgz.metrics import compute_metrics
 from equirgz.records import content_hash
+from equirgz.tasks import Task
+from equirgz.tasks.classification import CLASSES
+from equirgz.tasks.stored import read_kept
 
 WHERE = ["readout", "split", "metric", "angle_deg"]
 
@@ -76,7 +78,7 @@ def relabel(frame: pd.DataFrame, folds: Folds) -> pd.DataFrame:
     return frame.assign(run_key=key.fillna(frame["run_key"]))[key.isna() | key.isin(folds.complete)]
 
 
-def pool_rows(rows: pd.DataFrame, predictions: pd.DataFrame | None, folds: Folds) -> pd.DataFrame:
+def pool_rows(rows: pd.DataFrame, predictions: pd.DataFrame | None, folds: Folds, task: Task = CLASSES) -> pd.DataFrame:
     """Return the rows with the folds of each seed joined.
 
     What is measured on predictions is computed anew over all sources; the rest (rotation, equivariance, cost) is
@@ -85,28 +87,22 @@ def pool_rows(rows: pd.DataFrame, predictions: pd.DataFrame | None, folds: Folds
     """
     rows = relabel(rows, folds)
     joined = rows["run_key"].isin(folds.complete)
-    counted = _count_anew(predictions, folds)
+    counted = _count_anew(predictions, folds, task)
     lines = [_join(group, counted) for _, group in rows[joined].groupby(["run_key", *WHERE], dropna=False, sort=True)]
     pooled = pd.DataFrame(lines, columns=rows.columns).assign(fold="")
     return pd.concat([rows[~joined], pooled], ignore_index=True).astype(rows.dtypes)
 
 
-def _count_anew(predictions: pd.DataFrame | None, folds: Folds) -> dict[tuple, dict[str, Any]]:
+def _count_anew(predictions: pd.DataFrame | None, folds: Folds, task: Task) -> dict[tuple, dict[str, Any]]:
     """Return (run_key, readout, split, metric) -> the metric over the joined predictions."""
     if predictions is None:
         raise ResultsError("cross-validation: expected predictions.csv.gz beside the rows, got none; collect again")
-    found = predictions[predictions["run_key"].isin(folds.complete) & (predictions["target"] >= 0)]
+    found = predictions[predictions["run_key"].isin(folds.complete)]
     return {
         (*place, row["metric"]): row
         for place, block in found.groupby(["run_key", "readout", "split"], sort=True)
-        for row in compute_metrics(probabilities(block), block["target"].to_numpy(np.int64))
+        for row in task.score(read_kept(task, block))
     }
-
-
-def probabilities(block: pd.DataFrame) -> np.ndarray:
-    """Return probability_NK of the predictions of one run, without the columns of classes it does not have."""
-    names = [c for c in block.columns if c[0] == "p" and c[1:].isdigit() and block[c].notna().all()]
-    return block[names].to_numpy(np.float64)
 
 
 def _join(group: pd.DataFrame, counted: dict[tuple, dict[str, Any]]) -> dict[str, Any]:

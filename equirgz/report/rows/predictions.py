@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,29 +12,51 @@ from equirgz.metrics.check import check_probability
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
 from equirgz.report.rows.table_axes import PAIR, Place
-
-
-@dataclass(frozen=True)
-class CellPredictions:
-    """Predictions of the runs of one cell on the labelled sources of a split, sources in one order."""
-
-    pairs: tuple[tuple[float, float], ...]  # (seed, split_seed) of each run
-    probability_RSK: np.ndarray
-    target_S: np.ndarray
-
-    @property
-    def wrong_RS(self) -> np.ndarray:
-        """1.0 where a run's most probable class is not the target."""
-        return (self.probability_RSK.argmax(axis=2) != self.target_S).astype(np.float64)
+from equirgz.tasks import Task
+from equirgz.tasks.base import Kept
+from equirgz.tasks.stored import read_kept
 
 
 @dataclass(frozen=True)
 class RunPredictions:
-    """Predictions of one run on the labelled sources of a split."""
+    """What is kept of the answers of one run on the sources of a split that have targets."""
 
     source_ids: list[str]
-    probability_SK: np.ndarray
-    target_S: np.ndarray
+    kept: Kept
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        return {name: array.shape for name, array in self.kept.items()}
+
+
+@dataclass(frozen=True)
+class CellPredictions:
+    """Predictions of the runs of one cell, sources in one order.
+
+    ``kept`` holds the arrays of the task: ``target`` (S, ...) as all runs have it, others (R, S, ...).
+    """
+
+    pairs: tuple[tuple[float, float], ...]  # (seed, split_seed) of each run
+    source_ids: list[str]
+    kept: Kept
+    task: Task
+
+    @property
+    def probability_RSK(self) -> np.ndarray:
+        return self.kept["probability"]
+
+    @property
+    def target_S(self) -> np.ndarray:
+        return self.kept["target"]
+
+    @cached_property
+    def loss_RS(self) -> np.ndarray:
+        """What each source adds to the headline of the task: of classes 100 where the answer is wrong, else 0."""
+        return np.stack([self.task.loss_per_source(self.of_run(r)) for r in range(len(self.pairs))])
+
+    def of_run(self, r: int) -> Kept:
+        """Return what is kept of one run."""
+        return {name: array if name == "target" else array[r] for name, array in self.kept.items()}
 
 
 def find_predictions(results: Results, part: Part) -> dict[Place, CellPredictions]:
@@ -48,7 +71,7 @@ def find_predictions(results: Results, part: Part) -> dict[Place, CellPrediction
         if run_key in runs:
             run = runs[run_key]
             cells.setdefault(part.axes.place(run), []).append((tuple(run[c] for c in PAIR), predictions))
-    return {place: _stack(blocks) for place, blocks in cells.items()}
+    return {place: _stack(blocks, results.task) for place, blocks in cells.items()}
 
 
 def _read_runs(results: Results, split: str, readout: str) -> dict[str, RunPredictions]:
@@ -56,37 +79,31 @@ def _read_runs(results: Results, split: str, readout: str) -> dict[str, RunPredi
     if results.predictions is None:
         return {}
     index = results.recall(_index_predictions).get((split, readout), [])
-    found = results.predictions.iloc[index]
-    return {
-        str(run_key): RunPredictions(
-            block["source_id"].tolist(),
-            check_probability(block[_class_columns(block)].to_numpy(np.float64)),
-            block["target"].to_numpy(np.int64),
-        )
-        for run_key, block in found.groupby("run_key", sort=True)
-    }
+    runs = results.predictions.iloc[index].groupby("run_key", sort=True)
+    found = {str(run_key): _read_run(results.task, block) for run_key, block in runs}
+    return {run_key: run for run_key, run in found.items() if run.source_ids}
+
+
+def _read_run(task: Task, block: pd.DataFrame) -> RunPredictions:
+    kept = read_kept(task, block)
+    known_S = task.known(kept["target"]) if "target" in kept else np.isfinite(task.loss_per_source(kept))
+    kept = task.select(kept, known_S)
+    if task.categorical and known_S.any():
+        kept["probability"] = check_probability(kept["probability"])
+    return RunPredictions(block["source_id"][known_S].tolist(), kept)
 
 
 def _index_predictions(results: Results) -> dict[tuple[str, str], np.ndarray]:
-    """Return where the lines of labelled sources are, by (split, readout)."""
-    found = results.predictions
-    labelled = np.flatnonzero(found["target"].to_numpy() >= 0)
-    return {
-        place: labelled[index] for place, index in found.iloc[labelled].groupby(["split", "readout"]).indices.items()
-    }
+    """Return where the lines are, by (split, readout)."""
+    return results.predictions.groupby(["split", "readout"]).indices
 
 
-def _class_columns(block: pd.DataFrame) -> list[str]:
-    return [c for c in block.columns if c[0] == "p" and c[1:].isdigit() and block[c].notna().all()]
-
-
-def _stack(blocks: list[tuple[tuple, RunPredictions]]) -> CellPredictions:
+def _stack(blocks: list[tuple[tuple, RunPredictions]], task: Task) -> CellPredictions:
     blocks = sorted(blocks, key=lambda block: block[0])
     first = blocks[0][1]
-    alike = [
-        (pair, run)
-        for pair, run in blocks
-        if run.source_ids == first.source_ids and run.probability_SK.shape == first.probability_SK.shape
-    ]
+    alike = [(pair, r) for pair, r in blocks if r.source_ids == first.source_ids and r.shapes == first.shapes]
     pairs, runs = zip(*alike, strict=True)
-    return CellPredictions(pairs, np.stack([run.probability_SK for run in runs]), first.target_S)
+    kept = {
+        name: a if name == "target" else np.stack([run.kept[name] for run in runs]) for name, a in first.kept.items()
+    }
+    return CellPredictions(pairs, first.source_ids, kept, task)

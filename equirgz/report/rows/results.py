@@ -21,6 +21,8 @@ from equirgz.report.rows.pooled_folds import (
     pool_rows,
     pool_timings,
 )
+from equirgz.tasks import Task
+from equirgz.tasks.stored import is_kept_column, restore_task
 
 T = TypeVar("T")
 NUMBERS = ("value", "n", "angle_deg", "n_labels", "seed", "split_seed")
@@ -122,6 +124,11 @@ class Results:
         """The `report` section of the grid's YAML."""
         return (self.plan.get("document") or {}).get("report") or {}
 
+    @cached_property
+    def task(self) -> Task:
+        """What the networks were asked: the words for it."""
+        return restore_task(self.plan.get("task"))
+
     @property
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes: from the `report` section, else those that the data sets of the field share."""
@@ -155,12 +162,12 @@ class Results:
 
     @cached_property
     def predictions(self) -> pd.DataFrame | None:
-        """Class probabilities per run, readout, split and source (columns p0, p1, ...); None where not kept."""
+        """What is kept of answers per run, readout, split and source (target, p0, p1, ...); None where nothing is."""
         file = self.folder / "predictions.csv.gz"
         if not file.exists():
             return None
         frame = _read_csv(file, "collect again")
-        for column in [c for c in frame.columns if c == "target" or (c[0] == "p" and c[1:].isdigit())]:
+        for column in [c for c in frame.columns if is_kept_column(self.task, c)]:
             frame[column] = _to_numbers(frame[column], file)
         return frame if self.folds is None else pool_predictions(frame, self.folds)
 
@@ -190,4 +197,4 @@ def open_results(folder: Path | str | Results) -> Results:
     if folds is None:
         return results
     joined = Results(folder, results.rows, pool_plan(plan, results.failed, folds), folds)
-    return Results(folder, pool_rows(results.rows, joined.predictions, folds), joined.plan, folds)
+    return Results(folder, pool_rows(results.rows, joined.predictions, folds, joined.task), joined.plan, folds)

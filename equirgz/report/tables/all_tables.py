@@ -51,9 +51,10 @@ def make_tables(results: Results, wanted: Callable[[Key], bool] = lambda key: Tr
                     continue
                 plan = _at_angles(planned, part) if ANGLE in part_axes.names else planned
                 pooled = {}
-                if metric == "error/rate" and not details and np.isnan(angle):
-                    pooled = find_predictions(results, Part(part, part_axes, "", str(data), split, readout))
-                table = make_table(key, part, plan, part_axes, _perfect(measured, key), pooled)
+                if metric == results.task.headline.metric and not details and np.isnan(angle):
+                    whole = Part(part, part_axes, "", str(data), split, readout, task=results.task)
+                    pooled = find_predictions(results, whole)
+                table = make_table(key, part, plan, part_axes, _perfect(measured, key), pooled, results.task)
                 yield _add_context(table, costs, results)
 
 
@@ -64,15 +65,18 @@ def find_measured(rows: pd.DataFrame) -> pd.DataFrame:
 
 def find_table(
     results: Results,
-    metric: str = "error/rate",
+    metric: str | None = None,
     split: str = "test",
     readout: str | None = None,
     data: str | None = None,
 ) -> Table:
-    """Return one table; without ``readout`` that of the network where there is one, without ``data`` of the first.
+    """Return one table; without ``metric`` that of the task's headline, without ``data`` that of the first.
+
+    Without ``readout`` it is that of the network where there is one.
 
     Raises: ResultsError where there is none, with what there is.
     """
+    metric = results.task.headline.metric if metric is None else metric
     tables = list(make_tables(results, lambda key: key.metric == metric and key.split == split))
     tables.sort(key=lambda t: (t.key.readout != "network", t.key.data))
     chosen = [t for t in tables if readout in (None, t.key.readout) and data in (None, t.key.data)]
@@ -227,7 +231,7 @@ def _reported(table: Table, entries: list[dict[str, Any]]) -> list[str]:
     """Return the published numbers of each row, [] where no entry speaks of this table."""
     key = table.key
     scope = {"data": key.data, "split": key.split, "metric": key.metric, "readout": key.readout}
-    default = {"split": "test", "metric": "error/rate"}
+    default = {"split": "test", "metric": table.task.headline.metric}
     entries = [e for e in entries if all({**default, **e}.get(c, v) == v for c, v in scope.items())]
     lines = []
     for _, label in table.labels.iterrows():

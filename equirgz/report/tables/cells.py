@@ -20,6 +20,8 @@ from equirgz.report.rows.pairing import compare_errors
 from equirgz.report.rows.pooled_folds import show_folds
 from equirgz.report.rows.predictions import CellPredictions
 from equirgz.report.rows.table_axes import ANGLE, PAIR, Axes, Place, sort_label_counts, sort_values
+from equirgz.tasks import Task
+from equirgz.tasks.classification import CLASSES
 
 LEVEL = 0.05  # two-sided, after Holm's correction over all pairs of rows of the table
 
@@ -84,6 +86,7 @@ class Table:
     facts: dict[str, str] = field(default_factory=dict)  # n, version, data_checksum, selection_rule
     costs: dict[str, list[float]] = field(default_factory=dict)  # column title -> a number per row
     reported: list[str] = field(default_factory=list)
+    task: Task = CLASSES
 
     @cached_property
     def common_seeds(self) -> str:
@@ -105,6 +108,7 @@ def make_table(
     axes: Axes,
     perfect: pd.DataFrame,
     predictions: Mapping[tuple, CellPredictions] = MappingProxyType({}),
+    task: Task = CLASSES,
 ) -> Table:
     """Return the table of ``rows`` (one value per run) and of the ``planned`` runs beside them.
 
@@ -135,7 +139,7 @@ def make_table(
     answers, compare = (kept, compare_errors) if crossed else (runs, _paired_p)
     best = _find_best(answers, compare, cells, len(labels), len(columns), direction) if comparable else {}
     facts = _facts(rows) | {"rivals": "over seeds and test sources" if crossed else "over seeds"}
-    return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, facts)
+    return Table(key, labels, columns, cells, best, rows["unit"].iloc[0], direction, facts, task=task)
 
 
 def _by_place(frame: pd.DataFrame, axes: Axes) -> dict[Place, list[dict[str, Any]]]:

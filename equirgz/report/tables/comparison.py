@@ -15,7 +15,7 @@ from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
 from equirgz.report.rows.predictions import CellPredictions
 from equirgz.report.rows.results import Results
-from equirgz.report.rows.table_axes import Axes, labels_text, show_labels, show_value
+from equirgz.report.rows.table_axes import labels_text, show_labels, show_value
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
@@ -28,10 +28,10 @@ MEAN: Column = (math.inf, "mean of all")  # the mean over the columns to its lef
 
 @dataclass(frozen=True)
 class Difference:
-    """Error of a row minus that of its reference in one column, in per cent."""
+    """Error (or other loss) of a row minus that of its reference in one column, of classes in per cent."""
 
     test: CrossedTest
-    disagreement: float  # % of sources that one of the two gets wrong and the other right
+    disagreement: float  # mean size over sources; of classes % that one of the two gets wrong and the other right
     p_holm: float = math.nan
 
 
@@ -59,18 +59,18 @@ def make_comparison(results: Results, part: Part) -> tuple[list[list[str]], Shee
         place: Difference(d.test, d.disagreement, float(p))
         for (place, d), p in zip(found.items(), adjusted, strict=True)
     }
-    return _csv_lines(found, part.axes), _make_sheet(found, columns, part)
+    return _csv_lines(found, part), _make_sheet(found, columns, part)
 
 
 def _differences(
     mine: CellPredictions | None, other: CellPredictions | None
 ) -> tuple[tuple, np.ndarray, np.ndarray] | None:
-    """Return (seeds, signed difference_RS, disagreement_RS) of two cells in per cent; None where not comparable."""
+    """Return (seeds, signed difference_RS, its size) of two cells (of classes in %); None where not comparable."""
     pair = pair_errors(mine, other)
     if pair is None:
         return None
     shared, a_RS, b_RS = pair
-    return shared, 100 * a_RS - 100 * b_RS, np.abs(100 * a_RS - 100 * b_RS)
+    return shared, a_RS - b_RS, np.abs(a_RS - b_RS)
 
 
 def _test(_: tuple, signed_RS: np.ndarray, unlike_RS: np.ndarray) -> Difference:
@@ -83,15 +83,15 @@ def _needed(difference: Difference) -> int | None:
     return required_sources(size, max(size, difference.disagreement)) if size > 0 else None
 
 
-def _csv_lines(found: dict, axes: Axes) -> list[list[str]]:
-    lines = [[*axes.names, *CSV_COLUMNS]]
+def _csv_lines(found: dict, part: Part) -> list[list[str]]:
+    lines = [[*part.axes.names, *CSV_COLUMNS]]
     for ((name, reference), (n_labels, augmentation)), d in found.items():
         t = d.test
         numbers = [t.mean, t.half_width, t.p_value, d.p_holm, t.effect_size, d.disagreement]
         lines.append([*map(str, name), show_labels(n_labels) if n_labels < math.inf else "", augmentation,
                       " ".join(map(show_value, reference)),
                       *("" if math.isnan(x) else f"{x:.6g}" for x in numbers), str(t.n_runs), str(t.n_sources),
-                      str(_needed(d) or "") if n_labels < math.inf else ""])  # fmt: skip
+                      str(_needed(d) or "") if part.task.categorical and n_labels < math.inf else ""])  # fmt: skip
     return lines
 
 
@@ -102,39 +102,50 @@ def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
         cells = []
         for j, column in enumerate(columns):
             d = found.get((pair, column))
-            cells.append(_words(d))
+            cells.append(_words(d, 1 if part.task.headline.unit == "%" else 3))
             if d is not None and d.p_holm < LEVEL:
                 bold.add((i, len(part.axes.names) + 1 + j))
         lines.append([*map(show_value, pair[0]), " ".join(map(show_value, pair[1])), *cells])
     header = [*part.axes.names, "minus", *(a for _, a in columns)]
     upper = [*[""] * (len(part.axes.names) + 1), *(_labels(n) for n, _ in columns)]
-    disagreement = float(np.median([d.disagreement for (_, c), d in found.items() if c != MEAN]))
-    needs = [str(required_sources(x, max(x, disagreement))) for x in (1, 2, 5)]
+    headline = part.task.headline
     some, folds = next(iter(found.values())).test, show_folds(part.rows)
     caption = [
-        "Difference of the error (error/rate in %; below 0: the row errs less than the one named under minus)",
+        f"Difference of the {headline.per_source} ({headline.per_source_words}; below 0: the row errs less than the "
+        "one named under minus)",
         f"Data {part.data}, split {part.split} ({show_sources(some.n_sources, folds)}), read-out {part.readout}",
         "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         "Last column: the mean over the others, source by source" if MEAN in columns else "",
         "Mean ± half-width of the 95 % interval for other seeds and other test sources; p of no difference in "
         f"brackets, after Holm over the table; bold where p < {LEVEL:g}",
-        f"At the median disagreement of {disagreement:.1f} % of sources, differences of 1, 2 and 5 % need "
-        f"{', '.join(needs[:2])} and {needs[2]} test sources (McNemar test, one seed, 80 % power)",
+        _sources_needed(found) if part.task.categorical else "",
         show_rule(part.rows["selection_rule"]),
     ]
     caption = [sentence for sentence in caption if sentence]
-    return Sheet("Difference of the error (%)", len(part.axes.names) + 1, header, upper, lines, caption, bold,
+    unit = "" if headline.per_source_unit == "1" else f" ({headline.per_source_unit})"
+    words = f"Difference of the {headline.per_source}{unit}"
+    return Sheet(words, len(part.axes.names) + 1, header, upper, lines, caption, bold,
                  label=f"comparison-{part.split}-{part.readout}")  # fmt: skip
 
 
-def _words(difference: Difference | None) -> str:
+def _sources_needed(found: dict) -> str:
+    """Return the sentence that tells how many test sources small differences need, at this disagreement."""
+    disagreement = float(np.median([d.disagreement for (_, c), d in found.items() if c != MEAN]))
+    needs = [str(required_sources(x, max(x, disagreement))) for x in (1, 2, 5)]
+    return (
+        f"At the median disagreement of {disagreement:.1f} % of sources, differences of 1, 2 and 5 % need "
+        f"{', '.join(needs[:2])} and {needs[2]} test sources (McNemar test, one seed, 80 % power)"
+    )
+
+
+def _words(difference: Difference | None, digits: int) -> str:
     if difference is None:
         return MISSING
     t = difference.test
     if math.isnan(t.half_width):
-        return f"{t.mean:+.1f}".replace("-", "−")
+        return f"{t.mean:+.{digits}f}".replace("-", "−")
     p = "<0.001" if difference.p_holm < 0.001 else f"{difference.p_holm:.2g}"
-    return f"{t.mean:+.1f} ± {t.half_width:.1f} ({p})".replace("-", "−")
+    return f"{t.mean:+.{digits}f} ± {t.half_width:.{digits}f} ({p})".replace("-", "−")
 
 
 def _labels(n_labels: float) -> str:

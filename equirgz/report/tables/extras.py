@@ -17,9 +17,11 @@ from equirgz.metrics.compare.over_runs import BRIER_BINS, BRIER_PARTS_RANGE
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
-from equirgz.report.tables.intervals import Family, Number, make_intervals
+from equirgz.report.tables.intervals import Family, Number, make_intervals, of_classes
 from equirgz.report.tables.mcnemar import make_mcnemar
 from equirgz.report.tables.sheet import Sheet
+from equirgz.tasks import Task
+from equirgz.tasks.base import Kept
 
 EXTRAS = ("risk_coverage", "brier_parts", "mcnemar")
 
@@ -32,13 +34,21 @@ def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str,
     return tuple(dict.fromkeys(check_choice(f"{source}: key 'report.extras'", name, EXTRAS) for name in named))
 
 
+def check_extras_of(options: Mapping[str, Any], task: Task) -> None:
+    """Raise InputError where extras, all of which are of classes, are asked for of another task."""
+    if options.get("extras") and not task.categorical:
+        mend = "leave report.extras out"
+        raise InputError("report.extras", expected="a task whose answers are classes", got=task.name, mend=mend)
+
+
 def find_extras(results: Results, part: Part) -> dict[str, Callable[[], tuple[list[list[str]], Sheet] | None]]:
     """Return by name of each extra asked for what makes (lines of the csv, the printed table); None if it cannot."""
 
     def make(name: str) -> tuple[list[list[str]], Sheet] | None:
         return make_mcnemar(results, part) if name == "mcnemar" else make_intervals(results, part, FAMILIES[name])
 
-    return {name: partial(make, name) for name in check_extras(results.options, results.name)}
+    wanted = check_extras(results.options, results.name) if part.task.categorical else ()
+    return {name: partial(make, name) for name in wanted}
 
 
 def make_extras(results: Results, part: Part) -> dict[str, tuple[list[list[str]], Sheet] | None]:
@@ -51,11 +61,11 @@ def _selective(metric: str, title: str, highest: float) -> Number:
         rows = compute_selective_metrics(probability_SK, target_S)
         return next(row["value"] for row in rows if row["metric"] == metric)
 
-    return Number(metric, title, compute, lowest=0.0, highest=highest)
+    return Number(metric, title, of_classes(compute), lowest=0.0, highest=highest)
 
 
-def _brier(part: str) -> Callable[[np.ndarray, np.ndarray], float]:
-    return lambda probability_SK, target_S: getattr(decompose_brier(probability_SK, target_S, BRIER_BINS), part)
+def _brier(part: str) -> Callable[[Kept], float]:
+    return lambda kept: getattr(decompose_brier(kept["probability"], kept["target"], BRIER_BINS), part)
 
 
 FAMILIES = {
@@ -85,7 +95,7 @@ FAMILIES = {
             "that out",
         ),
         (
-            Number("calibration/brier", "Brier", brier_score, False, 0.0, 2.0),
+            Number("calibration/brier", "Brier", of_classes(brier_score), False, 0.0, 2.0),
             Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, *BRIER_PARTS_RANGE),
             Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, *BRIER_PARTS_RANGE),
             Number("calibration/brier_uncertainty", "uncertainty", _brier("uncertainty"), None),

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -20,13 +21,15 @@ from equirgz.report.rows.results import Results
 from equirgz.report.rows.table_axes import show_labels, show_value, sort_label_counts, sort_values
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
+from equirgz.tasks import Task
+from equirgz.tasks.base import Kept
 
 N_DRAWS = 200
 
 
 @dataclass(frozen=True)
 class Number:
-    """A column of an interval table: ``function(probability_SK, target_S)`` of one seed.
+    """A column of an interval table: ``function(kept)`` of what is kept of one seed.
 
     mirrored: redrawing inflates it, and its interval is mirrored about the value; None: no interval.
     lowest, highest: ends of its range, at which its interval ends. terms: of the metric, where it has them.
@@ -34,7 +37,7 @@ class Number:
 
     metric: str
     title: str
-    function: Callable[[np.ndarray, np.ndarray], float]
+    function: Callable[[Kept], float]
     mirrored: bool | None = False
     lowest: float = -math.inf
     highest: float = math.inf
@@ -53,7 +56,12 @@ class Family:
 
 def _registered(metric: str, title: str, mirrored: bool | None = False) -> Number:
     entry = METRICS.get(metric)
-    return Number(metric, title, entry.function, mirrored, entry.lowest, entry.highest, entry.terms)
+    return Number(metric, title, of_classes(entry.function), mirrored, entry.lowest, entry.highest, entry.terms)
+
+
+def of_classes(function: Callable[[np.ndarray, np.ndarray], float]) -> Callable[[Kept], float]:
+    """Return a function of class probabilities (S, K) and targets (S,) as one of what is kept."""
+    return lambda kept: function(kept["probability"], kept["target"])
 
 
 MAIN = Family(
@@ -70,7 +78,29 @@ MAIN = Family(
 )
 
 
-def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple[list[list[str]], Sheet] | None:
+def find_family(part: Part) -> Family:
+    """Return the interval table of a task: of classes :data:`MAIN`, else of the metrics that it shows first."""
+    task = part.task
+    if task.categorical:
+        return MAIN
+    units = part.rows.drop_duplicates("metric").set_index("metric")["unit"].to_dict()
+    numbers = [
+        Number(
+            metric, metric if units[metric] == "1" else f"{metric} ({units[metric]})", partial(_measure, task, metric)
+        )
+        for metric in task.shown
+        if metric in units
+    ]
+    caption = f"{task.headline.title} and others with 95 % intervals over test sources"
+    return Family(MAIN.name, MAIN.title, (caption,), tuple(numbers))
+
+
+def _measure(task: Task, metric: str, kept: Kept) -> float:
+    value = next((row["value"] for row in task.score(kept) if row["metric"] == metric), None)
+    return math.nan if value is None else value
+
+
+def make_intervals(results: Results, part: Part, family: Family | None = None) -> tuple[list[list[str]], Sheet] | None:
     """Return (lines of the csv, the printed table) at the largest label count; None without predictions.
 
     Each number is the mean over the seeds of a cell; its interval redraws the test sources (all seeds of a
@@ -79,8 +109,9 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
     cells = find_predictions(results, part)
     if not cells:
         return None
+    family = find_family(part) if family is None else family
     n_labels = sort_label_counts(place[1] for place in cells)[-1]
-    labels = part.axes.sort(part.rows[part.rows["metric"] == "error/rate"])
+    labels = part.axes.sort(part.rows[part.rows["metric"] == part.task.headline.metric])
     augmentations = sort_values({place[2] for place in cells}, "augmentation")
     csv = [
         [
@@ -102,7 +133,7 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
             cell = cells.get((tuple(name), n_labels, augmentation))
             if cell is None:
                 continue
-            n_sources = len(cell.target_S)
+            n_sources = len(cell.source_ids)
             found = [_interval(cell, number) for number in family.numbers]
             lines.append([*map(show_value, name), augmentation, *(_words(*f) for f in found)])
             for number, values in zip(family.numbers, found, strict=True):
@@ -129,10 +160,14 @@ def make_intervals(results: Results, part: Part, family: Family = MAIN) -> tuple
 def _interval(cell: CellPredictions, number: Number) -> tuple[float, float, float]:
     """Return (value, low, high), NaN where the number or its interval is not defined."""
 
-    def mean_over_seeds(probability_SRK: np.ndarray, target_S: np.ndarray) -> float:
-        return float(np.mean([number.function(p_SK, target_S) for p_SK in probability_SRK.swapaxes(0, 1)]))
+    names = [*cell.kept]
+    arrays = [array if name == "target" else array.swapaxes(0, 1) for name, array in cell.kept.items()]
 
-    arrays = cell.probability_RSK.swapaxes(0, 1), cell.target_S
+    def mean_over_seeds(*drawn: np.ndarray) -> float:
+        kept = {n: a if n == "target" else a.swapaxes(0, 1) for n, a in zip(names, drawn, strict=True)}
+        again = replace(cell, kept=kept)
+        return float(np.mean([number.function(again.of_run(r)) for r in range(len(cell.pairs))]))
+
     value = mean_over_seeds(*arrays)
     if not np.isfinite(value):
         return math.nan, math.nan, math.nan

@@ -36,7 +36,7 @@ def make_statistics(
     Args: without: kinds that are not computed (intervals take the longest). only: names of those to compute, None
     for all.
     """
-    for part in make_parts(results.rows):
+    for part in make_parts(results.rows, results.task):
         makers = {
             "comparison": partial(make_comparison, results, part),
             "intervals": partial(make_intervals, results, part),
@@ -62,7 +62,7 @@ def find_statistic(
 
     Raises: ResultsError where there is none.
     """
-    parts = [p for p in make_parts(results.rows) if p.split == split and data in (None, p.data)]
+    parts = [p for p in make_parts(results.rows, results.task) if p.split == split and data in (None, p.data)]
     parts = [p for p in parts if p.readout == (readout or "network")]
     names = [_name(kind, part) for part in parts]
     for name in names:

@@ -9,19 +9,10 @@ from dataclasses import dataclass
 from equirgz.report.rows.table_axes import show_series
 from equirgz.report.tables.cells import LEVEL, Table
 
-TITLES = {
-    "error/rate": "Error",
-    "error/balanced": "Class-balanced error",
-    "nll/mean": "Negative log-likelihood",
-    "calibration/brier": "Brier score",
-    "calibration/ece": "Expected calibration error (ECE, 15 equal-width bins)",
-    "calibration/ece_adaptive": "Expected calibration error (15 equal-mass bins)",
-    "calibration/ece_classwise": "Class-wise calibration error",
-    "calibration/ece_debiased": "Debiased calibration error",
-    "calibration/ece_perfect": "ECE of a perfectly calibrated model",
-    "calibration/mce": "Maximum calibration error",
+TITLES = {  # of what is measured whatever the task
     "equivariance/relative_l2": "Equivariance error of the features",
     "rotation/error": "Error under rotation",
+    "rotation/loss": "Loss under rotation",
     "rotation/confidence": "Confidence under rotation",
 }
 MISSING, UNDEFINED = "–", "n/d"
@@ -39,7 +30,7 @@ class Text:
 def title(table: Table) -> str:
     """Return the metric in words, with its angle and details: "Error under rotation, 90 deg"."""
     key = table.key
-    parts = [TITLES.get(key.metric, key.metric)]
+    parts = [{**TITLES, **table.task.titles}.get(key.metric, key.metric)]
     parts += [f"{key.angle_deg:g} deg"] if not math.isnan(key.angle_deg) else []
     return ", ".join([*parts, *(f"{c} {v}" for c, v in key.details)])
 

@@ -18,22 +18,15 @@ from equirgz.report.tables.extras import EXTRAS
 from equirgz.report.tables.formats import make_lines, make_sheet
 from equirgz.report.tables.sheet import print_table, sheet_to_text
 from equirgz.report.tables.statistics import STATISTICS, find_statistic, make_statistics
+from equirgz.tasks import Task
 
-HEADLINES = (
-    "error/rate",
-    "nll/mean",
-    "calibration/brier",
-    "calibration/ece",
-    "equivariance/relative_l2",
-    "rotation/error",
-)
 FORMATS = ("csv", "md", "tex")
 
 
 def write_tables(folder: Path | str | Results) -> list[Path]:
     """Write every table of a results folder as csv, md and tex; return their paths.
 
-    tables/<metric>_<split>_<readout>: the `HEADLINES` on test splits (all others in tables/more/);
+    tables/<metric>_<split>_<readout>: the metrics of `shown_first` on test splits (all others in tables/more/);
     comparison_...: differences tested over seeds and sources; intervals_...: intervals over sources;
     scaling_...: power laws, from four label counts on; risk_coverage_..., brier_parts_... and mcnemar_... where the
     report section of the grid asks for them (`extras`). The bytes are a function of the rows, predictions.csv.gz,
@@ -60,7 +53,7 @@ def make_table_files(results: Results, wanted: Collection[str] | None = None) ->
     stems = None if wanted is None else {name.rpartition(".")[0] for name in wanted}
 
     def name_of(key: Key) -> str:
-        return f"{folder_of(key)}/{table_name(key, many)}"
+        return f"{folder_of(key, results.task)}/{table_name(key, many)}"
 
     tables = list_tables(results) if stems is None else make_tables(results, lambda key: name_of(key) in stems)
     printed = {name_of(table.key): print_table(make_lines(table), make_sheet(table)) for table in tables}
@@ -80,9 +73,14 @@ def _remove_old(folder: Path, names: set[str]) -> None:
             old.unlink()
 
 
-def folder_of(key: Key) -> str:
+def shown_first(task: Task) -> tuple[str, ...]:
+    """Return the metrics that tables and pages show first, in order."""
+    return (*task.shown, "equivariance/relative_l2", "rotation/error", "rotation/loss")
+
+
+def folder_of(key: Key, task: Task) -> str:
     """Return "tables", or "tables/more" for what few readers ask for first."""
-    first = key.metric in HEADLINES and key.split.startswith("test")
+    first = key.metric in shown_first(task) and key.split.startswith("test")
     return "tables" if first else "tables/more"
 
 
@@ -96,7 +94,7 @@ def table_name(key: Key, with_data: bool = False) -> str:
 
 def format_table(
     folder: Path | str | Results | pd.DataFrame,
-    metric: str = "error/rate",
+    metric: str | None = None,
     split: str = "test",
     readout: str | None = None,
     *,
@@ -105,7 +103,8 @@ def format_table(
 ) -> str:
     """Return one table of a results folder (or of rows from `load_results`) as text.
 
-    Args: metric: such as "error/rate", or comparison, intervals, scaling or an extra of the grid. readout: None is
+    Args: metric: such as "nll/mean", or comparison, intervals, scaling or an extra of the grid; None is the headline of
+    the task. readout: None is
     the network where there is one. data: None is the first data set. style: text (for a terminal), md, tex or csv.
     Raises: ResultsError where there is no such table, or its rows mix versions or data; InputError for another style.
     """
