@@ -105,6 +105,11 @@ class Objective(nn.Module):
         """The task whose targets training reads; the one that is answered, but where an objective says otherwise."""
         return self.task
 
+    @property
+    def has_answers(self) -> bool:
+        """Whether a head answers the task, so that there are logits; else there are features alone."""
+        return type(self).logits is not Objective.logits
+
     def frozen_parts(self) -> list[nn.Module]:
         """Return the parts that this objective leaves as they are, whatever their ``requires_grad`` says."""
         return []
@@ -181,6 +186,7 @@ OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
         f"equirgz.objectives.{name}"
         for name in (
             "supervised",
+            "distill",
             "selfsupervised.byol",
             "selfsupervised.simclr",
             "selfsupervised.vicreg",

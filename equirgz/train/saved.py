@@ -17,7 +17,6 @@ from torch import nn
 import equirgz
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.storage import (
-    build_backbone,
     check_pair,
     common_dtype,
     load_weights,
@@ -28,10 +27,9 @@ from equirgz.backbones.structure import find_other_layer, find_other_weight
 from equirgz.backbones.wrapped import copy_network, make_weights_plain
 from equirgz.errors import DataError, InputError
 from equirgz.evaluate.predict import predict
-from equirgz.objectives import create_objective
 from equirgz.objectives.scaled_objective import TemperatureScaled
+from equirgz.objectives.teachers import CLASSIFIER, build_classifier
 
-FORMAT = "equirgz-classifier"
 _FITTED = ("n_features_in_", "feature_names_in_")
 
 
@@ -60,8 +58,8 @@ def save_classifier(model: BaseEstimator, path: Path | str, facts: dict[str, Any
         "facts": facts,
     }
     weights = plain.state_dict()
-    _check_same(plain, _build(described), weights)
-    return write_files(path, FORMAT, described, weights, what="save")
+    _check_same(plain, build_classifier(described), weights)
+    return write_files(path, CLASSIFIER, described, weights, what="save")
 
 
 def load_classifier(kind: type[BaseEstimator], path: Path | str) -> BaseEstimator:
@@ -69,9 +67,11 @@ def load_classifier(kind: type[BaseEstimator], path: Path | str) -> BaseEstimato
 
     Raises DataError when a file is missing, damaged, of another version or no classifier.
     """
-    path, described, weights = read_files(path, FORMAT, mend="give the path that save returned, with both of its files")
+    path, described, weights = read_files(
+        path, CLASSIFIER, mend="give the path that save returned, with both of its files"
+    )
     try:
-        objective = _build(described)
+        objective = build_classifier(described)
         model = kind(**_with_tuples(kind, described["parameters"]))
         classes = described["classes"]
         model.classes_ = np.array(classes["values"], dtype=np.dtype(classes["dtype"]))
@@ -135,17 +135,6 @@ def _write_classes(classes: np.ndarray) -> dict[str, Any]:
         mend = "fit on their names or numbers"
         raise InputError("save", expected="classes that are texts or numbers", got=f"a {type(odd).__name__}", mend=mend)
     return {"values": values, "dtype": "object" if classes.dtype == object else classes.dtype.str}
-
-
-def _build(described: dict[str, Any]) -> nn.Module:
-    """Return the objective of a description, without its weights."""
-    backbone = build_backbone(described["backbone"])
-    for name, parameter in backbone.named_parameters():
-        parameter.requires_grad_(name not in described["frozen"])
-    parameters, n_classes = described["parameters"], len(described["classes"]["values"])
-    return create_objective(
-        parameters["objective"], backbone, n_classes, init_seed=0, **(parameters["objective_params"] or {})
-    )
 
 
 def _check_same(plain: nn.Module, again: nn.Module, weights: dict[str, Any]) -> None:

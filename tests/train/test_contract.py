@@ -20,7 +20,7 @@ pytestmark = pytest.mark.rounding
 
 NAMES = list_objectives()
 # Parameters that must get no gradient from the loss, by the start of their names.
-UNTRAINED = {"byol": ("target_",), "hybrid": ("target_",), "fixmatch": ("ema_",)}
+UNTRAINED = {"byol": ("target_",), "hybrid": ("target_",), "fixmatch": ("ema_",), "distill": ("teachers.",)}
 SMALL = {
     "byol": {"hidden": 16, "projection": 8},
     "simclr": {"hidden": 16, "projection": 8},

@@ -132,7 +132,7 @@ def check_training(
     Returns the number of images that an update looks at, in batches.
     """
     from equirgz.augment import create_augmentation
-    from equirgz.objectives.base import Objective, create_objective
+    from equirgz.objectives.base import create_objective
     from equirgz.train.optim import lr_factor
 
     create_augmentation(training.augmentation, **training.augmentation_params)
@@ -141,10 +141,10 @@ def check_training(
     if training.selection_rule == "best_val" and config.split.n_val == 0:
         raise InputError("selection_rule best_val: expected a validation set, got none; set split.n_val")
     is_main = objective is config.objective
-    if is_main and "network" in config.evaluation.readouts and type(made).logits is Objective.logits:
+    if is_main and "network" in config.evaluation.readouts and not made.has_answers:
         raise InputError(
             f"evaluation.readouts: objective {objective.name!r} has no classifier, so no read-out 'network'; "
-            "use linear_probe or knn"
+            "use probe or knn"
         )
     return sum(made.unlabelled_ratio if view.pool == "unlabelled" else 1 for view in made.views.values())
 
