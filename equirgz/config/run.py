@@ -210,14 +210,21 @@ class PretrainConfig(Section):
     train: TrainConfig = Field(TrainConfig(), description="the training without labels")
 
 
+Further = Literal[
+    "anomalies", "attention", "class_shares", "clusters", "conformal", "neighbours", "outside", "pruning", "sizes",
+    "source_rotation",
+]  # fmt: skip
+
+
 class EvaluationConfig(Section):
     """What is measured once a run is trained.
 
     ``probe`` is logistic regression on the features, its penalty chosen inside the labelled sources (or
     ``probe_penalty``); after a training without labels batch norm is settled on the target's plain training images
     first (``settle_batch_norm``), and the untrained network of the same seed is read out beside it.
-    ``linear_probe`` has the penalty C = 1 and no such care, as in the first results. Unset, the two options are no part
-    of a run's identity.
+    ``linear_probe`` has the penalty C = 1 and no such care, as in the first results. ``further`` names what costs extra
+    time and is measured only where asked for (:mod:`equirgz.grid.further`). Unset, the three options are no part of a
+    run's identity.
     """
 
     readouts: tuple[str, ...] = Field(("network",), description="network, temperature, probe, knn, linear_probe")
@@ -227,6 +234,7 @@ class EvaluationConfig(Section):
         "cv", description="C of the read-out probe, above 0, or cv: by cross-validation inside the labelled sources"
     )
     settle_batch_norm: bool = Field(True, description="with probe: bring batch norm to the target's plain images")
+    further: tuple[Further, ...] = Field((), description="what else is measured on the trained network")
 
     @model_validator(mode="after")
     def _positive_penalty(self) -> EvaluationConfig:
@@ -239,6 +247,7 @@ class EvaluationConfig(Section):
         fields = dump(self)
         younger = ("probe_penalty", "settle_batch_norm")
         unset = {key for key in younger if fields.get(key) == type(self).model_fields[key].default}
+        unset |= set() if self.further else {"further"}
         return {key: value for key, value in fields.items() if key not in unset}
 
 

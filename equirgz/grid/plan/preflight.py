@@ -12,6 +12,7 @@ from typing import Any
 
 from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TaskConfig, TrainConfig
 from equirgz.errors import EquirgzError, InputError
+from equirgz.grid.further.needs import check_further
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.run.pretrained import pretrain_key
 from equirgz.grid.run.readouts import check_readouts, check_served
@@ -103,6 +104,7 @@ class _Parts:
         from equirgz.grid.run.prepare import make_backbone
 
         check_readouts(config)
+        check_further(config)
         check_strong_views(config)
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
         trainings = [(config.objective, config.train)]

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from equirgz.config import RunConfig
 from equirgz.data.splits.labelled import make_manifest
+from equirgz.grid.further.measures import measure_further
 from equirgz.grid.run.blocks import Block, meter_rows, score
 from equirgz.grid.run.measure import (
     TrainedRun,
@@ -80,7 +81,7 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
     rows += probes[1] + uncertain + measure_rotation(trained) + measure_equivariance(trained) + measure_size(trained)
-    rows += count_sources(run.data)
+    rows += measure_further(trained) + count_sources(run.data)
     clock.lap("evaluate")
     common = describe_run(run, grid)
     return {

@@ -15,6 +15,7 @@ from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
 from equirgz.data.pools import measure_shares
 from equirgz.data.splits.hidden_labels import find_hidden_labels
+from equirgz.grid.further.needs import check_further
 from equirgz.grid.run.readouts import check_readouts, check_served
 from equirgz.grid.run.resources import Clock, reset_peak
 from equirgz.grid.run.targets import check_targets, make_task
@@ -110,6 +111,7 @@ class PreparedRun:
 def prepare_run(config: RunConfig, data_dir: Path | None = None, *, device: str = "cpu") -> PreparedRun:
     """Load the data, split it and build the network of a run; raise InputError for read-outs that it cannot have."""
     check_readouts(config)
+    check_further(config)
     keep_freed_memory()
     reset_peak(device)
     clock = Clock()

@@ -1,1 +1,0 @@
-"""The evaluation of MiraBest F that is committed under results/evaluation."""

@@ -1,0 +1,33 @@
+"""The further measurements by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from equirgz.grid.further.anomalies import anomaly_rows
+from equirgz.grid.further.answers import Answers, Rows
+from equirgz.grid.further.decisions import conformal_rows, share_rows
+from equirgz.grid.further.embedding import cluster_rows, neighbour_rows, outside_rows, size_rows
+from equirgz.grid.further.pruned import pruning_rows
+from equirgz.grid.further.turned import attention_rows, source_rotation_rows
+from equirgz.grid.run.measure import TrainedRun
+
+FURTHER: dict[str, Callable[[Answers], Rows]] = {
+    "anomalies": anomaly_rows,
+    "attention": attention_rows,
+    "class_shares": share_rows,
+    "clusters": cluster_rows,
+    "conformal": conformal_rows,
+    "neighbours": neighbour_rows,
+    "outside": outside_rows,
+    "pruning": pruning_rows,
+    "sizes": size_rows,
+    "source_rotation": source_rotation_rows,
+}
+
+
+def measure_further(run: TrainedRun) -> Rows:
+    """Return the rows of everything that ``evaluation.further`` names."""
+    wanted = run.config.evaluation.further
+    answers = Answers(run) if wanted else None
+    return [row for name in wanted for row in FURTHER[name](answers)]
