@@ -7,7 +7,7 @@ from collections.abc import Callable
 from equirgz.grid.further.anomalies import anomaly_rows
 from equirgz.grid.further.answers import Answers, Rows
 from equirgz.grid.further.decisions import conformal_rows, share_rows
-from equirgz.grid.further.embedding import cluster_rows, neighbour_rows, outside_rows, size_rows
+from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outside_rows, size_rows
 from equirgz.grid.further.pruned import pruning_rows
 from equirgz.grid.further.turned import attention_rows, source_rotation_rows
 from equirgz.grid.run.measure import TrainedRun
