@@ -43,6 +43,7 @@ test: lint test-reference test-native test-rounding
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/python -m ruff check .
+	$(VENV)/bin/python -m ruff format --check equirgz tests benchmarks
 
 test-native: $(VENV)/.installed
 	$(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS)

@@ -40,6 +40,8 @@ NAMES_TWICE: dict[str, str] = {
     "check": "of arrays in metrics, and the command `data check`",
     "levels": "of a network's maps, and of an image's brightness",
     "priors": "of weights, and of simulated sources",
+    "several": "the task of several parts in words, and its heads",
+    "measure": "of a trained network, and of an image's shape",
     "pairs": "of field types, and of sources",
     "run": "the configuration of one, and the training of one",
 }

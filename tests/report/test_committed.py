@@ -1,6 +1,6 @@
 """What is committed is what the code makes of the rows: README blocks and kept tables; and it weighs little.
 
-results/evaluation, results/overhead and results/speed are made by commands of their own and hold no grid.json.
+results/overhead and results/speed are made by commands of their own and hold no grid.json.
 """
 
 import re
