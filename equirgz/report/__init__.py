@@ -1,17 +1,20 @@
 """Tables and figures from a results folder: functions of its rows alone; torch is never imported."""
 
-from pathlib import Path
+from __future__ import annotations
 
-from equirgz.report.rows.results import Results, load_results
-from equirgz.report.tables.write import format_table, write_tables
+import importlib
+from typing import Any
 
-__all__ = ["format_table", "load_results", "write_figures", "write_tables"]
+_EXPORTS = {  # imported on first use: rows need no statistics, tables no matplotlib
+    "format_table": "equirgz.report.tables.write",
+    "load_results": "equirgz.report.rows.results",
+    "write_figures": "equirgz.report.figures.write_figures",
+    "write_tables": "equirgz.report.tables.write",
+}
+__all__ = list(_EXPORTS)
 
 
-def write_figures(folder: Path | str | Results) -> list[Path]:
-    """Write figures/*.{png,svg} of a results folder; see `equirgz.report.figures.write_figures`."""
-    from equirgz.report.figures.write_figures import (
-        write_figures as write,  # matplotlib and seaborn take a second
-    )
-
-    return write(folder)
+def __getattr__(name: str) -> Any:
+    if name in _EXPORTS:
+        return getattr(importlib.import_module(_EXPORTS[name]), name)
+    raise AttributeError(f"module 'equirgz.report' has no attribute {name!r}")

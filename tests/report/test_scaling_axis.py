@@ -7,11 +7,12 @@ from fake_results import SMALL, make_results
 
 from equirgz.errors import InputError
 from equirgz.grid.plan.grid import make_grid
-from equirgz.report.figures.scaling import Abscissa, find_abscissa, fit_part, make_scaling_table, plot_scaling
+from equirgz.report.figures.scaling import plot_scaling
 from equirgz.report.figures.style import figure_style
 from equirgz.report.figures.write_figures import make_figures
 from equirgz.report.rows.parts import make_parts
 from equirgz.report.rows.results import open_results
+from equirgz.report.tables.power_laws import Abscissa, find_abscissa, fit_part, make_scaling_table
 from equirgz.report.tables.statistics import make_statistics
 
 

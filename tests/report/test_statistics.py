@@ -12,13 +12,13 @@ from equirgz.metrics.calibration.ece import expected_calibration_error
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import load_results, write_tables
-from equirgz.report.figures.scaling import fit_part, make_scaling_table
 from equirgz.report.rows.pairing import check_reference, find_baseline, find_references
 from equirgz.report.rows.parts import make_parts
 from equirgz.report.rows.predictions import find_predictions
 from equirgz.report.rows.results import open_results
 from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.intervals import make_intervals
+from equirgz.report.tables.power_laws import fit_part, make_scaling_table
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_text
 
 

@@ -112,7 +112,7 @@ def _check_report(report: dict[str, Any], axes: list[Axis], source: str) -> None
 
         check_extras(report, source)
     if "scaling" in report:
-        from equirgz.report.figures.scaling import check_scaling
+        from equirgz.report.tables.power_laws import check_scaling
 
         check_scaling(report, {axis.column: axis.labels for axis in axes}, source)
     if "reference" in report:

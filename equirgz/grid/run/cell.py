@@ -14,7 +14,12 @@ from equirgz.config import RunConfig
 from equirgz.data.splits.labelled import make_manifest
 from equirgz.grid.further.measures import measure_further
 from equirgz.grid.run.blocks import Block, meter_rows, score
-from equirgz.grid.run.measure import (
+from equirgz.grid.run.posthoc import scale_blocks
+from equirgz.grid.run.prepare import PreparedRun, prepare_run
+from equirgz.grid.run.probes import read_out_features
+from equirgz.grid.run.resources import measure_peak_bytes
+from equirgz.grid.run.targets import checksum_with_targets
+from equirgz.grid.run.trained import (
     TrainedRun,
     count_sources,
     measure_equivariance,
@@ -22,11 +27,6 @@ from equirgz.grid.run.measure import (
     measure_size,
     read_out_network,
 )
-from equirgz.grid.run.posthoc import scale_blocks
-from equirgz.grid.run.prepare import PreparedRun, prepare_run
-from equirgz.grid.run.probes import read_out_features
-from equirgz.grid.run.resources import measure_peak_bytes
-from equirgz.grid.run.targets import checksum_with_targets
 from equirgz.grid.run.training import TrainOptions, pretrain, train_objective
 from equirgz.provenance import code_version
 from equirgz.train.fabric import is_first_process

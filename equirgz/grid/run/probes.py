@@ -15,8 +15,8 @@ from equirgz.evaluate import choose_penalty, embed, settle_batch_norm
 from equirgz.evaluate.probe import Penalty
 from equirgz.evaluate.read_out import read_out
 from equirgz.grid.run.blocks import Block
-from equirgz.grid.run.measure import Rows, TrainedRun, make_block
 from equirgz.grid.run.prepare import make_backbone
+from equirgz.grid.run.trained import Rows, TrainedRun, make_block
 from equirgz.records import finite_or_none
 
 logger = logging.getLogger("equirgz")

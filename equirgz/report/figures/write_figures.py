@@ -14,13 +14,14 @@ from equirgz.report.figures.over_angle import plot_equivariance, plot_rotation
 from equirgz.report.figures.over_axis import plot_error_vs_axis
 from equirgz.report.figures.reliability import plot_reliability
 from equirgz.report.figures.sample_panel import plot_samples, read_samples
-from equirgz.report.figures.scaling import LABELS, find_abscissa, plot_scaling
+from equirgz.report.figures.scaling import plot_scaling
 from equirgz.report.figures.selective import plot_selective
 from equirgz.report.figures.style import figure_style, save_figure
 from equirgz.report.rows.parts import Part, make_parts, split_part
 from equirgz.report.rows.results import Results, open_results
 from equirgz.report.rows.table_axes import ALWAYS
 from equirgz.report.tables.extras import check_extras
+from equirgz.report.tables.power_laws import LABELS, find_abscissa
 
 
 def write_figures(folder: Path | str | Results) -> list[Path]:

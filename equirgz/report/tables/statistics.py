@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from equirgz.errors import ResultsError
-from equirgz.report.figures.scaling import find_abscissa, make_scaling_table
 from equirgz.report.rows.parts import Part, make_parts
 from equirgz.report.rows.results import Results
 from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.extras import find_extras
 from equirgz.report.tables.intervals import make_intervals
+from equirgz.report.tables.power_laws import find_abscissa, make_scaling_table
 from equirgz.report.tables.sheet import Sheet
 
 STATISTICS = ("comparison", "intervals", "scaling")
