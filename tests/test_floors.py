@@ -88,6 +88,14 @@ def import_graph() -> dict[str, set[str]]:
     return graph
 
 
+def test_modules_that_are_imported_are_there():
+    known = set(import_graph())
+    for path in (*FILES, *(PACKAGE.parent / "tests").rglob("*.py"), *(PACKAGE.parent / "benchmarks").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "equirgz":
+                assert node.module in known, f"{path.name} imports {node.module}"
+
+
 def find_circle(graph: dict[str, set[str]]) -> list[str]:
     """Return modules that import each other in a ring, the first one named again at the end; [] where none do."""
     try:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from equirgz.evaluate import embed, predict_samples
-from equirgz.grid.run.measure import TrainedRun
+from equirgz.grid.run.trained import TrainedRun
 from equirgz.seeding import derive_seed
 from equirgz.train.validation import predict_logits
 

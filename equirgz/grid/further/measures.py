@@ -10,7 +10,7 @@ from equirgz.grid.further.decisions import conformal_rows, share_rows
 from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outside_rows, size_rows
 from equirgz.grid.further.pruned import pruning_rows
 from equirgz.grid.further.turned import attention_rows, source_rotation_rows
-from equirgz.grid.run.measure import TrainedRun
+from equirgz.grid.run.trained import TrainedRun
 
 FURTHER: dict[str, Callable[[Answers], Rows]] = {
     "anomalies": anomaly_rows,
