@@ -28,6 +28,12 @@ def own_array_cache(tmp_path_factory):
         os.environ["EQUIRGZ_CACHE"] = before
 
 
+@pytest.fixture(scope="session", autouse=True)
+def bf16_everywhere():
+    """Let trainings in bfloat16 run on CPUs without its instructions too; the numbers are the same."""
+    os.environ.setdefault("EQUIRGZ_BF16", "emulate")
+
+
 @pytest.fixture(scope="session")
 def data_root() -> Path:
     """The folder of real archives; without it the test is skipped, or fails where CI is set."""

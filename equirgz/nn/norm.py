@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.derived import DerivedBuffers
 
 
@@ -56,6 +57,7 @@ class LengthBatchNorm2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(self.fields))
         self.register_buffer("running_var", torch.ones(self.fields))
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BFDHW = x_BCHW.unflatten(1, (self.fields, self._field_size))
         square_F = self.running_var
@@ -108,6 +110,7 @@ class FieldLayerNorm2d(nn.Module):
         self.weight = nn.Parameter(torch.ones(in_type.count))
         self.bias = nn.Parameter(torch.zeros(in_type.count))
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         variance_B1HW, mean_B1HW = torch.var_mean(x_BCHW, 1, correction=0, keepdim=True)
         y_BCHW = (x_BCHW - mean_B1HW) * torch.rsqrt(variance_B1HW + self.eps)
@@ -135,6 +138,7 @@ class ChannelLayerNorm2d(nn.Module):
         self.norm = nn.LayerNorm(len(weight_C), field_norm.eps).to(weight_C)
         self.norm.load_state_dict({"weight": weight_C, "bias": bias_C})
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.norm(x_BCHW.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
@@ -157,6 +161,7 @@ class LengthLayerNorm2d(DerivedBuffers):
         """Return the field of each channel."""
         return {"field_of_channel_C": torch.from_numpy(self.in_type.field_of_channel_C.copy())}
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         square_B1HW = x_BCHW.square().mean(1, keepdim=True)
         weight_C11 = self.weight.index_select(0, self.field_of_channel_C)[:, None, None]

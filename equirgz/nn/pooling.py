@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.cpu.sliding_max import sliding_max2d
 from equirgz.nn.derived import DerivedBuffers
 
@@ -70,6 +71,7 @@ class AntialiasedAvgPool2d(_GaussianDownsample):
     def __init__(self, in_type: FieldType, sigma: float = 0.6, stride: int = 2) -> None:
         super().__init__(in_type, sigma, stride)
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.blur(x_BCHW)
 
@@ -97,6 +99,7 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
         self.window = window
         self.window_padding = window // 2 if window % 2 else 0
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         return self.blur(sliding_max2d(x_BCHW, self.window, self.window_padding))
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
 from equirgz.geometry.field_type import FieldType
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.conv.pointwise import make_pointwise_conv
 from equirgz.nn.derived import DerivedBuffers
 from equirgz.nn.direct_sum import FieldSequential
@@ -57,6 +58,7 @@ class InvariantReadout(nn.Module):
     def features_per_field(self) -> int:
         return self.num_features // self.in_type.count
 
+    @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         x_BFHW = self.group_pooling(x_BCHW)
         if self.space == "max":

@@ -25,10 +25,11 @@ def update_ema(target: nn.Module, source: nn.Module, momentum: float) -> None:
     Raises InputError when the two modules are not alike.
     """
     pairs = [*_pairs(target.parameters(), source.parameters()), *_pairs(target.buffers(), source.buffers())]
+    moved = [(t, s.to(t.dtype)) for t, s in pairs if t.is_floating_point()]
+    if moved:
+        torch._foreach_lerp_(*map(list, zip(*moved, strict=True)), 1 - momentum)  # one kernel for all on a GPU
     for t, s in pairs:
-        if t.is_floating_point():
-            t.lerp_(s.to(t.dtype), 1 - momentum)
-        else:
+        if not t.is_floating_point():
             t.copy_(s)
 
 

@@ -23,6 +23,8 @@ from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
 from equirgz.train.batch_norm import synchronised
 from equirgz.train.batches import BatchMaker, split_batch
+from equirgz.train.fabric import precision_of
+from equirgz.train.finite import FiniteCheck, can_defer
 from equirgz.train.images import TrainImages
 from equirgz.train.log import JsonLines, TrainLog
 from equirgz.train.optim import lr_factor, make_optimizer, set_lr
@@ -70,7 +72,9 @@ class TrainingRun:
         self.parts = fabric.world_size * accumulate
         self.images = images.to(fabric.device, dtype)
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
-        self.module, self.optimizer = fabric.setup(_Step(objective), make_optimizer(objective, config.optimizer))
+        optimizer = make_optimizer(objective, config.optimizer, fabric.device)
+        self.module, self.optimizer = fabric.setup(_Step(objective), optimizer)
+        self.finite = FiniteCheck(optimizer, can_defer(optimizer), self._fail)
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
         self.rank = make_rank_meter(objective, self.images.pool("unlabelled"), dtype)
         self.step = 0
@@ -89,9 +93,10 @@ class TrainingRun:
         set_lr(self.optimizer, lr)
         batch = self.batches.next()
         loss, values = self._backward(batch)
-        self._check_finite("loss", loss, batch)
+        if not self.finite.deferred:
+            self.finite.look(self.step, batch.index, loss=loss)
         norm = self._clip()
-        self._check_finite("gradient norm", norm, batch)
+        self.finite.look(self.step, batch.index, loss=loss, gradient_norm=norm)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.objective.after_step(self.step, self.config.steps)
@@ -105,35 +110,37 @@ class TrainingRun:
             alone = self.fabric.no_backward_sync(self.module, enabled=i + 1 < self.accumulate)
             with alone, synchronised(self.objective, self.fabric.world_size):
                 loss, values = self.module(_Sealed(part), self.step, self.config.steps)
-                if bool(torch.isfinite(loss)) or self.fabric.world_size > 1:
+                if self.finite.deferred or self.fabric.world_size > 1 or bool(torch.isfinite(loss)):
                     self.fabric.backward(loss / self.accumulate)
             total = total + loss.detach() / self.accumulate
         return self.fabric.all_reduce(total, reduce_op="mean"), values
 
     def _clip(self) -> Tensor:
         gradients = [p.grad for p in self.trained if p.grad is not None]
-        norm = torch.linalg.vector_norm(torch.stack([torch.linalg.vector_norm(g) for g in gradients]))
+        if self.finite.deferred:
+            norms = torch._foreach_norm(gradients)
+        else:
+            norms = [torch.linalg.vector_norm(g) for g in gradients]
+        norm = torch.linalg.vector_norm(torch.stack(norms))
         limit = self.config.optimizer.clip_norm
-        if limit is not None and float(norm) > limit:
-            for gradient in gradients:
-                gradient.mul_(limit / norm)
+        if limit is not None and (self.finite.deferred or float(norm) > limit):
+            torch._foreach_mul_(gradients, (limit / norm).clamp(max=1.0))
         return norm
 
-    def _check_finite(self, what: str, value: Tensor, batch: Batch) -> None:
-        if math.isfinite(float(value)):
-            return
-        sources = "; ".join(f"{pool} sources {index.tolist()}" for pool, index in batch.index.items())
+    def _fail(self, what: str, value: float, step: int, index: dict[str, Tensor]) -> None:
+        sources = "; ".join(f"{pool} sources {index_B.tolist()}" for pool, index_B in index.items())
         kept = "no checkpoint was asked for"
         if self.checkpoint_path is not None:
             kept = f"last good checkpoint: {self.checkpoint_path}"
         self.optimizer.zero_grad(set_to_none=True)
         raise NumericalError(
-            f"{what} at step {self.step}: expected a finite number, got {float(value)}; "
+            f"{what} at step {step}: expected a finite number, got {value}; "
             f"lower the learning rate or look at {sources} ({kept})"
         )
 
     def validate(self, validate: Validate | None) -> dict[str, float]:
         """Measure the objective, keep its weights when they are the best so far, and return the numbers."""
+        self.finite.flush()
         if validate is None:
             return {}
         found = validate(self.objective)
@@ -165,6 +172,7 @@ class TrainingRun:
 
     def record(self, values: dict[str, Any]) -> dict[str, float]:
         """Add a row to the log and to its file, warn of a collapsed representation, and return the row."""
+        self.finite.flush()
         row = {name: float(value) for name, value in values.items()} | {"step": self.step}
         self.log.rows.append(row)
         if self.fabric.is_global_zero:
@@ -183,6 +191,7 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write the checkpoint, from the first process alone, with the generators of all."""
+        self.finite.flush()
         if self.checkpoint_path is not None:
             rng = checkpoints.gather_rng_states(self.fabric.device, self.fabric.world_size)
             if self.fabric.is_global_zero:
@@ -211,6 +220,10 @@ class TrainingRun:
         state = None if path is None else checkpoints.load_checkpoint(path, self.fingerprint)
         if state is not None:
             self.objective.load_state_dict(state["model"])
+            for own, loaded in zip(
+                self.optimizer.param_groups, state["optimizer"]["param_groups"], strict=True
+            ):  # a checkpoint of a CPU goes on on a GPU, and the other way round
+                loaded |= {name: own[name] for name in ("foreach", "fused") if name in own}
             self.optimizer.load_state_dict(state["optimizer"])
             self.batches.load_state_dict(state["batches"])
             rng = state["rng"] if isinstance(state["rng"], list) else [state["rng"]] * self.fabric.world_size
@@ -226,6 +239,9 @@ class TrainingRun:
                 self.save()
         if self.converted:
             self.log.warn(self.converted)
+        computed = precision_of(self.fabric)
+        if computed != self.config.precision:
+            self.log.warn(f"asked for {self.config.precision}, computed in {computed}")
         if self.fabric.is_global_zero:
             self.lines = JsonLines(None if path is None else path.with_name("log.jsonl"), self.log.rows)
 

@@ -63,8 +63,9 @@ def train(
     checkpoint_every, log_every : updates between checkpoints, and between rows of the log.
 
     Raises InputError for images, labels or sizes that cannot be trained on; NumericalError when the
-    loss or a gradient is not finite: the weights are then those before that update, and the last
-    checkpoint stays. ResultsError for a checkpoint of another training.
+    loss or a gradient is not finite: the trained weights are then those before that update, and the last
+    checkpoint stays. On a GPU, which is not waited for in every step, that is seen when a row is logged or a
+    checkpoint written; until then moving averages may move on. ResultsError for a checkpoint of another training.
     """
     check_training_set(objective, images)
     if config.selection_rule == "best_val" and validate is None:
