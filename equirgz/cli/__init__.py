@@ -9,6 +9,7 @@ import typer
 
 from equirgz.cli.bench import bench
 from equirgz.cli.data import data
+from equirgz.cli.look import look
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.search import search
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
+app.add_typer(look, name="look")
 for command in (models, train, embed, search, audit):
     app.command()(command)
 

@@ -1,13 +1,12 @@
-"""The table and the figure of an audit as files."""
+"""The table of an audit as a file."""
 
 from __future__ import annotations
 
-import io
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from equirgz.errors import InputError
+from equirgz.cli.figure_files import check_suffix
 from equirgz.records import write_bytes_atomic
 
 if TYPE_CHECKING:
@@ -15,13 +14,6 @@ if TYPE_CHECKING:
 
 
 TABLES = (".csv", ".md")
-FIGURES = (".png", ".svg", ".pdf")
-
-
-def check_suffix(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
-    """Raise InputError unless ``path`` is None or ends in one of ``suffixes``."""
-    if path is not None and path.suffix not in suffixes:
-        raise InputError(option, expected=f"a name that ends in {' or '.join(suffixes)}", got=repr(path.name))
 
 
 def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> None:
@@ -36,19 +28,6 @@ def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> No
     check_suffix("audit table", path, TABLES)
     text = _csv(report) if path.suffix == ".csv" else _markdown(report, full)
     write_bytes_atomic(path, text.encode())
-
-
-def write_audit_figure(report: AuditReport, path: Path) -> None:
-    """Write the figure of ``report`` to ``path`` (.png, .svg or .pdf), by rename, in a folder made if need be.
-
-    Raises InputError for another suffix, ResultsError where the file cannot be written.
-    """
-    from equirgz.report.panels.audit_panel import plot_audit
-
-    check_suffix("audit figure", path, FIGURES)
-    content = io.BytesIO()
-    plot_audit(report).savefig(content, format=path.suffix[1:])
-    write_bytes_atomic(path, content.getvalue())
 
 
 def _csv(report: AuditReport) -> str:

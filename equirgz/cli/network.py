@@ -148,7 +148,8 @@ def audit(
     ] = None,
 ) -> None:
     """Measure how far a backbone is from the symmetry it claims; exit 1 where a claim fails."""
-    from equirgz.cli.audit_table import FIGURES, TABLES, check_suffix, write_audit_figure, write_audit_table
+    from equirgz.cli.audit_table import TABLES, write_audit_table
+    from equirgz.cli.figure_files import FIGURES, check_suffix, write_figure
     from equirgz.config import parse_setting
     from equirgz.evaluate.audit import audit as run_audit
 
@@ -158,7 +159,9 @@ def audit(
     for line in report.lines(full):
         typer.echo(line)
     if figure is not None:
-        write_audit_figure(report, figure)
+        from equirgz.report.panels.audit_panel import plot_audit
+
+        write_figure(plot_audit(report), figure)
         typer.echo(f"figure {figure}")
     if table is not None:
         write_audit_table(report, table, full)
