@@ -16,6 +16,8 @@ _EXPORTS = {
     "list_backbones": "equirgz.backbones",
     "load_encoder": "equirgz.backbones",
     "save_encoder": "equirgz.backbones",
+    "load_pretrained": "equirgz.backbones",
+    "list_pretrained": "equirgz.pretrained",
     "load_data": "equirgz.data",
     "load_results": "equirgz.report",
     "EquirgzClassifier": "equirgz.train.estimator",

@@ -14,7 +14,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
     {"errors", "paths", "registry", "records", "provenance", "config", "seeding", "progress"},
-    {"metrics", "tasks", "images"},
+    {"metrics", "tasks", "images", "pretrained"},
     {"geometry", "report"},
     {"nn", "data", "augment"},
     {"backbones"},

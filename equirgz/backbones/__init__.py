@@ -5,7 +5,7 @@ from equirgz.backbones.cost import measure_cost
 from equirgz.backbones.create import create_backbone, list_backbones
 from equirgz.backbones.levels import FeatureInfo, FeatureMaps
 from equirgz.backbones.plain import export_onnx, to_plain
-from equirgz.backbones.storage import load_encoder, save_encoder
+from equirgz.backbones.storage import load_encoder, load_pretrained, save_encoder
 
 __all__ = [
     "BACKBONES",
@@ -16,6 +16,7 @@ __all__ = [
     "export_onnx",
     "list_backbones",
     "load_encoder",
+    "load_pretrained",
     "measure_cost",
     "save_encoder",
     "to_plain",

@@ -69,6 +69,7 @@ class Backbone(nn.Module):
     num_features : length of the feature vector.
     is_invariant : whether the features claim to be invariant under the lattice elements of G.
     config : keyword arguments with which ``create_backbone`` builds this network again.
+    facts : what was saved with the weights (training, preprocessing); empty for a network that was not loaded.
     num_classes, classifier : of a classifier on the features (:meth:`reset_classifier`); 0 and None without.
     """
 
@@ -85,6 +86,7 @@ class Backbone(nn.Module):
         self.in_channels = check_whole("in_channels", in_channels)
         self.image_size = check_whole("image_size", image_size)
         self.config: dict[str, Any] = {}
+        self.facts: dict[str, Any] = {}
         self.classifier = None
         self._levels: list[Level] = []
 

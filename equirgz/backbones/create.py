@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Sequence
 from typing import Any
 
+import torch
+
 from equirgz.backbones.arguments import check_whole, check_width
 from equirgz.backbones.base import BACKBONES, Backbone
 from equirgz.backbones.levels import FeatureMaps
@@ -37,6 +39,7 @@ def create_backbone(
     num_classes: int = 0,
     features_only: bool = False,
     out_indices: Sequence[int] | None = None,
+    pretrained: str | bool | None = None,
     **params: Any,
 ) -> Backbone | FeatureMaps:
     """Build a registered backbone; the result is a plain ``torch.nn.Module``.
@@ -55,6 +58,8 @@ def create_backbone(
     num_classes : 0 for features; else a linear classifier is put on them, and logits come out.
     features_only : return the list of maps at every level (:class:`equirgz.backbones.levels.FeatureMaps`), or at
         those of ``out_indices``.
+    pretrained : name of a shipped encoder (:func:`equirgz.list_pretrained`) of this backbone: its architecture and
+        its weights; options that are given must be its own.
     params : options of the backbone; see its docstring. ``in_chans`` and ``img_size`` are understood as
         ``in_channels`` and ``image_size``.
 
@@ -67,8 +72,13 @@ def create_backbone(
     check_choice("engine", engine, ENGINES)
     in_channels = check_whole("in_channels", _other_word(params, "in_chans", "in_channels", in_channels, 1))
     image_size = check_whole("image_size", _side(_other_word(params, "img_size", "image_size", image_size, 65)))
-    _refuse_pretrained(params)
     check_whole("num_classes", num_classes, minimum=0)
+    if pretrained:
+        given = {"name": name, "group": str(group) if group is not None else None, "width": width, **params}
+        given |= {key: value for key, value, usual in (("in_channels", in_channels, 1), ("image_size", image_size, 65))
+                  if value != usual}  # fmt: skip
+        backbone = _create_pretrained(pretrained, given)
+        return _finish(backbone, num_classes, features_only, out_indices)
     symmetry = get_group(default_group(name) if group is None else group)
     arguments: dict[str, Any] = {"in_channels": in_channels, "image_size": image_size, **params}
     if takes_group(name):
@@ -90,11 +100,31 @@ def create_backbone(
     else:
         backbone = BACKBONES.create(name, **arguments)
         backbone.config = {"name": name, "engine": engine, **arguments}
+    return _finish(backbone, num_classes, features_only, out_indices)
+
+
+def _finish(
+    backbone: Backbone, num_classes: int, features_only: bool, out_indices: Sequence[int] | None
+) -> Backbone | FeatureMaps:
     if num_classes:
         backbone.reset_classifier(num_classes)
     if out_indices is not None and not features_only:
         raise InputError("out_indices", expected="features_only=True", got="False", mend="give both")
     return FeatureMaps(backbone, out_indices) if features_only else backbone
+
+
+def _create_pretrained(name: str | bool, given: dict[str, Any]) -> Backbone:
+    """Return a shipped encoder, whose architecture the options that were ``given`` must not contradict."""
+    from equirgz.pretrained.files import check_agreement, list_pretrained, read_weights
+
+    if not isinstance(name, str):
+        raise InputError("pretrained", expected=f"a name: {', '.join(list_pretrained())}", got=name)
+    stored = check_agreement(name, given)
+    arguments = {key: tuple(value) if isinstance(value, list) else value for key, value in stored.items()}
+    with torch.random.fork_rng(devices=()):
+        backbone = create_backbone(**arguments)
+    backbone.load_state_dict(read_weights(name))
+    return backbone
 
 
 def _other_word(params: dict[str, Any], word: str, own: str, value: Any, default: Any) -> Any:
@@ -115,9 +145,3 @@ def _side(size: Any) -> Any:
             raise InputError("image_size", expected=expected, got=tuple(size), mend="crop the images")
         return size[0]
     return size
-
-
-def _refuse_pretrained(params: dict[str, Any]) -> None:
-    if params.pop("pretrained", False):
-        mend = "build it and load weights with equirgz.load_encoder(PATH)"
-        raise InputError("pretrained", expected="False", got="True", mend=mend)

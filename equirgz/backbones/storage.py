@@ -23,6 +23,7 @@ from equirgz.backbones.structure import find_other_layer, find_other_weight, is_
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import DataError, InputError, ResultsError
 from equirgz.paths import as_path
+from equirgz.pretrained.files import find_weights, list_pretrained
 from equirgz.records import (
     canonical_json,
     content_hash,
@@ -134,7 +135,7 @@ def build_backbone(config: dict[str, Any]) -> Backbone:
 def load_encoder(path: Path | str) -> Backbone:
     """Rebuild the backbone saved at ``path`` (see :func:`find_encoder`), in eval mode.
 
-    Weights keep the dtype in which they were stored.
+    Weights keep the dtype in which they were stored; ``facts`` of the network is what was saved with it.
     Raises DataError when a file is missing, damaged, of another architecture or of another encoder.
     """
     path, described, weights = read_files(
@@ -148,7 +149,17 @@ def load_encoder(path: Path | str) -> Backbone:
     backbone.to(common_dtype(weights.values()))
     load_weights(backbone, weights, source=str(path))
     check_pair(path, described)
+    backbone.facts = described.get("facts") or {}
     return backbone.eval()
+
+
+def load_pretrained(name: str) -> Backbone:
+    """Return a shipped encoder in eval mode, float32; see :func:`equirgz.list_pretrained` and its card.
+
+    Images must come to it as it was trained: ``equirgz embed``, ``equirgz.finetune`` of its features and
+    ``encoder.facts["preprocessing"]`` say how. Raises InputError with the nearest name for an unknown one.
+    """
+    return load_encoder(find_weights(name)).float()
 
 
 def read_files(path: Path | str, form: str, mend: str) -> tuple[Path, dict[str, Any], dict[str, torch.Tensor]]:
@@ -183,10 +194,14 @@ def check_pair(path: Path, described: dict[str, Any]) -> None:
 
 
 def find_encoder(path: Path | str) -> Path:
-    """Return the .safetensors of an encoder, given either of its files, their common stem, or a folder
-    that holds encoder.safetensors (such as ``equirgz train`` writes)."""
+    """Return the .safetensors of an encoder, given either of its files, their common stem, a folder that holds
+    encoder.safetensors (such as ``equirgz train`` writes), or the name of a shipped one."""
     weights, inside = _weights_path(path), as_path(path) / "encoder.safetensors"
-    return inside if inside.is_file() and not weights.is_file() else weights
+    if weights.is_file():
+        return weights
+    if inside.is_file():
+        return inside
+    return find_weights(str(path)) if str(path) in list_pretrained() else weights
 
 
 def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "state_dict") -> None:

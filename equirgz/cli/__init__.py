@@ -12,6 +12,7 @@ from equirgz.cli.data import data
 from equirgz.cli.look import look
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
+from equirgz.cli.pretrained import pretrained
 from equirgz.cli.search import search
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
+app.add_typer(pretrained, name="pretrained")
 for command in (models, train, embed, search, audit):
     app.command()(command)
 

@@ -114,7 +114,8 @@ def test_the_words_of_timm_are_understood():
     [
         ({"in_chans": 3, "in_channels": 2}, "in_channels and in_chans: expected one of them, got 2 and 3"),
         ({"img_size": (33, 65)}, r"image_size: expected the side of a square, .* got \(33, 65\)"),
-        ({"pretrained": True}, "pretrained: expected False, got True; .*load_encoder"),
+        ({"pretrained": True}, "pretrained: expected a name: .*, got True"),
+        ({"pretrained": "radio_d44"}, "pretrained encoder: unknown 'radio_d44'"),
         ({"num_classes": -1}, "num_classes: expected a whole number, at least 0, got -1"),
         ({"num_classes": "2"}, "num_classes: expected a whole number"),
         ({"features_only": True, "out_indices": (7,)}, "out_indices: expected levels 0 to 1, got 7"),

@@ -1,0 +1,36 @@
+"""``equirgz pretrained``: the encoders inside the package and what their cards say."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+pretrained = typer.Typer(help="Encoders inside the package: names and cards.", no_args_is_help=True)
+
+
+@pretrained.command("list")
+def list_encoders(
+    pattern: Annotated[str, typer.Argument(help="Shell-style pattern of names.")] = "*",
+) -> None:
+    """List the shipped encoders with their network, parameters, image size and what they were trained on."""
+    from equirgz.errors import InputError, suggest
+    from equirgz.pretrained.files import list_pretrained, read_description
+
+    names = list_pretrained(pattern)
+    if not names:
+        mend = suggest(pattern, list_pretrained())
+        raise InputError("pretrained list", expected="the name of an encoder", got=repr(pattern), mend=mend)
+    for name in names:
+        described = read_description(name)
+        config, facts = described["backbone"], described["facts"]
+        network = f"{config['name']} {config.get('group', 'C1')}, {config['image_size']} px"
+        typer.echo(f"{name:24s} {network:28s} {facts.get('parameters', 0):>9d} parameters  {facts.get('summary', '')}")
+
+
+@pretrained.command("card")
+def show_card(name: Annotated[str, typer.Argument(help="Name of a shipped encoder.")]) -> None:
+    """Print the card of an encoder: data, versions, licence, errors with intervals, where it fails."""
+    from equirgz.pretrained.files import read_card
+
+    typer.echo(read_card(name).rstrip())
