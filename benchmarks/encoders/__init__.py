@@ -1,0 +1,1 @@
+"""The encoders that are shipped: trained, measured, described."""
