@@ -46,19 +46,22 @@ images with another beam or pixel scale mean little. Simulated classes are FRI (
 """
 
 
+SHOWN = ("error/rate", "nll/mean", "calibration/ece", "regression/mae", "regression/scatter", "regression/spearman")
+
+
 def write_card(path: Path, name: str, settings: tuple[str, ...], config: RunConfig, rows: list[dict[str, Any]]) -> None:
     """Write ``path``.md."""
     described = read_json(path.with_suffix(".json"))
     facts, backbone, params = described["facts"], described["backbone"], config.data.params
     text = CARD.format(
-        name=name, summary=facts["summary"].capitalize(), network=backbone["name"], group=backbone.get("group", "C1"),
+        name=name, summary=facts["summary"][0].upper() + facts["summary"][1:], network=backbone["name"], group=backbone.get("group", "C1"),
         parameters=facts["parameters"], size=backbone["image_size"], n_train=params["n_train"],
         survey=params["survey"], steps=config.train.steps, batch=config.train.batch_size,
         settings="".join(f" --set {setting}" for setting in settings), version=facts["version"],
         packages=", ".join(f"{key} {value}" for key, value in facts["packages"].items()), crop=config.data.crop,
         simulated=_table(("number", "value", "n"), [
             (row["metric"], f"{row['value']:.4g} {row['unit']}".removesuffix(" 1"), str(row["n"]))
-            for row in facts["simulated"] if row["value"] is not None
+            for row in facts["simulated"] if row["value"] is not None and row["metric"].startswith(SHOWN)
         ]),
         real=_table(("set", "labels", "number", "value", "label sets"), [
             (row["set"], str(row["labels"] or "-"), row["metric"], _value(row), str(row["n"])) for row in rows
