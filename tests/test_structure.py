@@ -43,6 +43,7 @@ NAMES_TWICE: dict[str, str] = {
     "several": "the task of several parts in words, and its heads",
     "measure": "of a trained network, and of an image's shape",
     "pairs": "of field types, and of sources",
+    "pretrained": "the encoders inside the package, and the command that lists them",
     "run": "the configuration of one, and the training of one",
 }
 DRAWERS = {"utils", "util", "helpers", "helper", "misc", "common", "tools", "core"}

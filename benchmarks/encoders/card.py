@@ -54,7 +54,8 @@ def write_card(path: Path, name: str, settings: tuple[str, ...], config: RunConf
     described = read_json(path.with_suffix(".json"))
     facts, backbone, params = described["facts"], described["backbone"], config.data.params
     text = CARD.format(
-        name=name, summary=facts["summary"][0].upper() + facts["summary"][1:], network=backbone["name"], group=backbone.get("group", "C1"),
+        name=name, summary=facts["summary"][0].upper() + facts["summary"][1:],
+        network=backbone["name"], group=backbone.get("group", "C1"),
         parameters=facts["parameters"], size=backbone["image_size"], n_train=params["n_train"],
         survey=params["survey"], steps=config.train.steps, batch=config.train.batch_size,
         settings="".join(f" --set {setting}" for setting in settings), version=facts["version"],

@@ -8,7 +8,7 @@ from equirgz.backbones import load_encoder, measure_cost
 from equirgz.backbones.storage import FORMAT, write_files
 from equirgz.config import RunConfig
 from equirgz.grid.single import train_one
-from equirgz.pretrained.files import WEIGHTS
+from equirgz.pretrained import WEIGHTS
 from equirgz.provenance import package_versions
 from equirgz.records import read_json
 

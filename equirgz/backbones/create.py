@@ -115,7 +115,7 @@ def _finish(
 
 def _create_pretrained(name: str | bool, given: dict[str, Any]) -> Backbone:
     """Return a shipped encoder, whose architecture the options that were ``given`` must not contradict."""
-    from equirgz.pretrained.files import check_agreement, list_pretrained, read_weights
+    from equirgz.pretrained import check_agreement, list_pretrained, read_weights
 
     if not isinstance(name, str):
         raise InputError("pretrained", expected=f"a name: {', '.join(list_pretrained())}", got=name)

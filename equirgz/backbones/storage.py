@@ -23,7 +23,7 @@ from equirgz.backbones.structure import find_other_layer, find_other_weight, is_
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import DataError, InputError, ResultsError
 from equirgz.paths import as_path
-from equirgz.pretrained.files import find_weights, list_pretrained
+from equirgz.pretrained import find_weights, list_pretrained
 from equirgz.records import (
     canonical_json,
     content_hash,

@@ -15,7 +15,7 @@ def list_encoders(
 ) -> None:
     """List the shipped encoders with their network, parameters, image size and what they were trained on."""
     from equirgz.errors import InputError, suggest
-    from equirgz.pretrained.files import list_pretrained, read_description
+    from equirgz.pretrained import list_pretrained, read_description
 
     names = list_pretrained(pattern)
     if not names:
@@ -31,6 +31,6 @@ def list_encoders(
 @pretrained.command("card")
 def show_card(name: Annotated[str, typer.Argument(help="Name of a shipped encoder.")]) -> None:
     """Print the card of an encoder: data, versions, licence, errors with intervals, where it fails."""
-    from equirgz.pretrained.files import read_card
+    from equirgz.pretrained import read_card
 
     typer.echo(read_card(name).rstrip())

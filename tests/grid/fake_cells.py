@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from equirgz.errors import DataError
-from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key
 from equirgz.records import write_json_atomic
 from equirgz.seeding import derive_seed
 

@@ -8,7 +8,7 @@ from equirgz.config import load_yaml
 from equirgz.data import load_data
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.plan.preflight import check_grid
-from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GRIDS = sorted(FOLDER.glob("*.yaml"))

@@ -13,7 +13,7 @@ from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.results.split_manifests import write_splits
 from equirgz.grid.run.cell import finish_run, run_cell
 from equirgz.grid.run.prepare import prepare_run
-from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key
 from equirgz.grid.run.training import train_objective
 from equirgz.records import ROW_COLUMNS
 from equirgz.report import write_tables

@@ -14,7 +14,7 @@ from equirgz.errors import InputError, ResultsError
 from equirgz.grid.engine.engine_config import make_engine_config
 from equirgz.grid.plan.grid import load_grid, make_grid
 from equirgz.grid.results.collect import collect
-from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key
 from equirgz.grid.runner import run_grid
 from equirgz.report import format_table, load_results, write_tables
 from equirgz.report.page import make_page

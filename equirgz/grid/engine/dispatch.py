@@ -85,7 +85,7 @@ class Dispatcher:
 
     @staticmethod
     def _pretrain_key(task: Task) -> str:
-        from equirgz.grid.run.pretrained import pretrain_key
+        from equirgz.grid.run.pretraining import pretrain_key
 
         return pretrain_key(RunConfig.model_validate(task["config"]))
 

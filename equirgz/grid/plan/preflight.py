@@ -14,7 +14,7 @@ from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TaskConfig, T
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.further.needs import check_further
 from equirgz.grid.plan.grid import Grid
-from equirgz.grid.run.pretrained import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key
 from equirgz.grid.run.readouts import check_readouts, check_served
 from equirgz.grid.run.targets import check_targets, make_task
 from equirgz.report.tables.extras import check_extras_of

@@ -15,7 +15,7 @@ import numpy as np
 from equirgz.config import ObjectiveConfig, TrainConfig
 from equirgz.errors import InputError
 from equirgz.grid.run.prepare import PreparedRun
-from equirgz.grid.run.pretrained import PretrainedStore, pretrain_key
+from equirgz.grid.run.pretraining import PretrainedStore, pretrain_key
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.seeding import derive_seed
 from equirgz.train.fabric import make_fabric
