@@ -20,8 +20,8 @@ _EXPORTS = {
     "list_pretrained": "equirgz.pretrained",
     "load_data": "equirgz.data",
     "load_results": "equirgz.report",
-    "EquirgzClassifier": "equirgz.train.estimator",
-    "finetune": "equirgz.train.estimator",
+    "EquirgzClassifier": "equirgz.train.estimators.classifier",
+    "finetune": "equirgz.train.estimators.classifier",
 }
 __all__ = ["__version__", *_EXPORTS]
 

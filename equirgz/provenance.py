@@ -38,6 +38,7 @@ SCIENCE = (  # parts of the package that decide numbers, relative to its folder
     "evaluate",
     "metrics",
     "grid/run",
+    "grid/further",
 )
 
 

@@ -27,7 +27,7 @@ from equirgz.objectives.ema import make_target
 from equirgz.objectives.scaled_objective import TemperatureScaled
 from equirgz.records import read_json
 
-CLASSIFIER = "equirgz-classifier"  # the format of a saved classifier (equirgz.train.saved)
+CLASSIFIER = "equirgz-classifier"  # the format of a saved classifier (equirgz.train.estimators.saved)
 START = "start"
 Teacher = str | Path | nn.Module
 

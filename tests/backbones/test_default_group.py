@@ -16,7 +16,7 @@ from equirgz.errors import InputError
 from equirgz.evaluate.audit import audit
 from equirgz.grid.plan.grid import make_grid
 from equirgz.registry import default_group
-from equirgz.train.estimator import EquirgzClassifier
+from equirgz.train.estimators.classifier import EquirgzClassifier
 
 FACTORIES = {"lenet": "C1", "steerable_lenet": "D4", "steerable_cnn": "D4"}
 

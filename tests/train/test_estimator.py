@@ -14,7 +14,7 @@ import equirgz
 from equirgz.backbones import create_backbone
 from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
-from equirgz.train.estimator import EquirgzClassifier, finetune
+from equirgz.train.estimators.classifier import EquirgzClassifier, finetune
 from tests.train.toy import make_backbone, make_task
 
 SMALL = {

@@ -14,7 +14,7 @@ from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives import create_objective, list_objectives
 from equirgz.train import TrainImages, train
-from equirgz.train.estimator import finetune
+from equirgz.train.estimators.classifier import finetune
 from tests.train.toy import ToyBackbone, make_backbone, make_task
 
 SMALL = {name: {"hidden": 16, "projection": 8} for name in ("byol", "simclr", "vicreg", "hybrid")}

@@ -15,7 +15,7 @@ import equirgz
 from equirgz.backbones import create_backbone, load_encoder, save_encoder
 from equirgz.errors import DataError, InputError
 from equirgz.objectives.scaled_objective import TemperatureScaled
-from equirgz.train.estimator import EquirgzClassifier, finetune
+from equirgz.train.estimators.classifier import EquirgzClassifier, finetune
 from tests.train.test_estimator import make_arrays
 from tests.train.toy import make_backbone
 

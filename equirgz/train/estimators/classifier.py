@@ -25,7 +25,7 @@ from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
 from equirgz.seeding import derive_seed
-from equirgz.train.customs import check_features, check_weights, warn_of_column
+from equirgz.train.estimators.customs import check_features, check_weights, warn_of_column
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.trainer import train
@@ -173,9 +173,10 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
         """Write the fitted classifier to ``path`` (.safetensors) and the .json beside it; return the former.
 
         ``facts`` (preprocessing, training data, ...; JSON values) are kept in the .json. No pickle: see
-        :mod:`equirgz.train.saved`, also for what is refused. Its encoder alone: ``save_encoder(model.encoder_, path)``.
+        :mod:`equirgz.train.estimators.saved`, also for what is refused. Its encoder alone:
+        ``save_encoder(model.encoder_, path)``.
         """
-        from equirgz.train.saved import save_classifier
+        from equirgz.train.estimators.saved import save_classifier
 
         check_is_fitted(self, "objective_")
         return save_classifier(self, path, facts)
@@ -186,7 +187,7 @@ class EquirgzClassifier(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Class
 
         Its parameters name the backbone in place of a given encoder, and None in place of a RandomState.
         """
-        from equirgz.train.saved import load_classifier
+        from equirgz.train.estimators.saved import load_classifier
 
         return load_classifier(cls, path)
 
