@@ -1,6 +1,7 @@
 """Backbones behind one interface: create them by name, save them, load them, compare their cost."""
 
 from equirgz.backbones.base import BACKBONES, Backbone
+from equirgz.backbones.canonical import canonicalise
 from equirgz.backbones.cost import measure_cost
 from equirgz.backbones.create import create_backbone, list_backbones
 from equirgz.backbones.levels import FeatureInfo, FeatureMaps
@@ -12,6 +13,7 @@ __all__ = [
     "Backbone",
     "FeatureInfo",
     "FeatureMaps",
+    "canonicalise",
     "create_backbone",
     "export_onnx",
     "list_backbones",

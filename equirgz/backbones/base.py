@@ -49,6 +49,7 @@ BACKBONES: Registry = BackboneRegistry(
         "equirgz.backbones.networks.attention",
         "equirgz.backbones.networks.transformer",
         "equirgz.backbones.networks.vit",
+        "equirgz.backbones.networks.canonical",
         "equirgz.backbones.networks.published",
     ),
 )

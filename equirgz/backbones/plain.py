@@ -5,6 +5,7 @@ BatchNorm2d or LayerNorm, fixed depthwise Conv2d, pooling over the group as MaxP
 without children is one of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
 
 * DiskMask, SoftDiskMask: the product of the image and a fixed image;
+* TurnedCopies: quarter turns, flips, and ``torch.nn.functional.grid_sample`` at fixed places;
 * PowerSpectrum: lengths of the coordinates that a fixed matrix gives of each field;
 * RelativeAttention: softmax attention over positions and group elements with a table of biases,
   ``torch.nn.functional.scaled_dot_product_attention`` of three stacks of maps;
@@ -27,7 +28,7 @@ from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
 from equirgz.errors import InputError
 
-WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "PowerSpectrum", "RelativeAttention", "PositionAttention")
+WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "TurnedCopies", "PowerSpectrum", "RelativeAttention", "PositionAttention")
 
 
 class PlainEncoder(nn.Module):
@@ -58,9 +59,9 @@ def to_plain(backbone: Backbone) -> PlainEncoder:
 
 
 def _replace(module: nn.Module) -> None:
-    """Put the twin of every layer that knows one in its place."""
+    """Put the twin of every layer that knows one in its place; a backbone inside stays one, of ordinary layers."""
     for name, child in module.named_children():
-        if hasattr(child, "to_plain"):
+        if hasattr(child, "to_plain") and not isinstance(child, Backbone):
             setattr(module, name, child.to_plain().eval())
         else:
             _replace(child)

@@ -27,6 +27,7 @@ from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import READOUTS, DiskMask, InvariantReadout
 from equirgz.nn.spectrum import PowerSpectrum
+from equirgz.nn.turned_copies import TurnedCopies
 
 __all__ = [
     "AntialiasedAvgPool2d",
@@ -57,6 +58,7 @@ __all__ = [
     "PowerSpectrum",
     "SkipConcat",
     "TrivialConv2d",
+    "TurnedCopies",
     "UpBlock",
     "UpsampleOdd2d",
     "estimate_attention_bytes",

@@ -48,8 +48,9 @@ class DerivedBuffers(nn.Module):
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *others: Any) -> None:
         """Load as any module; buffers on the meta device follow weights that replace those there."""
         super()._load_from_state_dict(state_dict, prefix, *others)
-        parameter = next(self.parameters(), None)
+        parameter = next(self.parameters(recurse=False), None)
         if parameter is None or not parameter.is_meta:
-            device = torch.device("cpu") if parameter is None else parameter.device
+            loaded = next((t for t in (parameter, *state_dict.values()) if torch.is_tensor(t)), None)
+            device = torch.device("cpu") if loaded is None or loaded.is_meta else loaded.device
             if any(getattr(self, name).is_meta for name in self._non_persistent_buffers_set):
                 self._make_anew(device)

@@ -14,6 +14,7 @@ SMALL = {
     "resnet18": {"width": 0.0625},
     "steerable_resnet18": {"width": 0.125},
     "steerable_attention": {"width": 0.35},
+    "steerable_canonical": {"inner": "attention_lenet", "width": 0.35},
     "steerable_cnn": {"width": 0.5},
     "steerable_convnext": {"fields": (2, 3), "depths": (1, 1)},
     "steerable_lenet_published": {"image_size": 29, "width": 0.5},
@@ -27,6 +28,7 @@ WITHOUT_TWIN = {  # layers of to_plain() that torch.nn does not have
     "attention_lenet": {"DiskMask"},
     "steerable_attention": {"DiskMask"},
     "steerable_attention_published": {"SoftDiskMask"},
+    "steerable_canonical": {"DiskMask", "TurnedCopies"},
     "steerable_transformer": {"DiskMask", "RelativeAttention"},
     "steerable_vit": {"DiskMask", "PositionAttention"},
 }

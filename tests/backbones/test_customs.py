@@ -82,7 +82,7 @@ def test_a_classifier_comes_and_goes(name, tmp_path):
     torch.testing.assert_close(logits_BK, backbone.get_classifier()(h_BF))
     torch.testing.assert_close(backbone.to_plain()(x_BCHW), logits_BK, rtol=1e-5, atol=1e-5)
     assert measure_cost(backbone)["parameters"] == sum(p.numel() for p in backbone.parameters())
-    if "attention" not in name:
+    if "attention" not in name and "canonical" not in name:  # these read more than their last maps
         maps = backbone.forward_features(x_BCHW)
         torch.testing.assert_close(backbone.forward_head(maps), logits_BK)
         torch.testing.assert_close(backbone.forward_head(maps, pre_logits=True), h_BF)
