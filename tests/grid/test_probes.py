@@ -55,7 +55,7 @@ def test_with_labels_there_is_nothing_to_compare_or_settle():
 def test_features_that_lose_to_the_untrained_network_are_warned_of_once():
     config = parse_run({**BASE, "pretrain": PRETRAIN})
     run = prepare_run(config)
-    trained = TrainedRun(config, run.backbone, None, run.labelled, run.eval_sets, 64)
+    trained = TrainedRun(config, run.task, run.backbone, None, run.labelled, run.eval_sets, 64)
     with torch.no_grad():
         for parameter in run.backbone.parameters():
             parameter.zero_()
