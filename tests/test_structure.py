@@ -19,6 +19,9 @@ MODULES = [path for path in FILES if path.name != "__init__.py"]
 ROOMS = sorted({path.parent for path in FILES})
 
 # Rooms and files that are still to be mended, and what is to become of them.
+FULL_ROOMS: dict[str, str] = {
+    "train": "the estimator and what it saves are to get a room of their own",
+}
 SMALL_ROOMS: dict[str, str] = {
     "nn/filters": "the bases move in with what they grow into",
 }
@@ -62,7 +65,7 @@ def length(path: Path) -> int:
 
 
 def test_no_room_has_more_modules_than_can_be_overlooked():
-    assert {name_of(r): len(modules_of(r)) for r in ROOMS if len(modules_of(r)) > MOST_MODULES} == {}
+    assert {name_of(room) for room in ROOMS if len(modules_of(room)) > MOST_MODULES} - set(FULL_ROOMS) == set()
 
 
 def test_no_room_is_opened_for_fewer_than_three():
@@ -91,6 +94,6 @@ def test_every_room_says_what_it_is_for():
     assert silent - set(SILENT_ROOMS) == set()
 
 
-@pytest.mark.parametrize("reasons", [SMALL_ROOMS, LONG_FILES, SILENT_ROOMS, NAMES_TWICE])
+@pytest.mark.parametrize("reasons", [FULL_ROOMS, SMALL_ROOMS, LONG_FILES, SILENT_ROOMS, NAMES_TWICE])
 def test_every_exception_has_a_reason(reasons):
     assert all(len(reason.split()) >= 3 for reason in reasons.values())

@@ -84,6 +84,22 @@ def show_next(
         typer.echo(embedding.source_id_N[index])
 
 
+@look.command("shift")
+def show_shift(
+    first: Table,
+    second: Annotated[Path, path_argument(metavar="TABLE", help="The same of other images, from the same encoder.")],
+    output: Annotated[Path, path_option("-o", "--output", help="Stem of the tables: .csv, .md and .tex.")],
+) -> None:
+    """Measure how far two sets of images are apart in the features, and how much of that is chance."""
+    from equirgz.evaluate.embedding_table import EmbeddingTable
+    from equirgz.metrics.distance.feature_shift import compute_shift
+    from equirgz.report.tables.shift_table import write_shift_table
+
+    features = [EmbeddingTable.load(table).feature_NF for table in (first, second)]
+    pairs = {f"{first.stem}, {second.stem}": compute_shift(*features)}
+    typer.echo("\n".join(str(path) for path in write_shift_table(pairs, output)))
+
+
 @look.command("neighbours")
 def show_neighbours(
     encoder: Encoder,

@@ -70,6 +70,13 @@ def test_ratings_change_what_is_to_be_looked_at_next(table, tmp_path, monkeypatc
     assert "columns source_id and rating" in error and len(error.splitlines()) == 1
 
 
+def test_the_shift_of_a_set_to_a_moved_one_is_told_from_chance(table, tmp_path, monkeypatch) -> None:
+    moved = EmbeddingTable(EmbeddingTable.load(table).feature_NF + 3, [f"m{i}" for i in range(30)])
+    assert _run(monkeypatch, "shift", table, moved.save(tmp_path / "moved.npz"), "-o", tmp_path / "shift") == 0
+    found = pd.read_csv(tmp_path / "shift.csv").set_index("metric")
+    assert set(found.pair) == {"h, moved"} and found.p_value["shift/frechet"] < 0.05
+
+
 def test_neighbours_and_attention_of_images(encoder, tmp_path, monkeypatch, capsys) -> None:
     weights, folder = encoder
     assert _run(monkeypatch, "neighbours", weights, folder, "s0", "s3", "-k", 3, "-o", tmp_path / "n.svg") == 0

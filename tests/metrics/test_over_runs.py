@@ -1,4 +1,4 @@
-"""Means over runs with intervals over sources, and pairs of classifiers, against hand-made cases."""
+"""Means over runs with intervals over sources, against hand-made cases."""
 
 import numpy as np
 import pytest
@@ -6,11 +6,7 @@ import pytest
 from equirgz.errors import InputError
 from equirgz.metrics.calibration.brier import brier_score
 from equirgz.metrics.calibration.ece import expected_calibration_error
-from equirgz.metrics.compare.classifiers import compare_pairs, needed_sources
-from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.metrics.compare.over_runs import compute_run_metrics, interval_over_sources
-from equirgz.metrics.compare.paired import adjust_holm
-from equirgz.metrics.compare.source_tests import required_sources
 from equirgz.metrics.error import error_rate
 
 RNG = np.random.default_rng(0)
@@ -75,38 +71,3 @@ def test_too_few_sources_for_the_bins_is_no_number_and_bad_input_an_error():
         compute_run_metrics(GOOD[0], TARGET)
     with pytest.raises(InputError):
         compute_run_metrics(np.where(GOOD > 0.9, np.nan, GOOD), TARGET)
-
-
-def test_pairs_are_told_apart_where_they_differ_and_only_there():
-    twin = classifier(TARGET, 0.95, seed=3)
-    rows = compare_pairs({"good": GOOD, "twin": twin, "poor": POOR}, TARGET, n_draws=50)
-    assert [(row["first"], row["second"]) for row in rows] == [("good", "twin"), ("good", "poor"), ("twin", "poor")]
-    assert [row["distinct"] for row in rows] == [False, True, True]
-    wrong = [(p.argmax(2) != TARGET).astype(float) for p in (GOOD, POOR)]
-    assert rows[1]["difference"] == pytest.approx(100 * (wrong[0].mean() - wrong[1].mean()))
-    assert rows[1]["p"] == pytest.approx(crossed_test(100 * (wrong[0] - wrong[1])).p_value)
-    assert rows[1]["disagreement"] == pytest.approx(100 * (wrong[0] != wrong[1]).mean())
-    assert rows[1]["brier_high"] < 0
-    np.testing.assert_allclose([row["p_holm"] for row in rows], adjust_holm([row["p"] for row in rows]))
-    swapped = compare_pairs({"poor": POOR, "good": GOOD}, TARGET, n_draws=50)[0]
-    assert swapped["difference"] == pytest.approx(-rows[1]["difference"])
-
-
-def test_a_classifier_against_itself_differs_nowhere():
-    row = compare_pairs({"a": GOOD, "b": GOOD.copy()}, TARGET, n_draws=50)[0]
-    assert row["difference"] == 0 and row["mcnemar_p"] == 1 and not row["distinct"] and np.isnan(row["p"])
-    assert np.isnan(needed_sources([row])[0]["needed_measured"])
-
-
-def test_needed_sources_are_those_of_mcnemar():
-    row = needed_sources(compare_pairs({"a": GOOD, "b": POOR}, TARGET, n_draws=50), (2.0, 90.0))[0]
-    assert row["needed_2"] == required_sources(2.0, row["disagreement"])
-    assert row["needed_90"] == required_sources(90.0, 90.0)
-    assert row["needed_measured"] == required_sources(abs(row["difference"]), row["disagreement"])
-
-
-def test_pairs_refuse_shapes_that_disagree():
-    with pytest.raises(InputError, match="one shape"):
-        compare_pairs({"a": GOOD, "b": POOR[:2]}, TARGET)
-    with pytest.raises(InputError, match="two or more"):
-        compare_pairs({"a": GOOD}, TARGET)

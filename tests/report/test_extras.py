@@ -13,6 +13,7 @@ from scipy.stats import binomtest
 
 from equirgz.errors import InputError
 from equirgz.grid.plan.grid import make_grid
+from equirgz.metrics.compare.source_tests import required_sources
 from equirgz.records import read_json, write_json_atomic
 from equirgz.report import write_tables
 from equirgz.report.figures.selective import plot_selective
@@ -119,6 +120,17 @@ def test_mcnemar_counts_sources_of_the_mean_prediction(extras, answers):
         True,
     ]
     assert sheet.full_header[2:] == ["against", "40 labels, none", "40 labels, rotation_flips"]
+
+
+def test_needed_sources_are_those_of_mcnemar_at_the_measured_disagreement(extras):
+    (lines, sheet), tests = extras["needed_sources"], extras["mcnemar"][0]
+    for line, test, shown in zip(lines, tests, sheet.lines, strict=True):
+        b, c = int(test["only_row_wrong"]), int(test["only_reference_wrong"])
+        disagreement = 100 * (b + c) / 40
+        assert float(line["disagreement (%)"]) == pytest.approx(disagreement, abs=0.05)
+        assert int(line["for 5 %"]) == required_sources(5.0, max(5.0, disagreement))
+        expected = required_sources(100 * abs(b - c) / 40, disagreement) if b != c else ""
+        assert line["for the measured"] == str(expected) and shown[-1] == str(expected or "–")
 
 
 def test_brier_parts_are_those_of_brute_force(extras, answers):

@@ -6,11 +6,7 @@ import numpy as np
 import pytest
 
 from equirgz.errors import ResultsError
-from equirgz.report.figures.networks import (
-    plot_network_reliability,
-    plot_network_rotation,
-    plot_risk_coverage,
-)
+from equirgz.report.figures.networks import plot_risk_coverage
 from equirgz.report.figures.style import figure_style
 from equirgz.report.tables.pivot import make_pivot, show_interval, show_number, show_p, write_sheet
 
@@ -27,39 +23,10 @@ def answers():
     return found
 
 
-def rotation_rows():
-    return [
-        {"network": name, "run": run, "metric": metric, "angle_deg": float(angle), "value": 0.3 + 0.1 * run}
-        for name in NAMES
-        for run in (0, 1)
-        for metric in ("rotation/error", "rotation/confidence", "rotation/entropy", "rotation/overlap")
-        for angle in range(0, 360, 45)
-    ]
-
-
-def test_all_networks_share_each_rotation_panel_and_the_turn_is_closed():
+def test_risk_has_a_panel_per_test_set(answers):
     with figure_style():
-        figure = plot_network_rotation(rotation_rows())
-    panels = [panel for panel in figure.axes if panel.get_visible()]
-    assert len(panels) == 4
-    for panel in panels:
-        assert [line.get_label() for line in panel.lines] == list(NAMES)
-        x, y = panel.lines[0].get_data()
-        assert x[-1] == 360 and y[-1] == y[0] == pytest.approx(0.35)
-    assert len({line.get_color() for line in panels[0].lines}) == 3
-    assert len({line.get_marker() for line in panels[0].lines}) == 3
-
-
-def test_rotation_needs_several_angles():
-    with pytest.raises(ResultsError, match="several angles"), figure_style():
-        plot_network_rotation([row for row in rotation_rows() if row["angle_deg"] == 0])
-
-
-def test_reliability_and_risk_have_a_panel_per_test_set(answers):
-    with figure_style():
-        reliability = plot_network_reliability(answers, scaled=answers, class_name="FRII")
         risk = plot_risk_coverage(answers)
-    assert len(reliability.axes) == 6 and len(risk.axes) == 2
+    assert len(risk.axes) == 2
     line = risk.axes[0].lines[0]
     p_RNK, target_N = answers["confident"][0]["plain"], answers["confident"][1]
     assert line.get_ydata()[-1] == pytest.approx(100 * (p_RNK.argmax(2) != target_N).mean())

@@ -1,4 +1,4 @@
-"""Tables that a grid has where its YAML asks for them: ``report: {extras: [risk_coverage, brier_parts, mcnemar]}``.
+"""Tables that a grid has where its YAML asks for them: ``report: {extras: [risk_coverage, ...]}``.
 
 All follow from predictions.csv.gz. Legend: R runs (seeds), S sources, K classes.
 """
@@ -19,11 +19,12 @@ from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
 from equirgz.report.tables.intervals import Family, Number, make_intervals, of_classes
 from equirgz.report.tables.mcnemar import make_mcnemar
+from equirgz.report.tables.needed_sources import make_needed
 from equirgz.report.tables.sheet import Sheet
 from equirgz.tasks import Task
 from equirgz.tasks.base import Kept
 
-EXTRAS = ("risk_coverage", "brier_parts", "mcnemar")
+EXTRAS = ("risk_coverage", "brier_parts", "mcnemar", "needed_sources")
 
 
 def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str, ...]:
@@ -45,7 +46,9 @@ def find_extras(results: Results, part: Part) -> dict[str, Callable[[], tuple[li
     """Return by name of each extra asked for what makes (lines of the csv, the printed table); None if it cannot."""
 
     def make(name: str) -> tuple[list[list[str]], Sheet] | None:
-        return make_mcnemar(results, part) if name == "mcnemar" else make_intervals(results, part, FAMILIES[name])
+        if name in FAMILIES:
+            return make_intervals(results, part, FAMILIES[name])
+        return {"mcnemar": make_mcnemar, "needed_sources": make_needed}[name](results, part)
 
     wanted = check_extras(results.options, results.name) if part.task.categorical else ()
     return {name: partial(make, name) for name in wanted}

@@ -30,8 +30,11 @@ class Tested:
     p_holm: float = 1.0
 
 
-def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
-    """Return (lines of the csv, the printed table) of exact McNemar tests; None below two comparable rows.
+Place = tuple[tuple, Column]  # (the row's name, its reference's), and the column
+
+
+def compare_answers(results: Results, part: Part) -> dict[Place, Tested]:
+    """Return the test of every row against its reference, per column; {} below two comparable rows.
 
     Each row meets the references that the comparison table gives it. An answer is the most probable class of the
     mean probability over the seeds that both have: one ensemble against another, each source counted once.
@@ -43,12 +46,15 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
             tested = _test(*rows.cells_of(pair, column))
             if tested is not None:
                 found[pair, column] = tested
+    adjusted = adjust_holm([tested.test.p_value for tested in found.values()]) if found else []
+    return {place: replace(tested, p_holm=float(p)) for (place, tested), p in zip(found.items(), adjusted, strict=True)}
+
+
+def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
+    """Return (lines of the csv, the printed table) of exact McNemar tests; None below two comparable rows."""
+    found = compare_answers(results, part)
     if not found:
         return None
-    adjusted = adjust_holm([tested.test.p_value for tested in found.values()])
-    found = {
-        place: replace(tested, p_holm=float(p)) for (place, tested), p in zip(found.items(), adjusted, strict=True)
-    }
     csv = [[*part.axes.names, *CSV_COLUMNS]]
     for ((name, reference), (n_labels, augmentation)), tested in found.items():
         t = tested.test
@@ -56,7 +62,7 @@ def make_mcnemar(results: Results, part: Part) -> tuple[list[list[str]], Sheet] 
         csv.append([*map(str, name), show_labels(n_labels), augmentation,
                     " ".join(map(show_value, reference)), str(t.only_first), str(t.only_second), *numbers,
                     str(tested.n_seeds), str(t.n)])  # fmt: skip
-    return csv, _make_sheet(found, rows.columns, part)
+    return csv, _make_sheet(found, pair_rows(results, part).columns, part)
 
 
 def _test(mine: CellPredictions | None, other: CellPredictions | None) -> Tested | None:
