@@ -3,11 +3,13 @@
 Legend: N, M sources of the two sets; R radii and A angles of polar maps, K angular frequencies.
 
 Two steps. Polar maps about the image's centre, and about its centre of light, are compared at all
-angles with and without reflection by one Fourier product per pair; what comes near the threshold is
+angles with and without reflection (:mod:`equirgz.data.overlap.turns`); what comes near the threshold is
 turned accordingly and correlated pixel by pixel over shifts.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.fft
@@ -15,10 +17,10 @@ from scipy import ndimage
 
 from equirgz.data.imageset import ImageSet
 from equirgz.data.overlap.pairs import Pairs
+from equirgz.data.overlap.turns import ANGLES, STEP_DEG, correlate_turns, moduli, pairs_above, transform
 from equirgz.data.preprocess import crop_centre, disk, resample
 
-_SIZE, _ANGLES, _BLOCK = 49, 96, 256
-_STEP_DEG = 360.0 / _ANGLES
+_SIZE = 49
 _MAX_SHIFT = 0.07  # of the side compared
 #: correlation from which two images are held to be of one source
 SAME_IMAGE = 0.995
@@ -70,7 +72,7 @@ def polar_maps(small_NHW: np.ndarray, *, recentre: bool = False) -> np.ndarray:
     """
     n, size = len(small_NHW), small_NHW.shape[-1]
     radius = np.arange(1, size // 2 + 1, 1.5)
-    angle = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
     centre_N2 = np.full((n, 2), (size - 1) / 2)
     if recentre:
         axis = np.arange(size)
@@ -85,7 +87,7 @@ def polar_maps(small_NHW: np.ndarray, *, recentre: bool = False) -> np.ndarray:
         ]
     )
     weight = np.sqrt(radius)[:, None]
-    mean = (maps * weight**2).sum((1, 2), keepdims=True) / ((weight**2).sum() * _ANGLES)
+    mean = (maps * weight**2).sum((1, 2), keepdims=True) / ((weight**2).sum() * ANGLES)
     maps = (maps - mean) * weight
     norm = np.sqrt((maps**2).sum((1, 2), keepdims=True))
     return np.where(norm > 1e-6, maps / np.maximum(norm, 1e-30), 0).astype(np.float32)
@@ -93,47 +95,40 @@ def polar_maps(small_NHW: np.ndarray, *, recentre: bool = False) -> np.ndarray:
 
 def _transforms(flat_NHW: np.ndarray, recentre: bool) -> np.ndarray:
     small = flat_NHW if flat_NHW.shape[-1] <= _SIZE else resample(flat_NHW, _SIZE)
-    return scipy.fft.rfft(polar_maps(small, recentre=recentre), axis=2)
+    return transform(polar_maps(small, recentre=recentre))
 
 
-def _candidates(a_NRK: np.ndarray, b_MRK: np.ndarray, threshold: float):
+def _candidates(
+    a_NRK: np.ndarray, b_MRK: np.ndarray, threshold: float
+) -> Iterator[tuple[int, int, float, float, bool]]:
     """Yield (i, j, correlation, angle of b, reflected) of the pairs above ``threshold``."""
-    b_KRM = np.ascontiguousarray(b_MRK.transpose(2, 1, 0))
-    for start in range(0, len(a_NRK), 64):
-        a_KNR = np.ascontiguousarray(a_NRK[start : start + 64].transpose(2, 0, 1))
-        for first in range(0, len(b_MRK), _BLOCK):
-            part = b_KRM[:, :, first : first + _BLOCK]
-            # turning b by s steps shifts its angles by s; reflecting its columns maps angle t to pi - t
-            curves = [scipy.fft.irfft(np.matmul(a_KNR, part.conj()), n=_ANGLES, axis=0)]
-            curves.append(scipy.fft.irfft(np.matmul(a_KNR, part), n=_ANGLES, axis=0))
-            for reflect, curve in zip((False, True), curves, strict=True):
-                step = curve.argmax(0)
-                value = np.take_along_axis(curve, step[None], 0)[0]
-                for i, j in zip(*np.nonzero(value >= threshold), strict=True):
-                    angle = step[i, j] * _STEP_DEG - (180.0 if reflect else 0.0)
-                    yield start + i, first + j, float(value[i, j]), angle, reflect
+    for i, j in pairs_above(moduli(a_NRK), moduli(b_MRK), threshold):
+        value, step, reflect = correlate_turns(a_NRK, b_MRK, i, j)
+        angle = step * STEP_DEG - np.where(reflect, 180.0, 0.0)
+        for k in np.flatnonzero(value >= threshold):
+            yield int(i[k]), int(j[k]), float(value[k]), float(angle[k]), bool(reflect[k])
 
 
 def _correlate(a_HW: np.ndarray, b_HW: np.ndarray, angle_deg: float, reflect: bool) -> tuple[float, float]:
     """Return the best normalised correlation over shifts, and the angle, near the angle given."""
     b_HW = b_HW[:, ::-1] if reflect else b_HW
     quarter = round(angle_deg / 90.0)
-    if abs(angle_deg - 90.0 * quarter) <= _STEP_DEG:
+    if abs(angle_deg - 90.0 * quarter) <= STEP_DEG:
         turned = [(np.rot90(b_HW, quarter), 90.0 * quarter)]
     else:
         turned = []
-    if not turned or abs(angle_deg - 90.0 * quarter) > 0.1 * _STEP_DEG:
-        for offset in (-_STEP_DEG / 3, 0.0, _STEP_DEG / 3):
+    if not turned or abs(angle_deg - 90.0 * quarter) > 0.1 * STEP_DEG:
+        for offset in (-STEP_DEG / 3, 0.0, STEP_DEG / 3):
             turned.append((ndimage.rotate(b_HW, angle_deg + offset, reshape=False, order=1), angle_deg + offset))
     size = a_HW.shape[-1]
     reach = max(1, round(_MAX_SHIFT * size))
     shape = (scipy.fft.next_fast_len(size + reach, real=True),) * 2
-    transform = scipy.fft.rfft2(a_HW, s=shape)
+    spectrum = scipy.fft.rfft2(a_HW, s=shape)
     near = np.r_[0 : reach + 1, -reach:0]
     best = (0.0, angle_deg)
     for image, angle in turned:
         norm = float(np.linalg.norm(a_HW) * np.linalg.norm(image))
         if norm > 0:
-            curve = scipy.fft.irfft2(transform * np.conj(scipy.fft.rfft2(image, s=shape)), s=shape)
+            curve = scipy.fft.irfft2(spectrum * np.conj(scipy.fft.rfft2(image, s=shape)), s=shape)
             best = max(best, (float(curve[np.ix_(near, near)].max()) / norm, angle))
     return best

@@ -1,12 +1,8 @@
 """Images that show one source though their pixels differ: encoded anew, turned, rescaled, noisy.
 
 Each image is brought to 49 pixels and laid on circles about its centre, in three views: as it is, the square root
-of what stands above its noise, and that of its central half. With F(R, K) the Fourier transform of such a map over
-the angle, scaled to mean 0 and unit norm, the correlation of two images at their best angle is
-
-    r = max_t  sum_RK  F_a conj(F_b) exp(i K t)   <=   sum_RK |F_a| |F_b|
-
-so that the moduli, which no turn or flip changes, find neighbours as vectors. What is near is told from what is
+of what stands above its noise, and that of its central half. Moduli, which bound the correlation r of two images at
+their best angle (:mod:`equirgz.data.overlap.turns`), find neighbours as vectors. What is near is told from what is
 merely alike by a gap, as there are fields full of point sources: a set of images counts as one source where
 
     its largest step  <=  ratio * its distance 1 - r to all other images
@@ -22,14 +18,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-import scipy.fft
 from scipy import sparse
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from equirgz.data.imageset import ImageSet
+from equirgz.data.overlap.turns import ANGLES, correlate_turns, moduli, transform
 from equirgz.data.preprocess import crop_centre, disk, resampling_matrix
 
-SIZE, _ANGLES, _NEIGHBOURS, _BLOCK = 49, 96, 16, 1024
+SIZE, _NEIGHBOURS, _BLOCK = 49, 16, 1024
 _RADIUS = np.arange(1, SIZE // 2 + 1, 1.5)
 _FAR = 0.4  # distance at which no image is held to be near another, however lonely both are
 _LARGEST_STEP = 0.1
@@ -90,7 +86,7 @@ def _above_noise(image_NHW: np.ndarray) -> np.ndarray:
 @lru_cache(maxsize=1)
 def _sampling() -> sparse.csr_matrix:
     """Return the matrix (R A, pixels) that interpolates an image linearly on circles about its centre."""
-    angle = 2 * np.pi * np.arange(_ANGLES) / _ANGLES
+    angle = 2 * np.pi * np.arange(ANGLES) / ANGLES
     row = ((SIZE - 1) / 2 - _RADIUS[:, None] * np.sin(angle)).ravel()
     column = ((SIZE - 1) / 2 + _RADIUS[:, None] * np.cos(angle)).ravel()
     top, left = (np.clip(np.floor(x).astype(int), 0, SIZE - 2) for x in (row, column))
@@ -107,9 +103,9 @@ def _sampling() -> sparse.csr_matrix:
 def _polar(image_NHW: np.ndarray) -> np.ndarray:
     """Return maps (N, R, A) weighted by sqrt(radius), mean 0, unit norm; zeros for images of one value."""
     n = len(image_NHW)
-    map_NRA = (_sampling() @ image_NHW.reshape(n, -1).T).T.reshape(n, len(_RADIUS), _ANGLES)
+    map_NRA = (_sampling() @ image_NHW.reshape(n, -1).T).T.reshape(n, len(_RADIUS), ANGLES)
     weight = np.sqrt(_RADIUS)[:, None]
-    mean = (map_NRA * weight**2).sum((1, 2), keepdims=True) / ((weight**2).sum() * _ANGLES)
+    mean = (map_NRA * weight**2).sum((1, 2), keepdims=True) / ((weight**2).sum() * ANGLES)
     scale = np.abs(map_NRA).max((1, 2), keepdims=True)
     map_NRA = (map_NRA - mean) * weight
     norm = np.sqrt((map_NRA**2).sum((1, 2), keepdims=True))
@@ -120,16 +116,14 @@ def _find_groups(map_NRA: np.ndarray, ratio: float) -> list[np.ndarray]:
     lit = np.flatnonzero(map_NRA.any((1, 2)))
     if len(lit) < 2:
         return []
-    i, j, distance = _neighbours(scipy.fft.rfft(map_NRA[lit], axis=2).astype(np.complex64))
+    i, j, distance = _neighbours(transform(map_NRA[lit]))
     most = max(2, min(_MOST, len(map_NRA) // 4))
     return [lit[group] for group in _gaps(len(lit), i, j, distance, ratio, most)]
 
 
 def _neighbours(f_NRK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return i < j of every image and its nearest by modulus, and 1 - r at the best angle and reflection."""
-    n, count_K = len(f_NRK), np.full(f_NRK.shape[2], 2.0)
-    count_K[[0, -1]] = 1  # of an even number of angles
-    modulus_NF = (np.abs(f_NRK) * np.sqrt(count_K / _ANGLES)).reshape(n, -1).astype(np.float32)
+    n, modulus_NF = len(f_NRK), moduli(f_NRK)
     k = min(_NEIGHBOURS, n - 1)
     near_NK = np.empty((n, k), np.int64)
     for start in range(0, n, _BLOCK):
@@ -139,12 +133,7 @@ def _neighbours(f_NRK: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     a, b = np.repeat(np.arange(n), k), near_NK.ravel()
     pair = np.unique(np.minimum(a, b) * n + np.maximum(a, b))
     i, j = pair // n, pair % n
-    best = np.empty(len(i))
-    for start in range(0, len(i), _BLOCK):
-        part = slice(start, start + _BLOCK)
-        a_BRK, b_BRK = f_NRK[i[part]], f_NRK[j[part]]
-        curves = [scipy.fft.irfft((a_BRK * b).sum(1), n=_ANGLES, axis=1).max(1) for b in (b_BRK.conj(), b_BRK)]
-        best[part] = np.maximum(*curves)
+    best, _, _ = correlate_turns(f_NRK, f_NRK, i, j)
     return i, j, np.clip(1 - best, 1e-9, None)  # a sparse graph takes 0 for no edge
 
 
