@@ -59,7 +59,7 @@ def run_grid(
         state = folder.scan([point.run_key for point in grid.points], set_aside=True)
         todo = set(state.missing) | (set(state.failed) if retry_failed else set())
         checked = check() if check is not None and todo else Checked()
-        folder.write_plan(grid, checked.n_labels, checked.task)
+        folder.write_plan(grid, checked.n_labels)
         if checked.samples:
             folder.write_samples(checked.samples)
         report("start", {"planned": len(grid.points), "todo": len(todo), "done": len(state.done), "notes": state.notes})

@@ -36,7 +36,7 @@ def collect(out: Path) -> Path:
     """Write the tables of the results folder ``out``; return the path of rows.csv.
 
     Runs that are missing, failed or no part of grid.json give no row; the keys of failed ones
-    and their errors are written to grid.json, so that tables and page show them where cells/ is not kept.
+    and their errors are written to grid.json, as is the task where it is not classification, so that tables and page show them where cells/ is not kept.
     A damaged file of a run counts as missing and is named by the logger ``equirgz``. Raises ResultsError when
     the folder holds no plan, or no finished run at all.
     """
@@ -44,7 +44,9 @@ def collect(out: Path) -> Path:
     plan = folder.read_plan()
     if plan is None:
         raise ResultsError(f"{out}: expected a results folder with grid.json, got none; start with `equirgz bench run`")
-    cells, task = _read_cells(folder, plan), restore_task(plan.get("task"))
+    cells = _read_cells(folder, plan)
+    described = next((cell["task"] for cell in cells.values() if cell.get("task")), plan.get("task"))
+    task = restore_task(described)
     folds = {run_key: _folds(cell) for run_key, cell in cells.items()}
     extra = sorted({*plan["columns"], *chain(*folds.values())} - set(ROW_COLUMNS) - {"replicate"})
     environments, splits = list_environments(cells), write_splits(folder.path, cells)
@@ -65,8 +67,9 @@ def collect(out: Path) -> Path:
                     for timing in cell["timings"]]
     keys = sorted(run["run_key"] for run in plan["runs"] if _has_failed(folder, run["run_key"]))
     failed = {key: str(folder.read_failed(key).get("error", "")) for key in keys}
-    if failed != plan.get("failed", {}):
-        write_json_atomic(folder.grid, {**plan, "failed": failed})
+    found = {**plan, "failed": failed, **({"task": described} if described else {})}
+    if failed != plan.get("failed", {}) or described != plan.get("task"):
+        write_json_atomic(folder.grid, found)
     if not rows:
         raise ResultsError(f"{out}: expected at least one finished run, got none; see `equirgz bench status {out}`")
     order = ("run_key", "readout", "split", "metric", "angle_deg")

@@ -134,12 +134,9 @@ class ResultsFolder:
                 "numbers of two versions are not mixed: choose another --out, or run that version"
             )
 
-    def write_plan(self, grid: Grid, n_labels: dict[str, int], task: dict[str, Any] | None = None) -> None:
-        """Write grid.json, unless it holds this very plan; ``n_labels`` are counts by run_key, where known.
-
-        ``task`` describes another task than classification.
-        """
-        plan = describe_grid(grid, n_labels) | ({} if task is None else {"task": task})
+    def write_plan(self, grid: Grid, n_labels: dict[str, int]) -> None:
+        """Write grid.json, unless it holds this very plan; ``n_labels`` are counts by run_key, where known."""
+        plan = describe_grid(grid, n_labels)
         old = self.read_plan()
         if old is None or any(old[key] != plan[key] for key in ("question", "document", "axes")):
             write_json_atomic(self.grid, plan)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
-from equirgz.config import RunConfig
+from equirgz.config import RunConfig, TaskConfig
 from equirgz.data.splits.labelled import make_manifest
 from equirgz.grid.further.measures import measure_further
 from equirgz.grid.run.blocks import Block, meter_rows, score
@@ -29,6 +29,7 @@ from equirgz.grid.run.trained import (
 )
 from equirgz.grid.run.training import TrainOptions, pretrain, train_objective
 from equirgz.provenance import code_version
+from equirgz.tasks.stored import describe_task
 from equirgz.train.fabric import is_first_process
 
 
@@ -89,6 +90,7 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
         "predictions": [block.dump() for block in blocks],
         "timings": [*clock.timings, *describe_effort(options)],
         "training": logs,
+        **({} if config.task == TaskConfig() else {"task": describe_task(**dict(config.task), images=run.data.train)}),
         "split": make_manifest(
             config.data.name, run.data.train.source_id_N, run.split, split_seed=config.split.split_seed
         ),
