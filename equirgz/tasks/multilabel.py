@@ -58,7 +58,7 @@ class MultiLabel(Task):
                 got = ", ".join(map(str, images.table.columns)) or "none"
                 raise DataError(f"{images.name}: task multilabel", expected=f"a column {tag!r} of 0 and 1", got=got)
         try:
-            return images.table[list(self.tags)].to_numpy(np.float64, na_value=np.nan)
+            return images.table[list(self.tags)].to_numpy(np.float64, na_value=np.nan, copy=True)
         except (TypeError, ValueError) as error:
             raise DataError(f"{images.name}: tags", expected="0, 1 or missing", got=str(error)) from error
 

@@ -133,7 +133,7 @@ def _as_canvas(name: str, value: Any, images: Tensor | None) -> Tensor | None:
 def _as_labels(value: Any) -> Tensor | None:
     if value is None:
         return None
-    label_N = torch.as_tensor(value if torch.is_tensor(value) else np.asarray(value))
+    label_N = torch.as_tensor(value if torch.is_tensor(value) else np.require(value, requirements="W"))
     return label_N.float() if label_N.ndim == 4 else label_N
 
 
