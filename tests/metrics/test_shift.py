@@ -62,6 +62,19 @@ def test_two_sample_classifier():
     assert classifier_two_sample_test(a, b).auroc.n_inside == 100
 
 
+def test_two_sample_accuracy_is_balanced_and_a_forest_sees_what_a_line_cannot():
+    generator = np.random.default_rng(5)
+    a, b = generator.normal(0, 1, (300, 2)), generator.normal(0, 1, (60, 2))
+    assert classifier_two_sample_test(a, b).accuracy == pytest.approx(0.5, abs=0.12)
+    assert classifier_two_sample_test(a, b + 8).accuracy == 1
+    ring = 3 * b / np.hypot(*b.T)[:, None]  # around the first set: no line parts them
+    assert classifier_two_sample_test(a, ring).accuracy < 0.65
+    told = classifier_two_sample_test(a, ring, rule="forest")
+    assert told.accuracy > 0.9 and told == classifier_two_sample_test(a, ring, rule="forest")
+    with pytest.raises(InputError, match="did you mean 'forest'"):
+        classifier_two_sample_test(a, b, rule="forrest")
+
+
 def test_prior_shift_by_hand_and_against_scipy():
     found = class_prior_shift([30, 70, 0], [60, 40, 0])
     assert found.distance == pytest.approx(0.3)

@@ -32,7 +32,8 @@ def test_the_truth_is_what_is_drawn(family):
             mass = np.cumsum(extended[order]) / extended.sum()
             low, high = along[order][np.searchsorted(mass, [0.01, 0.99])]
             widths.append(max(high, 0) - min(low, 0))
-        assert 0.85 * max(widths) < truth["las_arcsec"][i] and truth["las_arcsec"][i] < 1.03 * max(widths)
+        # a third of FIRST's beam where a source is about round, and its axis ill defined
+        assert 0.85 * max(widths) - 1.8 < truth["las_arcsec"][i] < 1.03 * max(widths)
 
 
 def test_sizes_are_those_of_the_table_and_scale():
