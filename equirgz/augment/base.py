@@ -149,6 +149,10 @@ class Augmentation:
             turned_BKHW = torch.where(disk_HW > 0, turned_BKHW, 0)
         return y_BCHW.mul_(disk_HW), turned_BKHW
 
+    def parts(self) -> dict[str, Augmentation]:
+        """Return what this augmentation is made of, each alone, by name; nothing where it does not say."""
+        return {}
+
     def __repr__(self) -> str:
         return f"Augmentation({self.name!r})"
 

@@ -80,6 +80,18 @@ class RadioView(Augmentation):
             y_BCHW = self._blur(y_BCHW, generator)
         return self._erase(self._add_noise(y_BCHW, generator), generator)
 
+    def parts(self) -> dict[str, Augmentation]:
+        """Return the turns and flips, and each amount with them, apart from the others."""
+        nothing = Strength(**dict.fromkeys(vars(self.strength), 0.0))
+        chosen = {"turns and flips": nothing} | {
+            name: replace(nothing, **{name: value}) for name, value in vars(self.strength).items() if value > 0
+        }
+        options = {"mask": self.mask, "mask_margin_px": self.mask_margin_px}
+        return {
+            name: RadioView(part, self.canvas, self.pixel_scale_arcsec, self.size_px, **options)
+            for name, part in chosen.items()
+        }
+
     def with_maps(self, x_BCHW: Tensor, map_BKHW: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return views and maps turned alike; InputError where companions, which no map knows, may come in."""
         chance = self.strength.companion_probability

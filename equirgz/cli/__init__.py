@@ -14,6 +14,7 @@ from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.search import search
+from equirgz.cli.views import views
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError
 
@@ -28,7 +29,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(pretrained, name="pretrained")
-for command in (models, train, embed, search, audit):
+for command in (models, train, views, embed, search, audit):
     app.command()(command)
 
 

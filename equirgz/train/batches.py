@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from equirgz.augment import AUGMENTATIONS, create_augmentation
+from equirgz.augment import AUGMENTATIONS, Augmentation, create_augmentation
 from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.images import scale_bytes
@@ -152,7 +152,7 @@ class BatchMaker:
         self.augmentations = {
             role: _augmentation(view, config, images, turned=role == self.turned) for role, view in self.views.items()
         }
-        self.wide = {role for role, made in self.augmentations.items() if getattr(made, "canvas", 1.0) > 1}
+        self.wide = {role for role, made in self.augmentations.items() if made.canvas > 1}
         self.generators = {role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views}
 
     def next(self) -> Batch:
@@ -206,22 +206,32 @@ def _make_stream(images: TrainImages, pool: str, size: int, seed: int) -> IndexS
     return IndexStream(len(images.pool(pool)), size, seed, images.weight_N if pool == "labelled" else None)
 
 
-def _augmentation(
-    view: View, config: TrainConfig, images: TrainImages, *, turned: bool
-) -> Callable[[Tensor, torch.Generator], Tensor]:
-    """Return the augmentation of a view; it counts in the images' arcsec and is cut from their canvas, if it can."""
+def _augmentation(view: View, config: TrainConfig, images: TrainImages, *, turned: bool) -> Augmentation:
     if view.strength != "train":
         return create_augmentation(view.strength, mask=images.mask)
-    given = {"mask": images.mask}
+    wide = images.canvas(view.pool) is not None and not turned  # maps have no canvas
+    return make_train_augmentation(
+        config, mask=images.mask, pixel_scale_arcsec=images.pixel_scale_arcsec,
+        image_size=images.image_size if wide else None,
+    )  # fmt: skip
+
+
+def make_train_augmentation(
+    config: TrainConfig, *, mask: bool, pixel_scale_arcsec: float, image_size: int | None
+) -> Augmentation:
+    """Return the configured augmentation; it counts in the images' arcsec and is cut from their canvas, if it can.
+
+    ``image_size`` is the side of the views where there are canvases to cut them from; without, None.
+    """
+    given = {"mask": mask}
     takes = inspect.signature(AUGMENTATIONS.get(config.augmentation)).parameters
-    if "pixel_scale_arcsec" in takes and math.isfinite(images.pixel_scale_arcsec):
-        given["pixel_scale_arcsec"] = images.pixel_scale_arcsec
+    if "pixel_scale_arcsec" in takes and math.isfinite(pixel_scale_arcsec):
+        given["pixel_scale_arcsec"] = pixel_scale_arcsec
     made = create_augmentation(config.augmentation, **given | config.augmentation_params)
-    if getattr(made, "canvas", 1.0) > 1:
-        if turned or images.canvas(view.pool) is None:  # maps have no canvas
-            made.canvas = 1.0
-        elif made.size_px is None:
-            made.size_px = images.image_size
+    if made.canvas > 1 and image_size is None:
+        made.canvas = 1.0
+    elif made.canvas > 1 and made.size_px is None:
+        made.size_px = image_size
     return made
 
 

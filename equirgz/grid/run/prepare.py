@@ -129,7 +129,7 @@ def find_canvas(config: RunConfig) -> float:
     """Return the side of the widest canvas that the run's augmentations ask for, in sides of the image; 1: none."""
     trainings = [config.train, *([config.pretrain.train] if config.pretrain is not None else [])]
     made = (create_augmentation(settings.augmentation, **settings.augmentation_params) for settings in trainings)
-    return max(getattr(augmentation, "canvas", 1.0) for augmentation in made)
+    return max(augmentation.canvas for augmentation in made)
 
 
 def make_backbone(config: RunConfig, in_channels: int) -> Backbone:
