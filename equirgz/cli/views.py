@@ -27,7 +27,7 @@ def views(
 
     found: the view whose nearest other view is of the same source. changed: views of another class than their image.
     """
-    from equirgz.cli.audit_table import FIGURES, check_suffix
+    from equirgz.cli.figure_files import FIGURES, check_suffix, write_figure
     from equirgz.config import load_yaml
     from equirgz.errors import check_choice
     from equirgz.grid.plan.grid import make_grid
@@ -48,11 +48,11 @@ def views(
         typer.echo(f"{row['views']:24s}" + "".join(f"{'-' if v != v else f'{100 * v:.1f} %':>17s}" for v in values))
     typer.echo(f"{found.table['n'][0]} training sources, {n_views} views each, judged by {_words(found.judge)}")
     if figure is not None:
-        from equirgz.report.figures.view_sheet import plot_view_sheet
+        from equirgz.report.panels.view_sheet import plot_view_sheet
 
         few = slice(0, len(found.plain_NHW), max(1, len(found.plain_NHW) // 6))
         drawn = plot_view_sheet(found.plain_NHW[few][:6], found.view_VNHW[:, few][:, :6])
-        drawn.savefig(figure)
+        write_figure(drawn, figure)
         typer.echo(f"figure {figure}")
     if table is not None:
         write_bytes_atomic(table, found.table.to_csv(index=False).encode())
