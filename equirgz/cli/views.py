@@ -31,7 +31,7 @@ def views(
     from equirgz.config import load_yaml
     from equirgz.errors import check_choice
     from equirgz.grid.plan.grid import make_grid
-    from equirgz.grid.views import look_at_views
+    from equirgz.grid.view_report import look_at_views
     from equirgz.records import write_bytes_atomic
 
     check_choice("--stage", stage, ("train", "pretrain"))

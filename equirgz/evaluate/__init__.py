@@ -10,7 +10,6 @@ from equirgz.evaluate.equivariance import equivariance_error, make_smooth_images
 from equirgz.evaluate.predict import embed, predict, predict_samples
 from equirgz.evaluate.probe import choose_penalty, knn, linear_probe
 from equirgz.evaluate.rotation import rotation_curve, rotation_rows
-from equirgz.evaluate.settle import settle_batch_norm
 
 __all__ = [
     "choose_penalty",
@@ -23,5 +22,4 @@ __all__ = [
     "predict_samples",
     "rotation_curve",
     "rotation_rows",
-    "settle_batch_norm",
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from equirgz.evaluate.settle import batch_statistics
 from equirgz.images import scale_bytes
 from equirgz.objectives.base import Objective
 from equirgz.objectives.selfsupervised.collapse import compute_effective_rank
+from equirgz.train.batch_norm import batch_statistics
 
 N_IMAGES = 256  # looked at, evenly from the whole pool
 LOST = 0.95  # of the untrained rank; below it is lost

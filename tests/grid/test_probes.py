@@ -6,11 +6,12 @@ import torch
 
 from equirgz.config import RunConfig, parse_run
 from equirgz.errors import InputError
-from equirgz.evaluate import embed, linear_probe, settle_batch_norm
+from equirgz.evaluate import embed, linear_probe
 from equirgz.grid.run.cell import run_cell
 from equirgz.grid.run.prepare import make_backbone, prepare_run
 from equirgz.grid.run.probes import read_out_features
 from equirgz.grid.run.trained import TrainedRun
+from equirgz.train import settle_batch_norm
 
 BASE = {
     "data": {"name": "synthetic_fr", "image_size": 17, "params": {"n_train": 60, "n_test": 20}},

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from equirgz.data import ImageSet
-from equirgz.evaluate import choose_penalty, embed, settle_batch_norm
+from equirgz.evaluate import choose_penalty, embed
 from equirgz.evaluate.probe import Penalty
 from equirgz.evaluate.read_out import read_out
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.prepare import make_backbone
 from equirgz.grid.run.trained import Rows, TrainedRun, make_block
 from equirgz.records import finite_or_none
+from equirgz.train.batch_norm import settle_batch_norm
 
 logger = logging.getLogger("equirgz")
 PROBES = ("probe", "knn", "linear_probe")
@@ -67,7 +68,7 @@ def _read_out(run: TrainedRun, name: str, feature: dict[str, np.ndarray]) -> tup
     h_NF, target_N, penalty = feature["labelled"], run.task.targets(run.labelled), None
     kind = "knn" if name == "knn" else "linear_probe"
     options = {"inverse_penalty": 1.0} if run.task.categorical and kind == "linear_probe" else {}
-    if name in ("probe", UNTRAINED):
+    if name in ("probe", UNTRAINED) and run.task.categorical:
         options["inverse_penalty"] = run.config.evaluation.probe_penalty
         if options["inverse_penalty"] == "cv":
             penalty = choose_penalty(h_NF, target_N)

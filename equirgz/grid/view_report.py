@@ -18,7 +18,7 @@ from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import load_data
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import InputError, require
-from equirgz.evaluate.views import Judge, make_judge, make_views, measure_views
+from equirgz.evaluate.view_quality import Judge, make_judge, make_views, measure_views
 from equirgz.objectives.teachers import load_teachers
 from equirgz.seeding import derive_seed
 from equirgz.train.batches import make_train_augmentation
@@ -45,7 +45,7 @@ def look_at_views(
     n_sources: int = 256,
     n_views: int = 4,
 ) -> Views:
-    """Return what :func:`equirgz.evaluate.views.measure_views` says of a run's augmentation, and of each of its parts.
+    """Return what :func:`~equirgz.evaluate.view_quality.measure_views` says of a run's augmentation, and of each part.
 
     Sources are up to ``n_sources`` of the training set, evenly from its order: no test source is looked at. The judge
     is the saved classifier or encoder ``network``, or the pixels. Raises InputError for a stage that the run does not

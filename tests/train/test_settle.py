@@ -8,7 +8,7 @@ from torch import nn
 
 from equirgz import create_backbone
 from equirgz.errors import InputError
-from equirgz.evaluate import settle_batch_norm
+from equirgz.train import settle_batch_norm
 
 
 def test_statistics_are_those_of_the_images() -> None:

@@ -9,7 +9,7 @@ from torch import nn
 
 from equirgz.augment import create_augmentation
 from equirgz.errors import InputError
-from equirgz.evaluate.views import Judge, make_judge, make_views, measure_rings, measure_views
+from equirgz.evaluate.view_quality import Judge, make_judge, make_views, measure_rings, measure_views
 
 RNG = np.random.default_rng(0)
 LABEL = np.arange(40) % 2
