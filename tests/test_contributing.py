@@ -21,6 +21,9 @@ from equirgz.config import RunConfig
 from equirgz.data.facts import SETS
 from equirgz.grid.plan.keys import registries
 from equirgz.grid.run.cell import run_cell
+from equirgz.objectives.heads import HEADS
+from equirgz.tasks import create_task
+from equirgz.tasks.base import Named
 
 TEXT = (Path(__file__).parents[1] / "CONTRIBUTING.md").read_text()
 SECTIONS = dict(part.split("\n", 1) for part in re.split(r"^### ", TEXT, flags=re.MULTILINE)[1:])
@@ -35,6 +38,7 @@ SMALL: dict[str, Any] = {
 KINDS = {
     "backbone": ("backbone.name", "tests.backbones.test_contract"),
     "objective": ("objective.name", "tests.train.test_contract"),
+    "task": ("task.name", "tests.tasks.test_contract"),
     "augmentation": ("train.augmentation", "tests.augment.test_augment"),
     "dataset": ("data.name", ""),
 }
@@ -55,6 +59,7 @@ def contract(module: str) -> Iterator[Any]:
 
 
 def test_the_blocks_are_found_and_every_contract_has_tests():
+    assert "Adding a task" in BLOCKS
     assert {"Adding a backbone", "Adding an objective", "Adding an augmentation", "Adding a data set"} <= set(BLOCKS)
     assert len(BLOCKS) == TEXT.count("```python\n"), "a block of Python stands under its own heading '### Adding ...'"
     assert all(any(contract(module)) for _, module in KINDS.values() if module)
@@ -67,7 +72,7 @@ def test_a_block_runs_trains_and_keeps_the_contract(title, tmp_path, monkeypatch
     monkeypatch.setattr(SETS, "_infos", dict(SETS._infos))
     monkeypatch.setenv("EQUIRGZ_DATA", str(tmp_path))
     np.savez(tmp_path / "rings.npz", X=np.random.default_rng(0).integers(0, 256, (40, 33, 33), np.uint8), y=[0, 1] * 20)
-    for table in tables.values():  # what a block registers is gone when the test ends
+    for table in (*tables.values(), HEADS):  # what a block registers is gone when the test ends
         monkeypatch.setattr(table, "_entries", dict(table._entries))
     module = "contributed_" + re.sub(r"\W", "_", title.lower())
     (tmp_path / f"{module}.py").write_text(BLOCKS[title])
@@ -79,7 +84,8 @@ def test_a_block_runs_trains_and_keeps_the_contract(title, tmp_path, monkeypatch
         for kind, name in added:
             key, tests = KINDS[kind]
             found = run_cell(RunConfig.model_validate(put(SMALL, key, name)), None, tmp_path / "run")
-            assert any(row["metric"] == "error/rate" for row in found["rows"])
+            task = create_task(name if kind == "task" else "classification", Named("simulated"))
+            assert any(row["metric"] == task.headline.metric for row in found["rows"])
             for test in contract(tests):
                 test(name)
     finally:
