@@ -42,6 +42,8 @@ NAMES_TWICE: dict[str, str] = {
     "shares": "work shared among threads, and heads of independent probabilities",
     "check": "of arrays in metrics, and the command `data check`",
     "levels": "of a network's maps, and of an image's brightness",
+    "canonical": "the wrapper of any network, and the backbones made with it",
+    "probe": "read-outs of features, and whether a network treats its images one by one",
     "priors": "of weights, and of simulated sources",
     "several": "the task of several parts in words, and its heads",
     "measure": "of a trained network, and of an image's shape",
