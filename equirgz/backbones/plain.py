@@ -23,9 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from equirgz.backbones.base import Backbone
 from equirgz.backbones.reference.convert import native_twin
-from equirgz.backbones.wrapped import copy_network, find_backbone, make_weights_plain
+from equirgz.backbones.wrapped import copy_network, find_backbone, is_encoder, make_weights_plain
 from equirgz.errors import InputError
 
 WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "TurnedCopies", "PowerSpectrum", "RelativeAttention", "PositionAttention")
@@ -34,7 +33,7 @@ WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "TurnedCopies", "PowerSpectrum", "Re
 class PlainEncoder(nn.Module):
     """Images (B, C, H, W) to features (B, num_features), or logits, through ordinary layers, in eval mode only."""
 
-    def __init__(self, network: Backbone) -> None:
+    def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.num_features = network.num_features
@@ -43,7 +42,7 @@ class PlainEncoder(nn.Module):
         return self.network.answer(x_BCHW)
 
 
-def to_plain(backbone: Backbone) -> PlainEncoder:
+def to_plain(backbone: nn.Module) -> PlainEncoder:
     """Return ``backbone`` with every steerable layer replaced by its ordinary twin, in eval mode.
 
     The outputs agree to 1e-5 (float32) and the original is left as it is. Wrappers are taken off, and pruned
@@ -61,7 +60,7 @@ def to_plain(backbone: Backbone) -> PlainEncoder:
 def _replace(module: nn.Module) -> None:
     """Put the twin of every layer that knows one in its place; a backbone inside stays one, of ordinary layers."""
     for name, child in module.named_children():
-        if hasattr(child, "to_plain") and not isinstance(child, Backbone):
+        if hasattr(child, "to_plain") and not is_encoder(child):
             setattr(module, name, child.to_plain().eval())
         else:
             _replace(child)

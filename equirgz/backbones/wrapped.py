@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize, prune, remove_spectral_norm, remove_weight_norm
 
-from equirgz.backbones.base import Backbone
 from equirgz.errors import InputError
 
 _INSIDE = {  # wrapper -> its attribute that holds the network
@@ -33,10 +32,15 @@ def unwrap(network: Any) -> Any:
     return network
 
 
+def is_encoder(network: Any) -> bool:
+    """Return whether ``network`` is a module with ``num_features`` and ``blocks``, as every backbone is."""
+    return isinstance(network, nn.Module) and hasattr(network, "num_features") and hasattr(network, "blocks")
+
+
 def find_backbone(network: Any, what: str) -> nn.Module:
     """Return the encoder that ``network`` is or wraps; ``what`` takes it, for the error.
 
-    An encoder is a :class:`Backbone`, or a module with ``num_features`` and ``blocks`` like it.
+    An encoder is a :class:`~equirgz.backbones.Backbone`, or what :func:`is_encoder` takes for one.
     Raises InputError for anything else, naming the encoder inside where there is one: what stands around it
     would be lost without a word. Also for weights on the meta device, which are no numbers.
     """
@@ -44,8 +48,7 @@ def find_backbone(network: Any, what: str) -> nn.Module:
     if type(network).__name__ == "FullyShardedDataParallel":
         mend = "build the encoder anew and load FSDP's full state dict into it (get_model_state_dict, full_state_dict)"
         raise InputError(what, expected="an encoder with all its weights", got="an FSDP shard of it", mend=mend)
-    alike = isinstance(network, nn.Module) and hasattr(network, "num_features") and hasattr(network, "blocks")
-    if not isinstance(network, Backbone) and not alike:
+    if not is_encoder(network):
         raise InputError(f"{what}: expected an encoder, got {_described(network)}; {_mend(network)}")
     empty = next((name for name, p in network.named_parameters() if p.is_meta), None)
     if empty is not None:
@@ -72,7 +75,7 @@ def _mend(network: Any) -> str:
         return "give the network itself, as create_backbone or load_encoder return it"
     if type(network).__name__ == "PlainEncoder":
         return "give the encoder that to_plain was called on: a plain one serves predictions alone"
-    inside = [name for name, part in network.named_modules() if isinstance(part, Backbone)]
+    inside = [name for name, part in network.named_modules() if is_encoder(part)]
     if not inside:
         return "give a network of create_backbone or load_encoder"
     steps = [f"[{step}]" if step.isdecimal() else f".{step}" for step in inside[0].split(".")]
