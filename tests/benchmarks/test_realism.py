@@ -9,9 +9,9 @@ from benchmarks.realism import Part, aligned_pixels, compare, main, simulated
 
 @pytest.fixture(scope="module")
 def rows():
-    fri, flux = simulated("FRI", 192, 3, False)
-    parts = [Part("mirabest", "FRI", fri[:96], False, flux[:96]), Part("rgd", "FRII", fri[96:], False)]
-    return pd.DataFrame([row for part in parts for row in compare(part, 96, 8)])
+    fri, flux = simulated("FRI", 160, 3, False)
+    parts = [Part("mirabest", "FRI", fri[:80], False, flux[:80]), Part("rgd", "FRII", fri[80:], False)]
+    return pd.DataFrame([row for part in parts for row in compare(part, 80, 8)])
 
 
 def value(rows, name, quantity, what):
@@ -24,14 +24,14 @@ def test_the_same_class_cannot_be_told_and_another_can(rows):
     assert value(rows, "rgd", "measures, linear", "accuracy") > 0.7
     assert value(rows, "mirabest", "fr_ratio", "KS distance") < 0.25 < value(rows, "rgd", "fr_ratio", "KS distance")
     assert value(rows, "mirabest", "log_flux", "KS distance") < 0.25
-    assert (rows["n_real"] == 96).all() and "log_flux" not in set(rows[rows["set"] == "rgd"]["quantity"])
+    assert (rows["n_real"] == 80).all() and "log_flux" not in set(rows[rows["set"] == "rgd"]["quantity"])
 
 
 def test_the_report_is_made_from_the_rows_alone(rows, tmp_path, capsys):
     rows.to_csv(tmp_path / "rows.csv", index=False)
     main(["--report", "--out", str(tmp_path)])
     page = (tmp_path / "tables" / "two_sample.md").read_text()
-    assert page.strip() == capsys.readouterr().out.strip() and "| MiraBest F | FRI | 96 |" in page
+    assert page.strip() == capsys.readouterr().out.strip() and "| MiraBest F | FRI | 80 |" in page
     medians = [value(rows, "mirabest", "fr_ratio", f"{which} 50 %") for which in ("real", "simulated")]
     assert f"{medians[0]:.2f} / {medians[1]:.2f}" in (tmp_path / "tables" / "distributions.md").read_text()
     assert (tmp_path / "figures" / "realism.png").exists()

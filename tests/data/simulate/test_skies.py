@@ -9,7 +9,7 @@ PRIORS = load_priors()
 LIGHT = [name for name, k in zip(PRIORS.families, PRIORS.class_F, strict=True) if CLASS_NAMES[k] != "none"]
 
 
-def draw(family, n=48, seed=0, priors=PRIORS, **options):
+def draw(family, n=32, seed=0, priors=PRIORS, **options):
     return make_skies(np.full(n, PRIORS.families.index(family)), priors, np.random.default_rng(seed), **options)
 
 
@@ -48,13 +48,13 @@ def test_sizes_are_those_of_the_table_and_scale():
 
 
 def median(name, family):
-    return np.median(draw(family, 200).truth[name])
+    return np.median(draw(family, 96).truth[name])
 
 
 def test_families_are_what_they_are_called():
     # Fanaroff and Riley: the brightest places lie within, or beyond, half the size
-    assert np.mean(draw("fri_plumes", 200).truth["fr_ratio"] < 0.5) > 0.75
-    assert np.mean(draw("frii_classic", 200).truth["fr_ratio"] > 0.5) > 0.88
+    assert np.mean(draw("fri_plumes", 128).truth["fr_ratio"] < 0.5) > 0.75
+    assert np.mean(draw("frii_classic", 128).truth["fr_ratio"] > 0.5) > 0.88
     assert median("bending_deg", "bent_narrow") > median("bending_deg", "bent_wide") > 25
     assert median("bending_deg", "fri_plumes") < 25 and median("bending_deg", "frii_classic") < 12
     assert median("second_pair_share", "frii_double_double") > 0.05 > median("second_pair_share", "frii_classic")
@@ -67,10 +67,10 @@ def test_a_one_sided_jet_is_one_sided_and_a_hybrid_has_two_kinds_of_arms():
     def arm(skies, side):
         return (skies.flux_NP * ((side == SIDE_P) & (COMPONENT_P > 0))).sum(1)
 
-    one = draw("fri_one_sided", 200)
+    one = draw("fri_one_sided", 96)
     ratio = arm(one, 0) / np.maximum(arm(one, 1), 1e-9)
-    assert np.median(ratio) > 3 > np.median(arm(draw("frii_classic", 200), 0) / arm(draw("frii_classic", 200), 1))
-    hybrid = draw("hybrid", 200)
+    assert np.median(ratio) > 3 > np.median(arm(draw("frii_classic", 96), 0) / arm(draw("frii_classic", 96), 1))
+    hybrid = draw("hybrid", 96)
     lobes = [(hybrid.flux_NP * ((side == SIDE_P) & (COMPONENT_P == 2))).sum(1) / arm(hybrid, side) for side in (0, 1)]
     assert np.median(lobes[0]) > 0.4 and np.median(lobes[1]) < 0.2
 
