@@ -21,6 +21,7 @@ _EXPORTS = {
     "load_data": "equirgz.data",
     "load_results": "equirgz.report",
     "EquirgzClassifier": "equirgz.train.estimators.classifier",
+    "EquirgzRegressor": "equirgz.train.estimators.regressor",
     "finetune": "equirgz.train.estimators.classifier",
 }
 __all__ = ["__version__", *_EXPORTS]

@@ -26,7 +26,6 @@ SMALL_ROOMS: dict[str, str] = {
     "nn/filters": "the bases move in with what they grow into",
 }
 LONG_FILES: dict[str, str] = {
-    "train/estimators/classifier.py": "the scikit-learn classifier and what it saves part",
 }
 SILENT_ROOMS: dict[str, str] = {}
 # Names that several modules have, and why they mean one thing each in its room.
