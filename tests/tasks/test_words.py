@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.stats import dirichlet_multinomial
 from sklearn.metrics import average_precision_score, f1_score
 
+import equirgz
 from equirgz.errors import DataError, InputError
 from equirgz.metrics.images import structural_similarity
 from equirgz.metrics.votes import dirichlet_multinomial_nll
@@ -209,3 +212,15 @@ def test_a_target_that_does_not_fit_is_one_line(make, words):
     with pytest.raises((InputError, DataError), match=words) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+def test_the_headline_of_classes_stands_in_one_place():
+    """No other module names the metric: tables, figures and the page ask the task."""
+    package = Path(equirgz.__file__).parent
+    named = {
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and node.value == "error/rate"
+    }
+    assert named == {"tasks/classification.py", "metrics/error.py"}

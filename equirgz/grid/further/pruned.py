@@ -13,7 +13,9 @@ from equirgz.metrics import compute_metrics
 from equirgz.objectives.bayesian.posterior import WeightPosterior
 from equirgz.objectives.bayesian.pruning import compute_fisher, compute_pruning_curve, compute_signal_to_noise
 from equirgz.seeding import derive_seed
+from equirgz.tasks.classification import CLASSES
 
+ERROR = CLASSES.headline.metric
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 SHOWN = (0.5, 0.9)
 SLACK_NAT = 0.02
@@ -42,7 +44,7 @@ def pruning_rows(answers: Answers) -> Rows:
     def measure(pruned: WeightPosterior) -> dict[str, float]:
         n_samples = pruned.n_predictive_samples
         p_NK = predict(pruned, images.x_NCHW[known_N], run.batch_size, n_samples=n_samples, seed=seed)
-        found = compute_metrics(p_NK, images.label_N[known_N], ["error/rate", "nll/mean"])
+        found = compute_metrics(p_NK, images.label_N[known_N], [ERROR, "nll/mean"])
         return {row["metric"]: row["value"] for row in found}
 
     n, rows = int(known_N.sum()), []
@@ -52,7 +54,7 @@ def pruning_rows(answers: Answers) -> Rows:
         for line in curve:
             if line["share"] in SHOWN:
                 place = f"{order}_at_{100 * line['share']:.0f}"
-                rows.append(make_row("test", f"pruning/error_{place}", line["error/rate"], n, "%", "lower"))
+                rows.append(make_row("test", f"pruning/error_{place}", line[ERROR], n, "%", "lower"))
                 rows.append(make_row("test", f"pruning/nll_{place}", line["nll/mean"], n, "nat", "lower"))
     return rows
 
