@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 import typer
 
@@ -34,12 +35,18 @@ for command in (models, train, views, embed, search, audit):
 
 
 @app.callback(invoke_without_command=True)
-def show_version(version: bool = typer.Option(False, "--version", help="Show the version and exit.")) -> None:
+def show_version(
+    version: bool = typer.Option(False, "--version", help="Show the version, and who convolves, and exit."),
+) -> None:
     """Rotation-aware image backbones on radio galaxies, compared fairly."""
     if version:
         from equirgz.provenance import code_version
 
         typer.echo(f"equirgz {code_version()}")
+        if find_spec("torch"):
+            from equirgz.nn.cpu.compiled import load_kernels
+
+            typer.echo(f"convolutions on CPUs: {load_kernels() or 'torch, no compiled kernels'}")
         raise typer.Exit
 
 

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.field_type import FieldType, check_kinds
 from equirgz.nn.conv.steerable import SteerableConv2d
+from equirgz.nn.cpu.compiled import kernels_for
 from equirgz.nn.cpu.fourier import fourier_conv2d
 from equirgz.nn.cpu.fourier_plan import can_factor
 from equirgz.nn.cpu.path_choice import prefers_fourier
@@ -47,7 +48,8 @@ class GroupConv2d(SteerableConv2d):
 
     Two ways lead to the same numbers, to rounding: ``F.conv2d`` with the expanded filters, or the
     Fourier components over the rotations, whose cost is linear in |G| (:mod:`equirgz.nn.cpu.fourier`).
-    The attribute ``path`` is "auto" (a cost model decides from the layer and the map size), "dense"
+    The attribute ``path`` is "auto" (a cost model decides from the layer, the map size and whether the package's
+    compiled kernels are there), "dense"
     or "fourier". Always dense: lifting, on other devices than CPUs, in half precision or autocast,
     under tracing, export and compilation. Only the dense way can be differentiated twice.
 
@@ -145,7 +147,8 @@ class GroupConv2d(SteerableConv2d):
         if min(rows, columns, len(x_BCHW)) < 1:
             return False
         sizes = (self.in_fields, self.out_fields, self.kernel_size, len(self.basis), rows * columns)
-        return self.path == "fourier" or prefers_fourier(self.group, *sizes)
+        compiled = kernels_for(x_BCHW.dtype, self.kernel_size, self.stride) is not None
+        return self.path == "fourier" or prefers_fourier(self.group, *sizes, compiled=compiled)
 
 
 def _needs_dense(x_BCHW: Tensor, weight: Tensor) -> bool:

@@ -3,7 +3,6 @@
 import copy
 import pickle
 
-import numpy as np
 import pytest
 import torch
 
@@ -66,7 +65,7 @@ def test_slabs_of_rows_and_chunks_of_images_add_up(monkeypatch):
     whole = [value for value, _ in both_ways(conv, x)]
     n_bytes_per_row = 16 * 25 * 8 * (9 + 4)
     for rows in (1, 5, 30):  # rows of one image, rows that do not divide it, several images
-        monkeypatch.setattr("equirgz.nn.cpu.fourier._SLAB_BYTES", rows * n_bytes_per_row)
+        monkeypatch.setattr("equirgz.nn.cpu.slabs._SLAB_BYTES", rows * n_bytes_per_row)
         for (value, expected), before in zip(both_ways(conv, x), whole, strict=True):
             assert relative(value, expected) < 1e-10 and relative(value, before) < 1e-10
 
@@ -181,23 +180,27 @@ def test_impossible_paths_are_refused():
         conv(x)
 
 
-def test_harmonics_couple_only_near_components():
-    """The plan's multiplications per pixel grow with |G|, the expanded ones with |G|^2."""
+@pytest.mark.parametrize("prefix", ["C", "D"])
+def test_harmonics_couple_only_near_components(prefix):
+    """The plan's multiplications per pixel grow with |G|, the expanded ones with |G|^2; reflections halve them."""
     counts = {}
-    for n in (16, 32, 64):
-        plan = make_plan(get_group(f"C{n}"), FilterBasis(5))
-        counts[n] = sum(2 * band.count * (band.last - band.first) for band in plan.bands)
-        covered = np.zeros(n // 2, int)
-        for band in plan.bands:
-            covered[band.out : band.out + band.count] += band.first_writer
-        assert (covered == 1).all()
-    assert counts[64] - counts[32] == 2 * (counts[32] - counts[16])
-    assert counts[64] < 2.2 * counts[32]
+    for n in (8, 16, 32):
+        plan = make_plan(get_group(f"{prefix}{n}"), FilterBasis(3))
+        counts[n] = plan.weights[..., 0].size * (2 if prefix == "D" else 1)
+        made = {(c.out + i, c.part, k) for c in plan.combinations if not c.edge for i in range(c.count)
+                for k in range(c.first, c.last)}  # fmt: skip
+        assert len(made) == (n // 2 - 1) * 2 * plan.weights.shape[3]
+    assert counts[32] - counts[16] == 2 * (counts[16] - counts[8])
+    expanded = 32 * 32 * (4 if prefix == "D" else 1)
+    assert counts[32] < expanded
 
 
 def test_cost_model_follows_its_formula():
     group = get_group("D16")
     assert dense_ns(get_group("D32"), 6, 16, 5, 5184) == pytest.approx(4 * dense_ns(group, 6, 16, 5, 5184))
     linear = fourier_ns(get_group("D32"), 6, 16, 5, 11, 5184) / fourier_ns(group, 6, 16, 5, 11, 5184)
-    assert 1.9 < linear < 2.0
+    assert 1.9 < linear <= 2.0
+    sizes = (6, 16, 5, 11, 5184)
+    assert fourier_ns(group, *sizes, compiled=True) < fourier_ns(group, *sizes)
+    assert prefers_fourier(get_group("D4"), *sizes, compiled=True) and not prefers_fourier(get_group("D4"), *sizes)
     assert prefers_fourier(group, 6, 16, 5, 11, 5184) and not prefers_fourier(get_group("C4"), 6, 16, 5, 11, 5184)

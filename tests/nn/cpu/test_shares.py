@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from equirgz.nn.conv.group import GroupConv2d
-from equirgz.nn.cpu import fourier, sliding_max
+from equirgz.nn.cpu import slabs, sliding_max
 from equirgz.nn.cpu.shares import run_shares
 from tests.field_types import regular
 
@@ -59,7 +59,7 @@ def test_an_error_in_any_share_is_raised_and_the_settings_come_back(threads):
 
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_shared_operators_equal_those_of_one_thread(threads, mode, monkeypatch):
-    monkeypatch.setattr(fourier, "_SLAB_BYTES", 2**19)  # several chunks of these small images
+    monkeypatch.setattr(slabs, "_SLAB_BYTES", 2**19)  # several chunks of these small images
     monkeypatch.setattr(sliding_max, "_CHUNK_BYTES", 2**14)
     layer = GroupConv2d(regular("D8", 2), regular("D8", 3), kernel_size=5, padding=2).double()
     layer.path = "fourier"
