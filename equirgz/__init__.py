@@ -29,7 +29,15 @@ __all__ = ["__version__", *_EXPORTS]
 
 def __getattr__(name: str) -> Any:
     if name in _EXPORTS:
-        return getattr(importlib.import_module(_EXPORTS[name]), name)
+        try:
+            return getattr(importlib.import_module(_EXPORTS[name]), name)
+        except ModuleNotFoundError as error:
+            from equirgz.errors import explain_import
+
+            told = explain_import(error, f"equirgz.{name}")
+            if told is None:
+                raise
+            raise told from error
     raise AttributeError(f"module 'equirgz' has no attribute {name!r}")
 
 

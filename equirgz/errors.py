@@ -7,7 +7,20 @@ line and exits with status 2. Anything else that is raised is a defect of equirg
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from types import ModuleType
+
+NAME_OF = {  # of the distribution, where it differs from the name that is imported
+    "PIL": "pillow", "lightning_fabric": "lightning-fabric", "sklearn": "scikit-learn", "umap": "umap-learn",
+    "yaml": "pyyaml",
+}  # fmt: skip
+CORE = (  # what `pip install equirgz` brings
+    "astropy", "geomloss", "h5py", "jinja2", "lightning-fabric", "matplotlib", "numpy", "packaging", "pandas", "parsl",
+    "pillow", "pooch", "psutil", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy", "seaborn",
+    "torch", "tqdm", "typer",
+)  # fmt: skip
+EXTRA_OF = {"astroquery": "astro", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx", "pyarrow": "parquet"}
 
 
 class EquirgzError(Exception):
@@ -37,6 +50,10 @@ class ImageError(InputError, DataError):
 
 class ImagesChangedWarning(UserWarning):
     """Images were brought to what a network takes, and are not what the caller gave."""
+
+
+class MissingPackageError(InputError, ImportError):
+    """A package that is not installed, and that what the user asked for needs."""
 
 
 class ResultsError(EquirgzError):
@@ -88,3 +105,41 @@ def check_choice(what: str, name: str, choices: Iterable[str]) -> str:
     if name not in valid:
         raise InputError(f"{what}: unknown {name!r}; {suggest(name, valid)}")
     return name
+
+
+def install_command(package: str) -> str:
+    """Return what installs a package of equirgz's, by its name on the index.
+
+    >>> install_command("torch"), install_command("pyarrow"), install_command("umap-learn")
+    ('pip install equirgz', "pip install 'equirgz[parquet]'", 'pip install umap-learn')
+    """
+    if package in CORE:
+        return "pip install equirgz"
+    return f"pip install 'equirgz[{EXTRA_OF[package]}]'" if package in EXTRA_OF else f"pip install {package}"
+
+
+def missing_package(module: str, what: str) -> MissingPackageError:
+    """Return the error that says that ``what`` needs the package of ``module``, and how to install it.
+
+    >>> print(missing_package("sklearn.svm", "the probe"))
+    the probe: expected the package scikit-learn, got none; pip install equirgz
+    """
+    root = module.partition(".")[0]
+    package = NAME_OF.get(root, root)
+    mend = install_command(package)
+    return MissingPackageError(what, expected=f"the package {package}", got="none", mend=mend)
+
+
+def require_package(module: str, what: str) -> ModuleType:
+    """Return ``module``, imported; raise MissingPackageError, with ``what`` needs it, where that fails."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise missing_package(module, what) from error
+
+
+def explain_import(error: ModuleNotFoundError, what: str) -> MissingPackageError | None:
+    """Return what to tell a user whose install lacks a package of equirgz's; None where the import is a defect."""
+    root = (error.name or "").partition(".")[0]
+    package = NAME_OF.get(root, root)
+    return missing_package(root, what) if package in CORE or package in EXTRA_OF else None

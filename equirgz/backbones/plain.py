@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, is_encoder, make_weights_plain
-from equirgz.errors import InputError
+from equirgz.errors import InputError, require_package
 
 WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "TurnedCopies", "PowerSpectrum", "RelativeAttention", "PositionAttention")
 
@@ -73,8 +73,10 @@ def export_onnx(plain: PlainEncoder, path: Any, image_size: int | None = None, i
     copied to float32, which every runtime has. ``image_size`` and ``in_channels`` are the network's own
     and need not be given. Needs onnx and onnxscript.
 
-    Raises InputError for another size or number of channels than the network's.
+    Raises InputError for another size or number of channels than the network's, and MissingPackageError.
     """
+    for package in ("onnx", "onnxscript"):
+        require_package(package, "export_onnx")
     network = plain.network
     given = {"image_size": image_size, "in_channels": in_channels}
     for what, value in given.items():

@@ -15,9 +15,10 @@ from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.search import search
+from equirgz.cli.start import doctor, selftest
 from equirgz.cli.views import views
 from equirgz.data.notes import watch_loading
-from equirgz.errors import EquirgzError
+from equirgz.errors import EquirgzError, explain_import
 
 app = typer.Typer(
     help="Rotation-aware image backbones on radio galaxies, compared fairly.",
@@ -30,7 +31,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(pretrained, name="pretrained")
-for command in (models, train, views, embed, search, audit):
+for command in (models, train, views, embed, search, audit, doctor, selftest):
     app.command()(command)
 
 
@@ -57,5 +58,14 @@ def main() -> None:
         with shown:
             app()
     except EquirgzError as error:
-        typer.echo(f"equirgz: {' '.join(str(error).split())}", err=True)
-        sys.exit(2)
+        _refuse(error)
+    except ModuleNotFoundError as error:  # of an install that holds only what reading results needs
+        told = explain_import(error, " ".join(word for word in sys.argv[1:3] if word.isalpha()))
+        if told is None:
+            raise
+        _refuse(told)
+
+
+def _refuse(error: EquirgzError) -> None:
+    typer.echo(f"equirgz: {' '.join(str(error).split())}", err=True)
+    sys.exit(2)

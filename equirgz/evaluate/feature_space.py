@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError, check_choice, require
+from equirgz.errors import InputError, check_choice, require, require_package
 
 
 def map_features(feature_NF: np.ndarray, method: str = "pca", *, seed: int = 0) -> np.ndarray:
@@ -27,13 +27,10 @@ def map_features(feature_NF: np.ndarray, method: str = "pca", *, seed: int = 0) 
         pca = PCA(2, svd_solver="full").fit(z_NF)
         sign_2 = np.sign(pca.components_[np.arange(2), np.abs(pca.components_).argmax(1)])
         return pca.transform(z_NF) * np.where(sign_2 == 0, 1.0, sign_2)
-    try:
-        from umap import UMAP
-    except ImportError as error:
-        raise InputError("map method 'umap' needs the package umap-learn; install it or use method='pca'") from error
+    umap = require_package("umap", "map method 'umap' (method='pca' needs none)")
     z_NP = PCA(min(200, *z_NF.shape), random_state=seed).fit_transform(z_NF)
     neighbours = min(75, len(z_NP) - 1)
-    return UMAP(n_neighbors=neighbours, min_dist=0.01, metric="cosine", random_state=seed).fit_transform(z_NP)
+    return umap.UMAP(n_neighbors=neighbours, min_dist=0.01, metric="cosine", random_state=seed).fit_transform(z_NP)
 
 
 def cluster_sources(feature_NF: np.ndarray, *, n_components: int = 10, min_size: int = 5, seed: int = 0) -> np.ndarray:

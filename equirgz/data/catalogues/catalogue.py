@@ -15,7 +15,7 @@ import pandas as pd
 from equirgz.data.catalogues.labels import LABEL_NAMES, tidy_text
 from equirgz.data.catalogues.text_tables import read_text_table
 from equirgz.data.sky.position import join_sexagesimal, parse_position, read_angles
-from equirgz.errors import DataError, EquirgzError, InputError, check_choice
+from equirgz.errors import DataError, EquirgzError, InputError, check_choice, require_package
 from equirgz.paths import as_path
 
 TEXT_ENDINGS = (".csv", ".tsv", ".tab", ".txt", ".dat")
@@ -136,6 +136,7 @@ def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
         if ending in TEXT_ENDINGS:
             table = _read_text(path, options)
         elif ending in (".parquet", ".pq"):
+            require_package("pyarrow", f"{path}: Parquet files")
             table = pd.read_parquet(path)
         elif ending in (".fits", ".fit", ".vot", ".votable", ".xml", ".ecsv"):
             table = _read_astropy(path, ending)
@@ -143,10 +144,6 @@ def read_catalogue(path: Path | str, options: CatalogueOptions | None = None) ->
             raise InputError(
                 f"catalogue {path}", expected=".csv, .tsv, .parquet, .fits, .vot or .ecsv", got=repr(ending)
             )
-    except ImportError as error:
-        raise InputError(
-            f"{path}: Parquet files need the package pyarrow; install it with pip install 'equirgz[parquet]'"
-        ) from error
     except EquirgzError:
         raise
     except Exception as error:  # each reader raises kinds of its own for a damaged file

@@ -25,7 +25,7 @@ from equirgz.data.formats.pictures import decode_image
 from equirgz.data.imageset import ImageSet, number_sources
 from equirgz.data.notes import list_bad, note
 from equirgz.data.preprocess import resample
-from equirgz.errors import DataError, InputError
+from equirgz.errors import DataError, require_package
 from equirgz.paths import as_path
 
 
@@ -155,12 +155,9 @@ def load_parquet(
 
 
 def _read_parquet(file: Path) -> pd.DataFrame:
+    require_package("pyarrow", f"{file}: Parquet files")
     try:
         return pd.read_parquet(file)
-    except ImportError as error:
-        raise InputError(
-            f"{file}: Parquet files need the package pyarrow; install it with pip install 'equirgz[parquet]'"
-        ) from error
     except Exception as error:  # pyarrow raises kinds of its own for damaged files
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"{file}: expected a readable Parquet file, got: {reason}") from error

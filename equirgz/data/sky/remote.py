@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from equirgz.data.formats.fits import load_fits
-from equirgz.errors import DataError, InputError, check_choice
+from equirgz.errors import DataError, InputError, check_choice, require_package
 from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 
@@ -39,15 +39,11 @@ class FetchReport:
 def make_client(url: str | None = None) -> Any:
     """Return astroquery's SkyView client; ``url`` replaces the address of its form.
 
-    Raises InputError when astroquery is not installed.
+    Raises MissingPackageError when astroquery is not installed.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # deprecations inside the package are not the user's
-            from astroquery.skyview import SkyViewClass
-    except ImportError as error:
-        raise InputError("remote cutouts need astroquery; install it with pip install 'equirgz[astro]'") from error
-    client = SkyViewClass()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # deprecations inside the package are not the user's
+        client = require_package("astroquery.skyview", "remote cutouts").SkyViewClass()
     if url is not None:
         client.URL = url
     return client
