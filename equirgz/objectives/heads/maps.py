@@ -7,12 +7,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError, require
+from equirgz.geometry.field_type import FieldType
+from equirgz.nn.decoder import InvariantHead2d
 
 
 class MapLayers(nn.Module):
-    """A mean over the group, a 1 x 1 convolution, and linear interpolation to the side of the network's input.
+    """The invariant head of the decoder layers, and linear interpolation to the side of the network's input.
 
-    ``raw(g x) = g raw(x)`` as exactly as the maps keep it: the mean over the group has trivial fields, and corners lie
+    ``raw(g x) = g raw(x)`` as exactly as the maps keep it: pooled over the group, fields are trivial, and corners lie
     on corners (on odd grids strides keep them there), so that quarter turns and flips only move pixels.
     Raises InputError for a backbone without maps.
     """
@@ -21,12 +23,12 @@ class MapLayers(nn.Module):
         super().__init__()
         require(0 <= dropout < 1, "dropout", expected="a share in [0, 1)", got=dropout)
         self.image_size = int(backbone.image_size)
-        self.dropout = nn.Dropout2d(dropout) if dropout else nn.Identity()
-        self.convolution = nn.Conv2d(count_fields(backbone, what), n_outputs, 1)
+        self.dropout = nn.Dropout3d(dropout) if dropout else nn.Identity()
+        self.head = InvariantHead2d(FieldType.regular(backbone.group, count_fields(backbone, what)), n_outputs)
 
     def forward(self, maps_BFGHW: Tensor) -> Tensor:
         """Return raw outputs (B, O, H, W)."""
-        raw_BOHW = self.convolution(self.dropout(maps_BFGHW.mean(2)))
+        raw_BOHW = self.head(self.dropout(maps_BFGHW).flatten(1, 2))
         return F.interpolate(raw_BOHW, size=(self.image_size,) * 2, mode="bilinear", align_corners=True)
 
 
