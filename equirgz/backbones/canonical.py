@@ -27,6 +27,7 @@ from equirgz.geometry.action import warp
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group, get_group
 from equirgz.nn import DiskMask, TurnedCopies, make_conv, make_layer_norm, make_pointwise_conv
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.derived import DerivedBuffers
 
 HOW = ("learned", "average")
@@ -59,14 +60,8 @@ class OrientationScorer(DerivedBuffers):
         share_RS = np.clip(share_RS, 0.0, None) * self.side / self.image_size
         return {"share_RS": torch.from_numpy((share_RS + share_RS[::-1, ::-1]) / 2)}
 
+    @float32_in_autocast  # rounding would choose anew
     def forward(self, x_BCSS: Tensor) -> Tensor:
-        kind = x_BCSS.device.type
-        if kind != "meta" and torch.is_autocast_enabled(kind):  # rounding would choose anew
-            with torch.autocast(kind, enabled=False):
-                return self._scores(x_BCSS.to(self.share_RS.dtype))
-        return self._scores(x_BCSS)
-
-    def _scores(self, x_BCSS: Tensor) -> Tensor:
         coarse_BCRR = self.share_RS @ self.mask(x_BCSS) @ self.share_RS.T
         maps_BCRR = self.norm(self.block(torch.relu(self.lift(coarse_BCRR))))
         return self.score(maps_BCRR).mean((-2, -1))

@@ -26,7 +26,7 @@ def float32_in_autocast(forward: Forward) -> Forward:
     @functools.wraps(forward)
     def computed(self: Layer, x: Tensor) -> Tensor:
         device = x.device.type
-        if not torch.is_autocast_enabled(device):
+        if x.is_meta or not torch.is_autocast_enabled(device):  # the meta device knows no autocast, and raises
             return forward(self, x)
         with torch.autocast(device, enabled=False):
             return forward(self, x.float() if x.dtype in (torch.float16, torch.bfloat16) else x)

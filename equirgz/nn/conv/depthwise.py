@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.geometry.field_type import FieldType, check_kinds
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.filters.basis import FilterBasis
 from equirgz.nn.filters.resolution import check_resolution
@@ -66,6 +67,10 @@ class DepthwiseConv2d(SteerableConv2d):
     def exact_buffers(self) -> dict[str, Tensor]:
         """Return the turned basis."""
         return {"turned_GKP": torch.from_numpy(self.basis.turned_GKP(self.group))}
+
+    @float32_in_autocast
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return super().forward(x_BCHW)
 
     def expand(self) -> Tensor:
         """Return the filters (F * G, 1, k, k) of the equivalent ordinary depthwise convolution."""
