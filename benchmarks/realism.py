@@ -1,6 +1,6 @@
 """How like real FIRST sources are the simulated ones? Distributions, and a classifier that is to tell them apart.
 
-    python -m benchmarks.realism --data-dir DATA [--n 1024] [--seed 7] [--out results/realism]
+    python -m benchmarks.realism --data-dir DATA [--n 384] [--seed 7] [--out results/realism]
 
 The same measures (``equirgz.data.simulate.measure``) are taken on the training images of MiraBest F, RadioGalaxyDataset
 (without sources within 270 arcsec of a MiraBest test source) and FR-DEEP, and on simulated images of the same class,
@@ -240,7 +240,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, write and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, default=None)
-    parser.add_argument("--n", type=int, default=1024)
+    parser.add_argument("--n", type=int, default=384)
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--out", type=Path, default=Path("results/realism"))
     parser.add_argument("--report", action="store_true", help="draw anew from rows.csv")
