@@ -10,7 +10,11 @@ from benchmarks.realism import Part, aligned_pixels, compare, main, simulated
 @pytest.fixture(scope="module")
 def rows():
     fri, flux = simulated("FRI", 160, 3, False)
-    parts = [Part("mirabest", "FRI", fri[:80], False, flux[:80]), Part("rgd", "FRII", fri[80:], False)]
+    parts = [
+        Part("mirabest", "FRI", fri[:80], False, flux[:80]),
+        Part("mirabest_1", "FRI", fri[:80], version=1),
+        Part("rgd", "FRII", fri[80:], False),
+    ]
     return pd.DataFrame([row for part in parts for row in compare(part, 80, 8)])
 
 
@@ -24,6 +28,8 @@ def test_the_same_class_cannot_be_told_and_another_can(rows):
     assert value(rows, "rgd", "measures, linear", "accuracy") > 0.7
     assert value(rows, "mirabest", "fr_ratio", "KS distance") < 0.25 < value(rows, "rgd", "fr_ratio", "KS distance")
     assert value(rows, "mirabest", "log_flux", "KS distance") < 0.25
+    first, second = (value(rows, name, "measures, linear", "auroc") for name in ("mirabest_1", "mirabest"))
+    assert first > second  # the first simulator makes other sources than the second
     assert (rows["n_real"] == 80).all() and "log_flux" not in set(rows[rows["set"] == "rgd"]["quantity"])
 
 
