@@ -6,7 +6,7 @@
 Every cell (group, image size) is a fresh process of the reference environment (``make
 install-reference``); ``benchmarks/speed/cell.py`` says what happens in it. D32 runs without the
 libraries, which need minutes to build it, unless ``--all`` is given. Without a reference
-environment (``--no-reference``) only native, dense and plain are compared. Writes rows.csv,
+environment (``--no-reference``) only native, dense, bf16 and plain are compared. Writes rows.csv,
 run.json, tables and a figure, and prints the ratio table. ``--report`` draws anew from rows.csv.
 """
 
@@ -71,6 +71,8 @@ def versions_of(python: str) -> dict:
         "for name in ('escnn', 'e2cnn', 'Pillow'):\n"
         "    try: p['packages'][name] = m.version(name)\n"
         "    except m.PackageNotFoundError: pass\n"
+        "from equirgz.nn.cpu.compiled import load_kernels\n"
+        "p['kernels'] = str(load_kernels() or 'torch')\n"
         "print(json.dumps(p))"
     )
     done = subprocess.run([python, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
@@ -104,9 +106,9 @@ def measure_all(options: argparse.Namespace) -> None:
     rows, start = [], time.perf_counter()
     for size in map(int, options.sizes.split(",")):
         for group in options.groups.split(","):
-            engines = ["native", "dense", "escnn", "e2cnn", "plain"]
+            engines = ["native", "dense", "bf16", "escnn", "e2cnn", "plain"]
             if options.no_reference or (group == "D32" and not options.all):
-                engines = ["native", "dense", "plain"]
+                engines = ["native", "dense", "bf16", "plain"]
             sys.stderr.write(f"{time.perf_counter() - start:6.0f} s  {group} at {size} px\n")
             rows += run_cell(python, group, size, engines, options)
     rows += run_augmentation(options)

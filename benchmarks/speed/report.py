@@ -10,7 +10,7 @@ import pandas as pd
 from equirgz.report.figures.style import add_legend, figure_style, make_panels, palette, save_figure
 from equirgz.report.tables.sheet import Sheet, sheet_to_latex, sheet_to_markdown, sheet_to_text
 
-RATIO_ENGINES = ("escnn", "e2cnn", "dense", "plain")
+RATIO_ENGINES = ("escnn", "e2cnn", "dense", "bf16", "plain")
 QUANTITIES = {
     "construction": ("construction, s", "{:.2g}"),
     "peak_memory": ("memory of a step, MB", "{:.0f}"),
@@ -65,7 +65,8 @@ def _ratio_sheet(rows: pd.DataFrame, quantity: str, words: str, run: dict) -> Sh
     caption = [
         f"Published steerable LeNet, {words}: time of each engine divided by native, median of the ratios of "
         "alternating rounds (25 % to 75 % quantile); above 1, native is faster",
-        "dense: native with every convolution expanded; plain: the LeNet without symmetry; –: not run "
+        "dense: native with every convolution expanded; bf16: native in bf16-mixed; plain: the LeNet without "
+        "symmetry; –: not run "
         "(construction takes minutes, or a step takes over 20 s)",
         _machine(rows, run),
     ]
@@ -107,7 +108,9 @@ def _machine(rows: pd.DataFrame, run: dict) -> str:
     packages = environment["packages"]
     libraries = ", ".join(f"{name} {packages[name]}" for name in ("torch", "escnn", "e2cnn") if name in packages)
     device = environment["device"]
-    return f"{device['processor']}, {rows.threads.max()} threads, {libraries}, equirgz {environment['version']}"
+    kernels = f", kernels: {environment['kernels']}" if "kernels" in environment else ""
+    where = f"{device['processor']}, {rows.threads.max()} threads, {libraries}"
+    return f"{where}, equirgz {environment['version']}{kernels}"
 
 
 def _figure(rows: pd.DataFrame, folder: Path) -> None:
