@@ -39,6 +39,8 @@ TRAININGS = {  # objective and its options; none draws noise, of which each proc
     "byol": SMALL,
     "simclr": SMALL,
     "vicreg": SMALL,
+    "lejepa": SMALL | {"n_directions": 8},
+    "distill": {},
     "hybrid": SMALL,
 }
 
