@@ -25,8 +25,7 @@ FULL_ROOMS: dict[str, str] = {
 SMALL_ROOMS: dict[str, str] = {
     "nn/filters": "the bases move in with what they grow into",
 }
-LONG_FILES: dict[str, str] = {
-}
+LONG_FILES: dict[str, str] = {}
 SILENT_ROOMS: dict[str, str] = {}
 # Names that several modules have, and why they mean one thing each in its room.
 NAMES_TWICE: dict[str, str] = {

@@ -15,7 +15,7 @@ from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.search import search
-from equirgz.cli.start import doctor, selftest
+from equirgz.cli.start import doctor, grids, init, selftest
 from equirgz.cli.views import views
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError, explain_import
@@ -27,11 +27,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+bench.command()(grids)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(pretrained, name="pretrained")
-for command in (models, train, views, embed, search, audit, doctor, selftest):
+for command in (models, train, views, embed, search, audit, init, doctor, selftest):
     app.command()(command)
 
 

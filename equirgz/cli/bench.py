@@ -28,7 +28,7 @@ Folder = Annotated[Path, path_argument(help="A results folder.")]
 
 @bench.command()
 def run(
-    grid: Annotated[Path, path_argument(help="YAML of the grid, e.g. benchmarks/demo.yaml.")],
+    grid: Annotated[Path, path_argument(help="YAML of the grid, or a name of `bench grids`.")],
     out: Annotated[Path | None, path_option("--out", help="Results folder; default: runs/NAME.")] = None,
     data_dir: DataDir = None,
     jobs: Annotated[int | None, typer.Option("--jobs", help="Runs at a time; default: one per core.")] = None,

@@ -1,10 +1,37 @@
-"""``equirgz doctor | selftest``: what a new user calls first."""
+"""``equirgz init | doctor | selftest`` and ``bench grids``: what a new user calls first."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
-from equirgz.cli.options import DataDir, Device, choose_device
+from equirgz.cli.options import DataDir, Device, choose_device, path_argument, path_option
+
+
+def init(
+    folder: Annotated[Path, path_argument(help="A folder of FITS or pictures, or an .npz, .h5 or .parquet file.")],
+    output: Annotated[
+        Path | None, path_option("-o", "--output", help="YAML to write; default: the folder's name.")
+    ] = None,
+    catalogue: Annotated[
+        Path | None, path_option("--catalogue", help="Table of labels; default: class folders, or a table close by.")
+    ] = None,
+) -> None:
+    """Look at your own images (sizes, scales, classes, counts) and write a commented YAML for `equirgz bench run`."""
+    from equirgz.grid.plan.starter import write_starter
+
+    written = write_starter(folder, output, catalogue)
+    typer.echo(f"{written} written; next: equirgz bench run {written} --dry-run")
+
+
+def grids() -> None:
+    """List the grids that come with the package, which `bench run` takes by name: question and cost."""
+    from equirgz.grid.plan.packaged import describe_grids
+
+    for line in describe_grids():
+        typer.echo(line)
 
 
 def doctor(data_dir: DataDir = None) -> None:

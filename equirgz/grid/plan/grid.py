@@ -27,8 +27,8 @@ from equirgz.config import RunConfig, load_yaml, parse_run, parse_setting, set_d
 from equirgz.errors import InputError, check_choice, suggest
 from equirgz.grid.plan.axes import Axis, name_columns, parse_axis, resolve_key
 from equirgz.grid.plan.document import check_document
+from equirgz.grid.plan.packaged import find_grid
 from equirgz.grid.run.deep_ensemble import check_ensemble_labels
-from equirgz.paths import as_path
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,12 @@ class Grid:
 def load_grid(path: Path, overrides: Iterable[str] = (), profile: str | None = None) -> Grid:
     """Read the YAML at ``path``, lay ``profile`` and then ``key=value`` overrides over it, and plan its runs.
 
+    ``path`` may be the name of a packaged grid (:func:`~equirgz.grid.plan.packaged.find_grid`).
     An override of a key that is an axis replaces the axis; any other goes to the base. Raises
     InputError for unknown keys, wrong types, runs that are planned twice, or an empty grid.
     """
-    source = as_path(path).name
+    path = find_grid(path)
+    source = path.name
     return make_grid(load_yaml(path), overrides, profile, source=source)
 
 
