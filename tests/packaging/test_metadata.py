@@ -1,0 +1,39 @@
+"""What the files beside the package say of it: one version, one licence, one description."""
+
+from __future__ import annotations
+
+import configparser
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+import equirgz
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def setup():
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    return parser
+
+
+def test_one_version_licence_and_description(setup):
+    cited = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    coded = json.loads((ROOT / "codemeta.json").read_text())
+    assert setup["metadata"]["version"] == "attr: equirgz.__version__"
+    assert cited["version"] == coded["version"] == equirgz.__version__
+    assert coded["license"].endswith(f"/{cited['license']}") and cited["license"] == setup["metadata"]["license"]
+    assert coded["description"] == setup["metadata"]["description"] and coded["name"] == setup["metadata"]["name"]
+
+
+def test_workflows_test_every_python_and_system_that_the_classifiers_promise(setup):
+    classifiers = setup["metadata"]["classifiers"].split("\n")
+    promised = {line.rpartition(" ")[2] for line in classifiers if "Python :: 3." in line}
+    job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]
+    assert promised == set(job["strategy"]["matrix"]["python"])
+    assert setup["options"]["python_requires"].removeprefix(">=") == min(promised)
+    assert [line for line in classifiers if "Operating System" in line] == ["Operating System :: POSIX :: Linux"]
