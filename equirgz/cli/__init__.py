@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
-from importlib.util import find_spec
 
 import typer
 
@@ -38,17 +37,13 @@ for command in (models, train, views, embed, search, audit, init, doctor, selfte
 
 @app.callback(invoke_without_command=True)
 def show_version(
-    version: bool = typer.Option(False, "--version", help="Show the version, and who convolves, and exit."),
+    version: bool = typer.Option(False, "--version", help="Show the version and exit."),
 ) -> None:
     """Rotation-aware image backbones on radio galaxies, compared fairly."""
     if version:
         from equirgz.provenance import code_version
 
         typer.echo(f"equirgz {code_version()}")
-        if find_spec("torch"):
-            from equirgz.nn.cpu.compiled import load_kernels
-
-            typer.echo(f"convolutions on CPUs: {load_kernels() or 'torch, no compiled kernels'}")
         raise typer.Exit
 
 

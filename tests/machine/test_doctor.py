@@ -48,7 +48,8 @@ def test_a_missing_package_is_one_line_with_what_installs_it():
 def test_this_machine_can_train(tmp_path):
     findings = doctor.examine(tmp_path / "not" / "there")
     states = state_of(findings)
-    assert "FAIL" not in states.values() and {"version", "devices", "memory", "cache", "SLURM"} <= set(states)
+    assert "FAIL" not in states.values()
+    assert {"version", "devices", "kernels", "memory", "cache", "SLURM"} <= set(states)
     root = next(finding for finding in findings if finding.what == "data root")
     assert root.state == "ok" and "not there yet" in root.text and not (tmp_path / "not").exists()
     assert all("\n" not in str(finding) for finding in findings)
