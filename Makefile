@@ -17,7 +17,7 @@ PYTHONS ?= 3.11 3.13
 
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: demo test readme schema screenshot lint test-native test-reference test-rounding test-portable install
+.PHONY: demo test docs readme schema screenshot lint test-native test-reference test-rounding test-portable install
 .PHONY: install-reference clean
 .DEFAULT_GOAL := test
 
@@ -39,11 +39,16 @@ schema: $(VENV)/.installed
 screenshot: $(VENV)/.installed
 	$(VENV)/bin/python -m equirgz bench screenshot results/mirabest_quick -o results/screenshot.png
 
+# The documentation, in docs/_build/html/index.html: no network, and a warning is an error (a link that leads nowhere, a
+# public name that cannot be read).
+docs: $(VENV)/.installed
+	$(ONE_THREAD) $(VENV)/bin/python -m sphinx -q -W --keep-going -b html docs docs/_build/html
+
 test: lint test-reference test-native test-rounding
 
 lint: $(VENV)/.installed
 	$(VENV)/bin/python -m ruff check .
-	$(VENV)/bin/python -m ruff format --check equirgz tests benchmarks
+	$(VENV)/bin/python -m ruff format --check equirgz tests benchmarks docs
 
 test-native: $(VENV)/.installed
 	$(ONE_THREAD) $(VENV)/bin/python -m pytest -q -n $(WORKERS) $(PYTEST_FLAGS)
@@ -70,7 +75,7 @@ test-reference: $(REFERENCE)/.installed
 $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "equirgz needs Python >= 3.11, got %d.%d; call make PYTHON=python3.11" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[test,onnx]'
+	$(VENV)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) -c constraints.txt -e '.[test,onnx,docs]'
 	touch $@
 
 $(REFERENCE)/.installed: setup.cfg pyproject.toml constraints-reference.txt
@@ -81,4 +86,4 @@ $(REFERENCE)/.installed: setup.cfg pyproject.toml constraints-reference.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(REFERENCE) demo build *.egg-info
+	rm -rf $(VENV) $(REFERENCE) demo build docs/_build docs/generated *.egg-info

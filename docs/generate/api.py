@@ -1,0 +1,90 @@
+"""The public names of the package and of its rooms, for autodoc."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Iterator
+from types import ModuleType
+
+#: page -> what it is of: a room with ``__all__``, or modules whose own public names are meant
+PAGES: dict[str, tuple[str, ...]] = {
+    "equirgz": ("equirgz",),
+    "backbones": ("equirgz.backbones",),
+    "nn": ("equirgz.nn",),
+    "geometry": (
+        "equirgz.geometry.group", "equirgz.geometry.representation", "equirgz.geometry.field_type",
+        "equirgz.geometry.action", "equirgz.geometry.transform",
+    ),
+    "augment": ("equirgz.augment",),
+    "data": ("equirgz.data",),
+    "tasks": ("equirgz.tasks",),
+    "objectives": ("equirgz.objectives",),
+    "train": ("equirgz.train", "equirgz.train.estimators.classifier"),
+    "evaluate": ("equirgz.evaluate",),
+    "metrics": ("equirgz.metrics",),
+    "report": ("equirgz.report",),
+    "config": ("equirgz.config",),
+    "grid": (
+        "equirgz.grid.plan.grid", "equirgz.grid.plan.preflight", "equirgz.grid.runner", "equirgz.grid.single",
+        "equirgz.grid.results.publish", "equirgz.grid.engine.engine_config",
+    ),
+    "registry_and_errors": ("equirgz.registry", "equirgz.errors", "equirgz.images", "equirgz.pretrained"),
+}  # fmt: skip
+
+
+def pages() -> Iterator[tuple[str, str]]:
+    """Yield name and text of a page per room."""
+    for name, modules in PAGES.items():
+        title = (
+            name.replace("_", " ")
+            if name == "registry_and_errors"
+            else modules[0]
+            if len(modules) == 1
+            else f"equirgz.{name}"
+        )
+        yield (
+            name,
+            "\n\n".join([f"# {title[0].upper() + title[1:] if ' ' in title else title}", *map(section, modules)])
+            + "\n",
+        )
+
+
+def section(name: str) -> str:
+    """Return what autodoc is to show of one module: its docstring and its public names."""
+    module = importlib.import_module(name)
+    lines = ["```{eval-rst}", f".. automodule:: {name}", "   :no-members:", ""]
+    for public in public_names(module):
+        thing = getattr(module, public)
+        lines += [f".. {directive(thing)}:: {name}.{public}", *options(thing), ""]
+    return "\n".join([*lines, "```"])
+
+
+def public_names(module: ModuleType) -> list[str]:
+    """Return ``__all__`` without the version, else the classes and functions that the module itself defines."""
+    if hasattr(module, "__all__"):
+        return [name for name in module.__all__ if not name.startswith("__")]
+    own = [name for name, thing in vars(module).items() if getattr(thing, "__module__", None) == module.__name__]
+    return [
+        name
+        for name in own
+        if not name.startswith("_") and (inspect.isclass(vars(module)[name]) or inspect.isfunction(vars(module)[name]))
+    ]
+
+
+def directive(thing: object) -> str:
+    """Return the directive of autodoc for ``thing``."""
+    return (
+        "autoclass"
+        if inspect.isclass(thing)
+        else "autofunction"
+        if callable(thing) and hasattr(thing, "__name__")
+        else "autodata"
+    )
+
+
+def options(thing: object) -> list[str]:
+    """Return the options of that directive."""
+    if inspect.isclass(thing):
+        return ["   :members:", "   :exclude-members: set_fit_request, set_score_request"]  # the latter of scikit-learn
+    return [] if callable(thing) and hasattr(thing, "__name__") else ["   :no-value:"]
