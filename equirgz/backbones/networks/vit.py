@@ -248,7 +248,7 @@ def steerable_vit(
     width: float = 1.0,
     fields: int = 24,
     heads: int = 4,
-    depth: int = 4,
+    depth: int = 2,
     patch_size: int = 8,
     mlp_ratio: float = 4.0,
     equivariant_blocks: int | None = None,
