@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LINK = re.compile(r"\]\(([\w./+-]+)\)")
@@ -26,8 +26,12 @@ def pages(results: Path, *, tables: bool) -> Iterator[tuple[str, str]]:
 
 def list_tables(folder: Path) -> list[Path]:
     """Return the tables of a folder, those of errors first."""
-    found = [*folder.glob("tables/*.md"), *folder.glob("*.md")]
-    return sorted(found, key=lambda path: (not path.stem.startswith("error"), path.stem))
+    return errors_first([*folder.glob("tables/*.md"), *folder.glob("*.md")])
+
+
+def errors_first(paths: Iterable[Path]) -> list[Path]:
+    """Return files in the order of their names, those of errors before all others."""
+    return sorted(paths, key=lambda path: (not path.stem.startswith("error"), path.stem))
 
 
 def target(link: str, names: list[str], tables: bool) -> str:
@@ -45,7 +49,7 @@ def grid_page(folder: Path, tables: bool) -> str:
     parts = [f"# {folder.name}", " ".join(str(plan.get("question", "")).split())]
     if plan.get("version"):
         parts.append(f"Made by equirgz {plan['version']}. All files: `results/{folder.name}` of the repository.")
-    for figure in sorted(folder.glob("figures/*.png")):
+    for figure in errors_first(folder.glob("figures/*.png")):
         where = f"{DEPTH}/{os.path.relpath(figure, folder.parent.parent)}"
         parts += [f"## Figure {figure.stem.replace('_', ' ')}", f"![{figure.stem.replace('_', ' ')}]({where})"]
     for path in list_tables(folder) if tables else ():
