@@ -29,7 +29,7 @@ if online:
     }
 
 exclude_patterns = ["_build", "generate"]
-myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_enable_extensions = ["colon_fence"]  # no mathematics: browsers would load MathJax from the network
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_inherit_docstrings = False
