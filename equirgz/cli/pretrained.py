@@ -18,6 +18,9 @@ def list_encoders(
     from equirgz.pretrained import list_pretrained, read_description
 
     names = list_pretrained(pattern)
+    if not list_pretrained():
+        typer.echo("no encoder comes with this version; `python -m benchmarks.encoders NAME` makes one")
+        return
     if not names:
         mend = suggest(pattern, list_pretrained())
         raise InputError("pretrained list", expected="the name of an encoder", got=repr(pattern), mend=mend)
