@@ -65,10 +65,12 @@ class _Steps:
     def training(self) -> tuple[str, str]:
         from equirgz.grid.single import train_one
         from equirgz.records import read_json
+        from equirgz.tasks import Classification
 
         train_one(self.config, self.out, device=self.device)
         rows = read_json(self.out / "run.json")["rows"]
-        error = [row["value"] for row in rows if row["metric"] == "error/rate" and row["split"] == "test"]
+        headline = Classification(("FRI", "FRII")).headline.metric
+        error = [row["value"] for row in rows if row["metric"] == headline and row["split"] == "test"]
         require(bool(error) and error[0] is not None, "training", expected="an error rate", got=error)
         return "ok", f"{STEPS} steps on {self.device}, {len(rows)} rows"
 

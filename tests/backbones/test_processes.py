@@ -14,6 +14,7 @@ import pickle, sys, torch
 from pathlib import Path
 import equirgz
 folder = Path(sys.argv[1])
+torch.set_grad_enabled(False)  # as h_BF was computed: attention has another kernel for gradients
 for case in sorted(folder.glob("*.pickle")):
     backbone, mode, x_BCHW, h_BF = pickle.loads(case.read_bytes())
     assert backbone.training == mode, case
