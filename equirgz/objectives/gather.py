@@ -31,6 +31,15 @@ def mean_over_processes(value: Tensor) -> Tensor:
     return gather_rows(value.detach().reshape(1)).mean()
 
 
+def mean_count(known: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return how many of ``known`` are true, the mean over processes, to divide a sum over the known by; 1 for none.
+
+    The mean may lie below 1, where some processes know none; every process must call this, those too.
+    """
+    count = mean_over_processes(known.sum().to(dtype))
+    return torch.where(count > 0, count, torch.ones_like(count))
+
+
 def gather_rows(z_BP: Tensor) -> Tensor:
     """Return the rows of all processes, in order of rank; in a single process ``z_BP`` itself.
 

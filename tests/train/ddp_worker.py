@@ -17,6 +17,9 @@ from equirgz.backbones import create_backbone
 from equirgz.config import OptimizerConfig, TrainConfig
 from equirgz.objectives import create_objective
 from equirgz.objectives.gather import gather_rows
+from equirgz.tasks import Classification
+from equirgz.tasks.regression import Quantity, Regression
+from equirgz.tasks.several import Several
 from equirgz.train import TrainImages, train
 from equirgz.train.batch_norm import synchronised
 from equirgz.train.fabric import make_fabric
@@ -56,6 +59,15 @@ def make_votes() -> torch.Tensor:
     return votes_NA
 
 
+def make_several() -> tuple[Several, torch.Tensor]:
+    """Return a class and a number at once, many missing: a process often has none of either in its share."""
+    task = Several((Classification(("a", "b")), Regression((Quantity("size"),))), (1.0, 0.5))
+    target_N2 = torch.stack([torch.arange(16) % 2, torch.linspace(-1, 2, 16)], 1).double()
+    target_N2[4:, 0] = torch.nan
+    target_N2[:13, 1] = torch.nan
+    return task, target_N2
+
+
 def losses(log: TrainLog) -> list[float]:
     return [row["loss"] for row in log.rows]
 
@@ -71,6 +83,9 @@ def run(fabric=None) -> dict[str, list[float]]:
         "hybrid", make_backbone(), 2, init_seed=1, questions=(2, 3), balance="matched", **SMALL
     )
     curves["votes"] = losses(train(objective, replace(make_images(), y_N=make_votes()), CONFIG, **keywords))
+    task, target_N2 = make_several()
+    objective = create_objective("supervised", make_backbone(), init_seed=1, task=task)
+    curves["several"] = losses(train(objective, replace(make_images(), y_N=target_N2), CONFIG, **keywords))
     torch.manual_seed(0)
     steerable = create_backbone("steerable_lenet", group="C4", image_size=33, width=2)
     objective = create_objective("supervised", steerable, 2, init_seed=1)

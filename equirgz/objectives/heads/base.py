@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.errors import InputError
-from equirgz.objectives.gather import mean_over_processes
+from equirgz.objectives.gather import mean_count
 from equirgz.objectives.heads.maps import MapLayers
 from equirgz.registry import Registry, call_checked
 from equirgz.tasks import Task
@@ -79,4 +79,4 @@ def mean_of_known(loss: Tensor, known: Tensor) -> Tensor:
     Over several processes it is the share of this one: their mean is the loss of all.
     """
     total = torch.where(known, loss, torch.zeros_like(loss)).sum()
-    return total / mean_over_processes(known.sum().to(loss.dtype)).clamp_min(1)
+    return total / mean_count(known, loss.dtype)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from equirgz.objectives.gather import mean_over_processes
+from equirgz.objectives.gather import mean_count
 from equirgz.objectives.heads.base import HEADS, Head, create_head
 from equirgz.tasks import Task
 
@@ -37,7 +37,7 @@ class SeveralHead(Head):
         for head, weight, raw, target, known in self._parts(raw_B, target_B):
             if target.ndim == 1:  # a missing class is no target of cross entropy
                 # over several processes every one of them reaches the mean, also where it knows no class
-                share = known.sum() / mean_over_processes(known.sum().to(raw.dtype)).clamp_min(1)
+                share = known.sum() / mean_count(known, raw.dtype)
                 loss = head.loss(raw[known], target[known]) * share if bool(known.any()) else raw.sum() * 0.0
             else:
                 loss = head.loss(raw, target)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from equirgz.objectives.gather import mean_over_processes
+from equirgz.objectives.gather import mean_count
 from equirgz.objectives.heads.base import HEADS, Head
 from equirgz.objectives.precision import full_precision, widen
 
@@ -44,7 +44,7 @@ def compute_votes_loss(votes_BA: Tensor, concentration_BA: Tensor, questions: Se
         -1,
     )
     asked_BQ = torch.stack([torch.nan_to_num(v).sum(-1) > 0 for v in votes_BA.split(list(questions), -1)], -1)
-    return (nll_BQ * asked_BQ).sum() / mean_over_processes(asked_BQ.sum().to(nll_BQ.dtype)).clamp_min(1)
+    return (nll_BQ * asked_BQ).sum() / mean_count(asked_BQ, nll_BQ.dtype)
 
 
 def concentrations(raw_BA: Tensor) -> Tensor:
