@@ -27,15 +27,15 @@ install-reference: $(REFERENCE)/.installed
 demo: $(VENV)/.installed
 	MPLBACKEND=Agg $(VENV)/bin/python -m equirgz bench run benchmarks/demo.yaml --out demo --jobs $(WORKERS)
 
-# The tables, figures and index in README.md and results/README.md, from the committed results.
+# The figure, numbers and index in README.md, results/README.md and docs/, from the committed results.
 readme: $(VENV)/.installed
-	$(VENV)/bin/python -m equirgz bench readme README.md results/README.md
+	$(VENV)/bin/python -m equirgz bench readme
 
 # What editors complete keys and mark mistakes with in benchmarks/*.yaml.
 schema: $(VENV)/.installed
 	$(VENV)/bin/python -m equirgz bench schema > benchmarks/schema.json
 
-# The picture of the page of results/mirabest_quick that README.md shows; needs Debian's package chromium.
+# The picture of the page of results/mirabest_quick that the documentation shows; needs Debian's package chromium.
 screenshot: $(VENV)/.installed
 	$(VENV)/bin/python -m equirgz bench screenshot results/mirabest_quick -o results/screenshot.png
 

@@ -238,14 +238,15 @@ def page(folder: Folder) -> None:
 @bench.command()
 def readme(
     files: Annotated[
-        list[Path] | None, path_argument(help="Markdown files; default: README.md and results/README.md.")
+        list[Path] | None,
+        path_argument(help="Markdown files; default: the READMEs and pages of docs."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a text would change.")] = False,
 ) -> None:
     """Fill the generated blocks of Markdown files (tables, figures, the index) from the committed results."""
-    from equirgz.report.readme import fill_readme
+    from equirgz.report.readme import fill_readme, find_readmes
 
-    for path in files or [Path("README.md"), Path("results/README.md")]:
+    for path in files or find_readmes():
         typer.echo(f"{path}: {'filled' if fill_readme(path, check=check) else 'up to date'}")
 
 
@@ -254,14 +255,15 @@ def slim(
     folders: Annotated[list[Path], path_argument(help="Results folders.")],
     readmes: Annotated[
         list[Path] | None,
-        path_option("--readme", help="What it links to is kept; repeatable; default: README.md, results/README.md."),
+        path_option("--readme", help="What it links to is kept; repeatable; default: as of `readme`."),
     ] = None,
 ) -> None:
     """Remove the tables, figures and page that no README links to (the rows give them anew); pack rows.csv."""
+    from equirgz.report.readme import find_readmes
     from equirgz.report.slim import slim_results
 
     for folder in folders:
-        removed = slim_results(folder, readmes or [Path("README.md"), Path("results/README.md")])
+        removed = slim_results(folder, readmes or find_readmes())
         typer.echo(f"{folder}: {len(removed)} files removed")
 
 

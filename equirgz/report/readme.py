@@ -8,6 +8,10 @@ A block stands between two comments; what is between them is replaced::
     <!-- index: results -->                           a line per results folder
     <!-- end -->
 
+and in a line of prose, one cell of a table by the beginning of its row and the head of its column::
+
+    <!-- value: results/NAME/tables/error_rate_test_network.md: steerable_cnn D4 | 666 labels -->6.7 ± 0.5<!-- end -->
+
 Paths are relative to the Markdown file.
 """
 
@@ -22,8 +26,17 @@ from equirgz.records import read_json, write_bytes_atomic
 from equirgz.report.rows.results import find_rows, load_results
 from equirgz.tasks.stored import restore_task
 
-_BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
-_OPENING = re.compile(r"<!-- (table|figure|index): ")
+_BLOCK = re.compile(r"(<!-- (\w+): (\S+) -->\n|<!-- (value): ([^\n]+?) -->).*?(<!-- end -->)", re.DOTALL)
+_OPENING = re.compile(r"<!-- (table|figure|index|value): ")
+_MADE = {"_build", "generated"}
+
+
+def find_readmes(root: Path | str = ".") -> list[Path]:
+    """Return README.md, results/README.md and the pages in docs/ that hold a generated block."""
+    root = as_path(root)
+    pages = [page for page in root.glob("docs/**/*.md") if not _MADE & set(page.relative_to(root).parts)]
+    marked = [page for page in sorted(pages) if _OPENING.search(page.read_text(encoding="utf-8"))]
+    return [root / "README.md", root / "results" / "README.md", *marked]
 
 
 def fill_readme(path: Path | str, *, check: bool = False) -> bool:
@@ -38,7 +51,7 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
         old = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ResultsError(str(path), expected="a Markdown file", got=error.strerror) from error
-    new, n_blocks = _BLOCK.subn(lambda found: found[1] + _fill(path, found[2], found[3]) + found[4], old)
+    new, n_blocks = _BLOCK.subn(lambda found: found[1] + _fill(path, *_kind_and_target(found)) + found[6], old)
     if n_blocks != len(_OPENING.findall(old)):
         raise ResultsError(str(path), expected="<!-- end --> after each generated block", got="an open block")
     if new == old:
@@ -54,8 +67,12 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
     return True
 
 
+def _kind_and_target(found: re.Match) -> tuple[str, str]:
+    return found[2] or found[4], found[3] or found[5]
+
+
 def _fill(path: Path, kind: str, target: str) -> str:
-    makers = {"table": _table, "figure": _figure, "index": _index}
+    makers = {"table": _table, "figure": _figure, "index": _index, "value": _value}
     return makers[check_choice(f"{path}: block", kind, makers)](path, target)
 
 
@@ -67,8 +84,10 @@ def _existing(path: Path, target: str) -> Path:
 
 
 def find_table_files(path: Path, text: str) -> list[Path]:
-    """Return the files that the table blocks in the ``text`` of the Markdown file ``path`` are copies of."""
-    return [_table_file(path, target) for _, kind, target, _ in _BLOCK.findall(text) if kind == "table"]
+    """Return the files that the tables and values in the ``text`` of the Markdown file ``path`` are copies of."""
+    blocks = [_kind_and_target(found) for found in _BLOCK.finditer(text)]
+    tables = [_table_file(path, target) for kind, target in blocks if kind == "table"]
+    return tables + [_existing(path, target.partition(": ")[0]) for kind, target in blocks if kind == "value"]
 
 
 def _table_file(path: Path, target: str) -> Path:
@@ -85,6 +104,32 @@ def main_table(folder: Path) -> str:
 
 def _table(path: Path, target: str) -> str:
     return _table_file(path, target).read_text(encoding="utf-8")
+
+
+def _value(path: Path, target: str) -> str:
+    file, _, place = target.partition(": ")
+    return read_cell(_existing(path, file), place)
+
+
+def read_cell(file: Path, place: str) -> str:
+    """Return the text of one cell of a Markdown table; ``place`` is ``ROW | COLUMN``.
+
+    ROW is the beginning of a row, its cells joined by spaces (``steerable_cnn D4``); COLUMN the head of a column.
+    Bold marks are left out.
+    Raises: ResultsError where there is no such row, or more than one; InputError for an unknown column.
+    """
+    row, _, column = (part.strip() for part in place.rpartition(" | "))
+    lines = [_cells(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    head, rows = lines[0], lines[2:]
+    check_choice(f"{file.name}: column", column, head)
+    found = [cells for cells in rows if f"{' '.join(filter(None, cells))} ".startswith(f"{row} ")]
+    if len(found) != 1:
+        raise ResultsError(f"{file}: row", expected=f"one that begins with {row!r}", got=len(found))
+    return found[0][head.index(column)]
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip().replace("**", "") for cell in line.strip().strip("|").split(" | ")]
 
 
 def _figure(path: Path, target: str) -> str:

@@ -1,4 +1,4 @@
-"""The examples are run as they stand: what they return is what their README lines promise."""
+"""The examples are run as they stand: what they return is what the line in benchmarks/README.md promises."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def load(name: str):
 def test_every_example_is_tested_and_linked():
     names = {path.stem for path in EXAMPLES.glob("*.py")}
     assert names == {"run_a_grid", "encoder_in_a_loop", "ablation_figure"}
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert all(f"(benchmarks/examples/{name}.py)" in readme for name in names)
+    readme = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert all(f"(examples/{name}.py)" in readme for name in names)
 
 
 def test_a_grid_is_run_and_tabulated(tmp_path):

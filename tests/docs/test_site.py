@@ -35,7 +35,7 @@ def copied(tmp_path) -> Path:
     shutil.copytree(
         ROOT / "docs", tmp_path / "docs", ignore=shutil.ignore_patterns("_build", "generated", "__pycache__")
     )
-    for name in ("results", "CONTRIBUTING.md"):
+    for name in ("results", "benchmarks", "CONTRIBUTING.md", "CHANGELOG.md"):
         (tmp_path / name).symlink_to(ROOT / name)
     return tmp_path / "docs"
 

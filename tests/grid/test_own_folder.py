@@ -1,4 +1,4 @@
-"""The pattern for one's own images: README shows the file, and it trains on real FITS as it stands."""
+"""The pattern for one's own images: the documentation shows the file, and it trains on real FITS as it stands."""
 
 import subprocess
 import sys
@@ -11,11 +11,10 @@ ROOT = Path(__file__).parents[2]
 GRID = ROOT / "benchmarks" / "own_folder.yaml"
 
 
-def test_readme_shows_the_files_as_they_are():
-    readme = (ROOT / "README.md").read_text()
-    section = readme[readme.index("## Your own images") :]
-    assert f"```yaml\n{GRID.read_text()}```" in section
-    assert f"```\n{GRID.with_suffix('.csv').read_text()}```" in section
+def test_the_documentation_shows_the_files_as_they_are():
+    page = (ROOT / "docs" / "howto" / "your_images.md").read_text()
+    for file in (GRID, GRID.with_suffix(".csv")):
+        assert f"```{{literalinclude}} ../../benchmarks/{file.name}\n" in page
 
 
 def test_the_sources_of_the_catalogue_have_its_labels_and_parts(data_root, monkeypatch):

@@ -10,14 +10,14 @@ import pytest
 import yaml
 
 from equirgz.records import read_json
-from equirgz.report.readme import fill_readme, main_table
+from equirgz.report.readme import fill_readme, find_readmes, main_table
 from equirgz.report.rows.results import find_rows, open_results
 from equirgz.report.slim import linked_files
 from equirgz.report.tables.write import make_table_files
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
-READMES = [ROOT / "README.md", RESULTS / "README.md"]
+READMES = find_readmes(ROOT)
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/grid.json") if find_rows(path.parent).exists())
 SOURCES = {"grid.json", "rows.csv.gz", "predictions.csv.gz", "timings.csv", "provenance.csv", "splits.csv"}
 
@@ -27,7 +27,7 @@ def few_draws():
     """Kept interval tables are compared whole, with all their draws (conftest.py draws fewer elsewhere)."""
 
 
-@pytest.mark.parametrize("path", READMES, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("path", READMES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_generated_blocks_are_up_to_date(path):
     assert fill_readme(path, check=True) is False
 

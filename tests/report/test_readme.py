@@ -4,7 +4,7 @@ import pytest
 
 from equirgz.errors import InputError, ResultsError
 from equirgz.report import write_tables
-from equirgz.report.readme import fill_readme
+from equirgz.report.readme import fill_readme, find_readmes, find_table_files
 
 
 @pytest.fixture
@@ -64,3 +64,24 @@ def test_bad_blocks(root):
         assert readme.read_text() == text
     with pytest.raises(ResultsError, match="Markdown file"):
         fill_readme(root / "none.md")
+
+
+def test_a_value_is_a_cell_of_a_table(root):
+    table = root / "table.md"
+    table.write_text("| net | group | 50 labels | 729 labels |\n| :-- | :-- | --: | --: |\n| a | C1 | 3.0 ± 1 | 2 |\n"
+                     "| a | C10 | **1.0** | – |\n\nWords | and.\n")  # fmt: skip
+    page = root / "docs" / "page.md"
+    page.parent.mkdir()
+    page.write_text(
+        "From <!-- value: ../table.md: a C1 | 50 labels -->9<!-- end --> to\n"
+        "<!-- value: ../table.md: a C10 | 50 labels --><!-- end --> %.\n"
+    )
+    (root / "docs" / "plain.md").write_text("no block\n")
+    assert find_readmes(root)[2:] == [page]
+    fill_readme(page)
+    assert "-->3.0 ± 1<!-- end --> to" in page.read_text() and "-->1.0<!-- end --> %" in page.read_text()
+    assert find_table_files(page, page.read_text()) == 2 * [root / "docs" / "../table.md"]
+    for place, error in (("a C2 | 50 labels", ResultsError), ("a | 50 labels", ResultsError), ("a C1 | 5", InputError)):
+        page.write_text(f"<!-- value: ../table.md: {place} -->9<!-- end -->")
+        with pytest.raises(error):
+            fill_readme(page)
