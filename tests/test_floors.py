@@ -20,7 +20,7 @@ FLOORS = (
     {"backbones"},
     {"objectives"},
     {"train", "evaluate"},
-    {"grid", "machine"},
+    {"grid", "machine", "residual"},
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

@@ -10,7 +10,7 @@ import typer
 from equirgz.cli.options import path_argument, path_option
 
 if TYPE_CHECKING:
-    from equirgz.evaluate.residual_probes import Reading
+    from equirgz.residual.readings import Reading
 
 SLACK, ROUND_TRIP = 0.05, 1e-2
 
@@ -37,7 +37,7 @@ def residual(
     """
     from equirgz.errors import InputError
     from equirgz.evaluate.embedding_table import EmbeddingTable
-    from equirgz.grid.residual import find_residual
+    from equirgz.residual.of_table import find_residual
 
     if output.suffix not in (".npz", ".csv"):
         raise InputError("--output", expected="a path ending in .npz or .csv", got=output.name)
@@ -68,7 +68,7 @@ def residual(
 def describe(before: Reading, after: Reading) -> str:
     """Return both readings in words, with chance.
 
-    >>> from equirgz.evaluate.residual_probes import Reading
+    >>> from equirgz.residual.readings import Reading
     >>> describe(Reading("accuracy", 0.9, 0.95, 0.5, 100), Reading("accuracy", 0.5, 0.52, 0.5, 100))
     'accuracy linear 0.90 -> 0.50, nonlinear 0.95 -> 0.52 (chance 0.50)'
     """

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from equirgz.cli import app
 from equirgz.errors import InputError
 from equirgz.evaluate.embedding_table import EmbeddingTable
-from equirgz.evaluate.residual_probes import read_off
-from equirgz.grid.residual import find_residual
-from equirgz.train.estimators.residual_flow import ResidualFlow
+from equirgz.residual.flow import ResidualFlow
+from equirgz.residual.of_table import find_residual
+from equirgz.residual.readings import read_off
 
 QUICK = {"steps": 600, "width": 48, "depth": 2, "ode_steps": 40, "lr": 5e-3}
 

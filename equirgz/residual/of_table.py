@@ -14,8 +14,8 @@ from equirgz.seeding import derive_seed
 
 if TYPE_CHECKING:
     from equirgz.evaluate.embedding_table import EmbeddingTable
-    from equirgz.evaluate.residual_probes import Reading
-    from equirgz.train.estimators.residual_flow import ResidualFlow
+    from equirgz.residual.flow import ResidualFlow
+    from equirgz.residual.readings import Reading
 
 PART = "residual_part"  # column that says who the flow was fitted on
 FITTED, HELD_OUT = "fitted", "held_out"
@@ -43,13 +43,13 @@ def find_residual(
 
     The flow is fitted on the sources whose extra ``split`` is train, where that names others too, else on a random
     half; the others are held out, and probed out of fold. ``options`` are those of
-    :class:`~equirgz.train.estimators.residual_flow.ResidualFlow`.
+    :class:`~equirgz.residual.flow.ResidualFlow`.
 
     Raises InputError for conditions that the table lacks, that are constant, unknown for a source, of fewer than ten
     fitted sources per class or of a class that was not fitted, and for latents of zero variance.
     """
     from equirgz.objectives.generative.condition import learn_condition
-    from equirgz.train.estimators.residual_flow import ResidualFlow
+    from equirgz.residual.flow import ResidualFlow
 
     require(PART not in table.extras, "embedding table", expected=f"no column {PART}", got="a residual; rename it")
     columns = read_columns(table)
@@ -100,7 +100,7 @@ def _take(columns: dict[str, np.ndarray], index: np.ndarray) -> dict[str, np.nda
 
 
 def _probe(both: tuple[np.ndarray, np.ndarray], columns: dict[str, np.ndarray]) -> dict[str, tuple[Reading, Reading]]:
-    from equirgz.evaluate.residual_probes import read_off
+    from equirgz.residual.readings import read_off
 
     found = {}
     for name, value_N in columns.items():
