@@ -12,15 +12,18 @@ from collections.abc import Iterable
 from types import ModuleType
 
 NAME_OF = {  # of the distribution, where it differs from the name that is imported
-    "PIL": "pillow", "lightning_fabric": "lightning-fabric", "sklearn": "scikit-learn", "umap": "umap-learn",
-    "yaml": "pyyaml",
+    "PIL": "pillow", "huggingface_hub": "huggingface-hub", "lightning_fabric": "lightning-fabric",
+    "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "pyyaml",
 }  # fmt: skip
 CORE = (  # what `pip install equirgz` brings
     "astropy", "geomloss", "h5py", "jinja2", "lightning-fabric", "matplotlib", "numpy", "packaging", "pandas", "parsl",
     "pillow", "pooch", "psutil", "pydantic", "pyyaml", "rich", "safetensors", "scikit-learn", "scipy", "seaborn",
     "torch", "tqdm", "typer",
 )  # fmt: skip
-EXTRA_OF = {"astroquery": "astro", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx", "pyarrow": "parquet"}
+EXTRA_OF = {
+    "astroquery": "astro", "huggingface-hub": "hub", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
+    "pyarrow": "parquet", "tensorboard": "tensorboard", "wandb": "wandb",
+}  # fmt: skip
 
 
 class EquirgzError(Exception):

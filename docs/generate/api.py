@@ -10,7 +10,7 @@ from types import ModuleType
 #: page -> what it is of: a room with ``__all__``, or modules whose own public names are meant
 PAGES: dict[str, tuple[str, ...]] = {
     "equirgz": ("equirgz",),
-    "backbones": ("equirgz.backbones",),
+    "backbones": ("equirgz.backbones", "equirgz.backbones.hub"),
     "nn": ("equirgz.nn",),
     "geometry": (
         "equirgz.geometry.group", "equirgz.geometry.representation", "equirgz.geometry.field_type",
@@ -20,7 +20,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "data": ("equirgz.data",),
     "tasks": ("equirgz.tasks",),
     "objectives": ("equirgz.objectives",),
-    "train": ("equirgz.train", "equirgz.train.estimators.classifier"),
+    "train": ("equirgz.train", "equirgz.train.loggers", "equirgz.train.estimators.classifier"),
     "evaluate": ("equirgz.evaluate",),
     "metrics": ("equirgz.metrics",),
     "report": ("equirgz.report",),

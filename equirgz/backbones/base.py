@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from equirgz.backbones.arguments import check_whole
+from equirgz.backbones.hub import HubMethods
 from equirgz.backbones.levels import FeatureInfo, Level
 from equirgz.errors import ImageError, InputError
 from equirgz.geometry.field_type import FieldType
@@ -58,7 +59,7 @@ BACKBONES: Registry = BackboneRegistry(
 LARGEST_LISTED_SIZE = 400
 
 
-class Backbone(nn.Module):
+class Backbone(HubMethods, nn.Module):
     """Abstract backbone. A subclass sets ``num_features``, calls :meth:`check_size` and defines
     :meth:`maps`, :meth:`read_out` and :meth:`blocks`.
 

@@ -68,6 +68,10 @@ def train(
     accumulate: Annotated[
         int, typer.Option("--accumulate", min=1, help="Cut every batch into so many parts, to save memory.")
     ] = 1,
+    log: Annotated[
+        list[str] | None,
+        typer.Option("--log", help="tensorboard or wandb (offline): where the training log goes beside CSV and JSONL."),
+    ] = None,
 ) -> None:
     """Train and evaluate one run; write its JSON, its training log and its encoder."""
     from equirgz.config import load_yaml
@@ -77,9 +81,8 @@ def train(
     planned = make_grid({"name": "train", "base": load_yaml(config)}, overrides or (), source=config.name)
     if out is None:
         out = Path("runs") / f"{config.stem}-{planned.runs[0].run_key()}"
-    lines = train_one(
-        planned.runs[0], out, data_dir, device=choose_device(device), processes=processes, accumulate=accumulate
-    )
+    how = {"device": choose_device(device), "processes": processes, "accumulate": accumulate, "loggers": log or ()}
+    lines = train_one(planned.runs[0], out, data_dir, **how)
     for line in lines:
         typer.echo(line)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,13 @@ def train_one(
     device: str = "cpu",
     processes: int = 1,
     accumulate: int = 1,
+    loggers: Sequence[str] = (),
 ) -> list[str]:
     """Train and evaluate one run; return lines that say what came out and where it is.
 
     With several ``processes`` (DDP: one per GPU, or on one CPU) the running script is started once more for
     each of the others, which help to train and return no lines. ``accumulate`` cuts each batch into so many
-    parts to save memory.
+    parts to save memory. ``loggers``: programs that the log goes to as well (``tensorboard``, ``wandb``).
 
     Writes ``OUT/run.json`` (configuration, rows, predictions), ``OUT/work`` (log and checkpoints; the
     same call after an interruption goes on from them) and ``OUT/encoder`` (weights and configuration).
@@ -35,10 +37,14 @@ def train_one(
     from equirgz.grid.run.prepare import prepare_run
     from equirgz.grid.run.training import TrainOptions
     from equirgz.provenance import collect_provenance
+    from equirgz.train.loggers import make_loggers
 
     out = as_path(out)
+    make_loggers(loggers, out)  # says what is not installed before anything is written
     _claim(out, config)
-    how = TrainOptions(out / "work", device, progress=True, processes=processes, accumulate=accumulate)
+    how = TrainOptions(
+        out / "work", device, progress=True, processes=processes, accumulate=accumulate, loggers=tuple(loggers)
+    )
     run = prepare_run(config, data_dir, device=device)
     result = finish_run(run, how, grid="train")
     if result is None:

@@ -1,14 +1,10 @@
-"""The record of one training: rows in memory, and the same rows as JSON lines on disk."""
+"""The record of one training, in memory."""
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
-
-from equirgz.records import finite_or_none, write_bytes_atomic
 
 logger = logging.getLogger("equirgz")
 
@@ -43,24 +39,3 @@ class TrainLog:
         if line not in self.warnings:
             self.warnings.append(line)
             logger.warning(line)
-
-
-class JsonLines:
-    """Appends rows to a file, one JSON object a line; None as path writes nothing."""
-
-    def __init__(self, path: Path | None, rows: list[dict[str, Any]]) -> None:
-        """Start the file anew with ``rows``: what a resumed training already knows."""
-        self.path = path
-        if path is not None:
-            write_bytes_atomic(path, "".join(_line(row) for row in rows).encode())
-
-    def write(self, row: dict[str, Any]) -> None:
-        """Append one row."""
-        if self.path is not None:
-            with self.path.open("a") as file:
-                file.write(_line(row))
-
-
-def _line(row: dict[str, Any]) -> str:
-    clean = {k: finite_or_none(v) if isinstance(v, float) else v for k, v in row.items()}
-    return json.dumps(clean, sort_keys=True) + "\n"

@@ -6,6 +6,7 @@ The loop itself is :func:`equirgz.train.trainer.train`.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,8 @@ from equirgz.train.batches import BatchMaker, split_batch
 from equirgz.train.fabric import precision_of
 from equirgz.train.finite import FiniteCheck, can_defer
 from equirgz.train.images import TrainImages
-from equirgz.train.log import JsonLines, TrainLog
+from equirgz.train.log import TrainLog
+from equirgz.train.loggers import CsvTable, JsonLines, RowLogger
 from equirgz.train.optim import lr_factor, make_optimizer, set_lr
 from equirgz.train.rank import describe_loss, make_rank_meter
 from equirgz.train.validation import Validate, is_better
@@ -62,6 +64,7 @@ class TrainingRun:
         work_dir: Path | None,
         fabric: Fabric,
         accumulate: int,
+        loggers: Sequence[RowLogger] = (),
     ) -> None:
         self.objective, self.config, self.fabric, self.accumulate = objective, config, fabric, accumulate
         self.work_dir = None if work_dir is None else as_path(work_dir)
@@ -80,6 +83,12 @@ class TrainingRun:
         self.step = 0
         self.best: dict[str, Any] | None = None
         self.log = TrainLog()
+        self.loggers = [*self._files(), *loggers] if fabric.is_global_zero else []
+
+    def _files(self) -> list[RowLogger]:
+        if self.work_dir is None:
+            return []
+        return [JsonLines(self.work_dir / "log.jsonl"), CsvTable(self.work_dir / "log.csv")]
 
     @property
     def checkpoint_path(self) -> Path | None:
@@ -171,12 +180,12 @@ class TrainingRun:
         return self.rank.log(self.objective)
 
     def record(self, values: dict[str, Any]) -> dict[str, float]:
-        """Add a row to the log and to its file, warn of a collapsed representation, and return the row."""
+        """Add a row to the log and to the loggers, warn of a collapsed representation, and return the row."""
         self.finite.flush()
         row = {name: float(value) for name, value in values.items()} | {"step": self.step}
         self.log.rows.append(row)
-        if self.fabric.is_global_zero:
-            self.lines.write(row)
+        for logger in self.loggers:
+            logger.write(row)
         settled = self.step > max(50, self.config.steps // 10)
         if row.get("collapsed") and settled and not any(w.startswith("collapsed") for w in self.log.warnings):
             self.log.warn(
@@ -188,6 +197,11 @@ class TrainingRun:
         if lost and not any(w.startswith("lost rank") for w in self.log.warnings):
             self.log.warn(lost)
         return row
+
+    def close(self) -> None:
+        """End the loggers: the training is over, or failed."""
+        for logger in self.loggers:
+            logger.close()
 
     def save(self) -> None:
         """Write the checkpoint, from the first process alone, with the generators of all."""
@@ -242,8 +256,8 @@ class TrainingRun:
         computed = precision_of(self.fabric)
         if computed != self.config.precision:
             self.log.warn(f"asked for {self.config.precision}, computed in {computed}")
-        if self.fabric.is_global_zero:
-            self.lines = JsonLines(None if path is None else path.with_name("log.jsonl"), self.log.rows)
+        for logger in self.loggers:
+            logger.start(self.log.rows)
 
 
 def _fingerprint(objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int) -> str:

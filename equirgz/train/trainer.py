@@ -6,7 +6,9 @@ and what it takes to go on after an interruption, are ours.
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,6 +23,7 @@ from equirgz.seeding import derive_seed
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages, check_training_set
 from equirgz.train.log import TrainLog
+from equirgz.train.loggers import RowLogger
 from equirgz.train.optim import lr_factor
 from equirgz.train.run import TrainingRun
 from equirgz.train.validation import Validate
@@ -40,6 +43,7 @@ def train(
     accumulate: int = 1,
     checkpoint_every: int = 200,
     log_every: int = 10,
+    loggers: Sequence[RowLogger] = (),
 ) -> TrainLog:
     """Train ``objective`` in place for ``config.steps`` updates and leave it in eval mode.
 
@@ -47,7 +51,7 @@ def train(
     ----------
     seed : all randomness: order of sources, views, dropout. On the CPU the same seed gives the same
         bits. torch's own global generators are left as they were.
-    work_dir : folder of ``checkpoint.pt`` and ``log.jsonl``; a training found there is resumed, bit
+    work_dir : folder of ``checkpoint.pt``, ``log.jsonl`` and ``log.csv``; a training found there is resumed, bit
         for bit on the CPU. None writes nothing.
     validate : ``objective -> {"error": share, "nll": nat, ...}``, called every ``config.eval_every``
         updates and after the last; ``selection_rule="best_val"`` keeps the weights of its lowest
@@ -61,6 +65,8 @@ def train(
     accumulate : parts into which a batch is cut to save memory; gradients are their mean, and batch
         norm sees one part at a time.
     checkpoint_every, log_every : updates between checkpoints, and between rows of the log.
+    loggers : told every row of the log as it is measured (:class:`~equirgz.train.loggers.RowLogger`), by the first
+        process alone.
 
     Raises InputError for images, labels or sizes that cannot be trained on; NumericalError when the
     loss or a gradient is not finite: the trained weights are then those before that update, and the last
@@ -73,13 +79,14 @@ def train(
     lr_factor(0, config.steps, config.optimizer.warmup_steps)
     fabric = make_fabric(config.precision) if fabric is None else fabric
     objective.prepare(images.y_N, 0 if images.u_MCHW is None else len(images.u_MCHW))
-    run = TrainingRun(objective, images, config, seed, work_dir, fabric, accumulate)
+    run = TrainingRun(objective, images, config, seed, work_dir, fabric, accumulate, loggers)
     with torch.random.fork_rng(devices=[fabric.device] if fabric.device.type == "cuda" else []):
         torch.manual_seed(derive_seed(seed, "noise", fabric.global_rank))
         run.resume()
         start_s = time.perf_counter()
         objective.train()
-        with _make_bar(objective, config.steps, run.step, progress if fabric.is_global_zero else False) as bar:
+        shown = progress if fabric.is_global_zero else False
+        with _make_bar(objective, config.steps, run.step, shown) as bar, contextlib.closing(run):
             while run.step < config.steps:
                 values = run.update()
                 last = run.step == config.steps

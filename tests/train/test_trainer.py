@@ -67,7 +67,8 @@ def test_resume_equals_uninterrupted(name, stop, tmp_path, monkeypatch):
     assert log2.rows == log.rows and log2.best_step == log.best_step
     for key, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[key]), key
-    assert (tmp_path / "whole/log.jsonl").read_bytes() == (tmp_path / "parts/log.jsonl").read_bytes()
+    for name_of_log in ("log.jsonl", "log.csv"):
+        assert (tmp_path / "whole" / name_of_log).read_bytes() == (tmp_path / "parts" / name_of_log).read_bytes()
     third = make(name)
     assert train(third, images(), config, work_dir=tmp_path / "parts", **keywords).rows == log.rows
     assert all(torch.equal(v, third.state_dict()[k]) for k, v in whole.state_dict().items())

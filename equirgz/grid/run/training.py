@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from equirgz.config import ObjectiveConfig, TrainConfig
-from equirgz.errors import InputError
+from equirgz.errors import InputError, require
 from equirgz.grid.run.prepare import PreparedRun
 from equirgz.grid.run.pretraining import PretrainedStore, pretrain_key
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.seeding import derive_seed
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
+from equirgz.train.loggers import RowLogger, make_loggers
 from equirgz.train.trainer import train
 from equirgz.train.validation import Validate, make_knn_probe, make_validation
 
@@ -35,7 +36,7 @@ class TrainOptions:
 
     ``work_dir`` takes checkpoints, ``store`` the weights of pre-trainings. With several ``processes`` the first
     training starts the others, which run the same script from its start. ``accumulate`` cuts every batch into so
-    many parts to save memory.
+    many parts to save memory. ``loggers`` names programs that the log goes to (:mod:`equirgz.train.loggers`).
     """
 
     work_dir: Path | None = None
@@ -44,6 +45,7 @@ class TrainOptions:
     accumulate: int = 1
     processes: int = 1
     store: Path | None = None
+    loggers: tuple[str, ...] = ()
 
     @property
     def batch_size(self) -> int:
@@ -120,6 +122,7 @@ def _fit(
         checkpoint_every=CHECKPOINT_STEPS,
         progress=options.progress,
         accumulate=options.accumulate,
+        loggers=_make_loggers(stage, run, options),
     )
     half = [row for row in log.rows if 2 * row["step"] > settings.steps]
     found = {name: [row[name] for row in half if name in row] for name in METERS}
@@ -130,6 +133,14 @@ def _fit(
         "best_step": log.best_step,
         "meters": {name: float(np.mean(values)) for name, values in found.items() if values},
     }
+
+
+def _make_loggers(stage: str, run: PreparedRun, options: TrainOptions) -> list[RowLogger]:
+    if not options.loggers:
+        return []
+    require(options.work_dir is not None, "loggers", expected="a work_dir to write below", got=None)
+    facts = {"stage": stage, "run_key": run.config.run_key(), **run.config.model_dump(mode="json")}
+    return make_loggers(options.loggers, options.work_dir / stage, facts)
 
 
 def _make_probe(run: PreparedRun) -> Validate | None:
