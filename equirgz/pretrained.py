@@ -1,6 +1,8 @@
 """The encoders that are shipped: ``NAME.safetensors`` (float16), ``NAME.json`` and ``NAME.md`` in ``weights/``.
 
-The files are those of :func:`equirgz.save_encoder`; the card is written by ``python -m benchmarks.pretrained``.
+The files are those of :func:`equirgz.save_encoder`; the card is written by ``python -m benchmarks.encoders NAME``.
+Beside them, in ``weights/classifiers/``, lie the models that ``equirgz classify`` reads: an encoder with read-outs
+(:class:`equirgz.answers.source_model.SourceModel`), made by ``python -m benchmarks.encoders.classifier NAME``.
 """
 
 from __future__ import annotations
@@ -23,6 +25,16 @@ def list_pretrained(pattern: str = "*") -> list[str]:
 def find_weights(name: str) -> Path:
     """Return the file of a shipped encoder; raise InputError with the nearest name for an unknown one."""
     return WEIGHTS / f"{check_choice('pretrained encoder', name, list_pretrained())}.safetensors"
+
+
+def list_classifiers(pattern: str = "*") -> list[str]:
+    """Return the names of the shipped models of ``equirgz classify`` that match a shell-style pattern, sorted."""
+    return sorted(fnmatch.filter((file.stem for file in (WEIGHTS / "classifiers").glob("*.safetensors")), pattern))
+
+
+def find_classifier(name: str) -> Path:
+    """Return the file of a shipped model of ``equirgz classify``; InputError with the nearest name for another."""
+    return WEIGHTS / "classifiers" / f"{check_choice('classifier', name, list_classifiers())}.safetensors"
 
 
 def read_description(name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ FLOORS = (
     {"backbones"},
     {"objectives"},
     {"train", "evaluate"},
-    {"grid", "machine", "residual"},
+    {"grid", "machine", "residual", "answers"},
     {"cli", "__main__"},
 )
 FLOOR_OF = {part: floor for floor, parts in enumerate(FLOORS) for part in parts}

@@ -60,11 +60,11 @@ def write_card(path: Path, name: str, settings: tuple[str, ...], config: RunConf
         survey=params["survey"], steps=config.train.steps, batch=config.train.batch_size,
         settings="".join(f" --set {setting}" for setting in settings), version=facts["version"],
         packages=", ".join(f"{key} {value}" for key, value in facts["packages"].items()), crop=config.data.crop,
-        simulated=_table(("number", "value", "n"), [
+        simulated=make_table(("number", "value", "n"), [
             (row["metric"], f"{row['value']:.4g} {row['unit']}".removesuffix(" 1"), str(row["n"]))
             for row in facts["simulated"] if row["value"] is not None and row["metric"].startswith(SHOWN)
         ]),
-        real=_table(("set", "labels", "number", "value", "label sets"), [
+        real=make_table(("set", "labels", "number", "value", "label sets"), [
             (row["set"], str(row["labels"] or "-"), row["metric"], _value(row), str(row["n"])) for row in rows
         ]),
     )  # fmt: skip
@@ -76,6 +76,7 @@ def _value(row: dict[str, Any]) -> str:
     return text if row["half_width"] is None else f"{text} ± {row['half_width']:.2g}"
 
 
-def _table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+def make_table(head: tuple[str, ...], lines: list[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
     rows = [head, tuple(":--" for _ in head), *lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -98,6 +98,29 @@ def choose_penalty(
     return Penalty(float(path[best]), float(nll_C[best]), float((p_CNK[best].argmax(1) != code_N).mean()))
 
 
+def fit_logistic(h_NF: np.ndarray, y_N: np.ndarray, inverse_penalty: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Return (weight_KF, bias_K) of :func:`linear_probe`, for features as they are: logits are ``h W^T + b``.
+
+    All of K >= 2 classes, 0 to K - 1, must be there. Of two classes the logits are opposite numbers.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.preprocessing import StandardScaler
+
+    h_NF, y_N, _ = _check("fit_logistic", h_NF, y_N, h_NF)
+    _check_penalty(inverse_penalty)
+    present = _present(y_N)
+    require((present == np.arange(len(present))).all(), "fit_logistic: labels", expected="every class", got=present)
+    scaler, model = StandardScaler().fit(h_NF), _make_model(inverse_penalty, 1000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(scaler.transform(h_NF), y_N)
+    weight_KF, bias_K = model.coef_, model.intercept_
+    if len(present) == 2:
+        weight_KF, bias_K = np.concatenate([-weight_KF, weight_KF]) / 2, np.concatenate([-bias_K, bias_K]) / 2
+    weight_KF = weight_KF / scaler.scale_
+    return weight_KF, bias_K - weight_KF @ scaler.mean_
+
+
 def _make_model(inverse_penalty: float, max_iterations: int, warm_start: bool = False) -> LogisticRegression:
     from sklearn.linear_model import LogisticRegression
 
