@@ -16,10 +16,10 @@ FLOORS = (
     {"errors", "paths", "registry", "records", "provenance", "config", "seeding", "progress"},
     {"metrics", "tasks", "images", "pretrained"},
     {"geometry", "report"},
-    {"nn", "data", "augment"},
+    {"nn", "data", "augment", "retrieval"},
     {"backbones"},
     {"objectives"},
-    {"train", "evaluate"},
+    {"train", "evaluate", "tags"},
     {"grid", "machine", "residual", "answers"},
     {"cli", "__main__"},
 )
@@ -30,7 +30,7 @@ NEVER_BESIDE = {  # on one floor, yet apart
 FRONT_DOOR = {"__init__"}  # lazy exports only
 NO_TORCH = (
     "errors", "paths", "registry", "records", "provenance", "config", "seeding", "images", "metrics", "tasks",
-    "report",
+    "report", "tags",
 )  # fmt: skip
 FILES = sorted(PACKAGE.rglob("*.py"))
 

@@ -8,15 +8,16 @@ from contextlib import nullcontext
 import typer
 
 from equirgz.cli.bench import bench
-from equirgz.cli.data import data
 from equirgz.cli.look import look
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.residual import residual
 from equirgz.cli.search import search
+from equirgz.cli.sets.data import data
 from equirgz.cli.start import doctor, grids, init, selftest
 from equirgz.cli.views import views
+from equirgz.cli.words import tags
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError, explain_import
 
@@ -32,7 +33,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(pretrained, name="pretrained")
-for command in (models, train, views, embed, search, residual, audit, init, doctor, selftest):
+for command in (models, train, views, embed, search, residual, tags, audit, init, doctor, selftest):
     app.command()(command)
 
 

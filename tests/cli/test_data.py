@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from equirgz import create_backbone, save_encoder
 from equirgz.cli import app
-from equirgz.cli.cutouts import file_name
+from equirgz.cli.sets.cutouts import file_name
 from equirgz.data import DATASETS, Data
 from equirgz.data.check.data_root import load_published
 from equirgz.data.facts import SETS
