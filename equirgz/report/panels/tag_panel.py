@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pandas as pd
 from matplotlib.figure import Figure
 
-from equirgz.report.figures.style import GREY, PAGE_IN, figure_style, make_figure, palette
+from equirgz.report.figures.style import GREY, PAGE_IN, add_legend, figure_style, make_figure, palette, set_log_ticks
 
 
 def plot_tags(rows: pd.DataFrame, classes: pd.DataFrame, *, n_terms: int, n_tags: int) -> Figure:
@@ -15,7 +17,7 @@ def plot_tags(rows: pd.DataFrame, classes: pd.DataFrame, *, n_terms: int, n_tags
     ``f1_N`` for both numbers of tags.
     """
     with figure_style():
-        figure = make_figure(PAGE_IN, max(2.6, 0.7 + 0.17 * len(classes)))
+        figure = make_figure(PAGE_IN, max(2.8, 0.9 + 0.16 * len(classes)))
         left, right = figure.subplots(1, 2, width_ratios=(1, 1.1))
         blue, orange = palette(2)
         value_of = rows.set_index("metric")["value"]
@@ -35,11 +37,23 @@ def plot_tags(rows: pd.DataFrame, classes: pd.DataFrame, *, n_terms: int, n_tags
             low, high = value_of["tags/weighted_f1_shuffled_mean"], value_of["tags/weighted_f1_shuffled_most"]
             left.axhspan(low, high, color="0.85", linewidth=0, label="shuffled: mean to best")
         left.set(xlabel="tags", ylabel="F1 out of fold", ylim=(0, 1))
-        left.legend(loc="upper left", ncols=2, fontsize=6)
+        set_log_ticks(left, {n: f"{n}" for n in rows["tags"].unique() if n and n not in (15, 35)})
         place = range(len(classes))[::-1]
         for column, colour, marker in ((f"f1_{n_terms}", blue, "o"), (f"f1_{n_tags}", orange, "D")):
             right.plot(classes[column], list(place), marker, color=colour, label=f"{column[3:]} tags")
-        right.set_yticks(list(place), [f"{name} ({n})" for name, n in zip(classes["class"], classes["subjects"], strict=True)])
+        names = [f"{short_name(name)} ({n})" for name, n in zip(classes["class"], classes["subjects"], strict=True)]
+        right.set_yticks(list(place), names)
         right.set(xlabel="F1 out of fold", xlim=(0, 1))
         right.legend(loc="lower right")
+        add_legend(figure, [left])
     return figure
+
+
+def short_name(name: str) -> str:
+    """Return the abbreviation that a name has in brackets, else the name.
+
+    >>> short_name("Wide-angle tail (WAT)"), short_name("Double")
+    ('WAT', 'Double')
+    """
+    found = re.search(r"\((.+)\)$", name)
+    return found[1] if found else name
