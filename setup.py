@@ -1,13 +1,40 @@
-"""The optional C library of the convolutions on CPUs, and the grids that come along; all else is in setup.cfg.
+"""The version, the optional C library of the convolutions on CPUs, and the grids; all else is in setup.cfg.
 
-Where it cannot be built the installation goes on, and torch does its work with the same numbers to rounding.
+The version is that of the tag ``v1.2.3`` at this commit, of the sdist that this is, else the one that the source says.
+setuptools_scm would count commits: then every commit would be another version of the code that made a number.
+
+Where the library cannot be built the installation goes on, and torch does its work with the same numbers to rounding.
 """
 
+import re
+import subprocess
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
+
+ROOT = Path(__file__).resolve().parent
+STATED = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
+
+
+def find_version() -> str:
+    """Return the version to build."""
+    inside = ROOT / "PKG-INFO"
+    if inside.is_file():
+        return re.search(r"^Version: (.+)$", inside.read_text(encoding="utf-8"), re.MULTILINE)[1]
+    stated = STATED.search((ROOT / "equirgz" / "__init__.py").read_text(encoding="utf-8"))[1]
+    if not (ROOT / ".git").exists():
+        return stated
+    command = ["git", "describe", "--tags", "--exact-match", "--match", "v[0-9]*"]
+    try:
+        tag = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:  # no git
+        tag = ""
+    return tag.removeprefix("v") or stated
+
+
+VERSION = find_version()
 
 
 class build_library(build_ext):  # noqa: N801  # the name of a command
@@ -18,13 +45,19 @@ class build_library(build_ext):  # noqa: N801  # the name of a command
         return []
 
 
-class build_grids(build_py):  # noqa: N801  # the name of a command
-    """Lay copies of benchmarks/*.yaml into the built package as equirgz/grids; a checkout reads the originals."""
+class build_package(build_py):  # noqa: N801  # the name of a command
+    """State the version in the built package and lay copies of benchmarks/*.yaml into it as equirgz/grids.
+
+    A checkout reads the originals.
+    """
 
     def run(self):
         """Copy the package, then the grids."""
         super().run()
         if not self.editable_mode:
+            module = Path(self.build_lib, "equirgz", "__init__.py")
+            text = module.read_text(encoding="utf-8")
+            module.write_text(STATED.sub(f'__version__ = "{VERSION}"', text), encoding="utf-8")
             for source, target in self._grids().items():
                 self.mkpath(str(Path(target).parent))
                 self.copy_file(source, target)
@@ -46,4 +79,4 @@ KERNELS = Extension(
     extra_compile_args=["-O3", "-fvisibility=hidden"],
     optional=True,
 )
-setup(ext_modules=[KERNELS], cmdclass={"build_ext": build_library, "build_py": build_grids})
+setup(version=VERSION, ext_modules=[KERNELS], cmdclass={"build_ext": build_library, "build_py": build_package})

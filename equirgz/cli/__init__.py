@@ -26,7 +26,7 @@ app = typer.Typer(
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    add_completion=False,
+    add_completion=True,
 )
 bench.command()(grids)
 app.add_typer(bench, name="bench")
