@@ -10,7 +10,7 @@ from types import ModuleType
 #: page -> what it is of: a room with ``__all__``, or modules whose own public names are meant
 PAGES: dict[str, tuple[str, ...]] = {
     "equirgz": ("equirgz",),
-    "backbones": ("equirgz.backbones", "equirgz.backbones.hub"),
+    "backbones": ("equirgz.backbones", "equirgz.backbones.hub", "equirgz.backbones.reference"),
     "nn": ("equirgz.nn",),
     "geometry": (
         "equirgz.geometry.group", "equirgz.geometry.representation", "equirgz.geometry.field_type",
@@ -19,7 +19,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "augment": ("equirgz.augment",),
     "data": ("equirgz.data",),
     "tasks": ("equirgz.tasks",),
-    "objectives": ("equirgz.objectives",),
+    "objectives": ("equirgz.objectives", "equirgz.objectives.heads"),
     "train": ("equirgz.train", "equirgz.train.loggers", "equirgz.train.estimators.classifier"),
     "evaluate": ("equirgz.evaluate",),
     "metrics": ("equirgz.metrics",),

@@ -29,10 +29,12 @@ class FieldPart:
 
     @property
     def size(self) -> int:
+        """Number of channels of its fields."""
         return self.count * self.representation.size
 
     @property
     def channels(self) -> slice:
+        """Where its channels lie among those of the whole type."""
         return slice(self.start, self.start + self.size)
 
     @property

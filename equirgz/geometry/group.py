@@ -31,10 +31,12 @@ class Group:
 
     @property
     def name(self) -> str:
+        """``C8`` or ``D8``: the letter says whether it reflects, the number how many turns it has."""
         return f"{'D' if self.reflects else 'C'}{self.n_rotations}"
 
     @property
     def order(self) -> int:
+        """Number of elements, ``|C_N| = N`` and ``|D_N| = 2 N``."""
         return self.n_rotations * (2 if self.reflects else 1)
 
     def angle_deg(self, g: int) -> float:

@@ -29,6 +29,7 @@ class Summary:
 
     @property
     def complete(self) -> bool:
+        """Whether every planned run is done."""
         return self.found + self.finished == self.planned
 
 

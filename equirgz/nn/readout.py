@@ -56,6 +56,7 @@ class InvariantReadout(nn.Module):
 
     @property
     def features_per_field(self) -> int:
+        """Features that each field of the maps gives."""
         return self.num_features // self.in_type.count
 
     @float32_in_autocast

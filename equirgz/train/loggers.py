@@ -32,7 +32,7 @@ class RowLogger(Protocol):
         """End: the training is over, or failed."""
 
 
-class JsonLines:
+class JsonLines(RowLogger):
     """A file with one JSON object a line; numbers that are not finite are null."""
 
     def __init__(self, path: Path) -> None:
@@ -49,7 +49,7 @@ class JsonLines:
         pass
 
 
-class CsvTable:
+class CsvTable(RowLogger):
     """A file with a column per name, ``step`` first; a name that comes later adds its column to the whole file."""
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +85,7 @@ class CsvTable:
         write_bytes_atomic(self.path, text.getvalue().encode())
 
 
-class TensorBoard:
+class TensorBoard(RowLogger):
     """Event files for ``tensorboard --logdir FOLDER``, a scalar per name; of the extra ``tensorboard``."""
 
     def __init__(self, folder: Path) -> None:
@@ -107,7 +107,7 @@ class TensorBoard:
         self.writer.close()
 
 
-class WeightsAndBiases:
+class WeightsAndBiases(RowLogger):
     """A run of Weights & Biases in ``FOLDER/wandb``; of the extra ``wandb``.
 
     Offline, so that nothing is sent before ``wandb sync FOLDER/wandb/offline-run-...``, unless ``WANDB_MODE`` says

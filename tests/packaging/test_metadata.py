@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -32,5 +33,7 @@ def test_workflows_test_every_python_and_system_that_the_classifiers_promise(set
     promised = {line.rpartition(" ")[2] for line in classifiers if "Python :: 3." in line}
     job = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["test"]
     assert promised == set(job["strategy"]["matrix"]["python"])
+    sessions = re.search(r"^PYTHONS = \[(.*)\]$", (ROOT / "noxfile.py").read_text(), re.MULTILINE)[1]
+    assert promised <= set(re.findall(r"3\.\d+", sessions))
     assert setup["options"]["python_requires"].removeprefix(">=") == min(promised)
     assert [line for line in classifiers if "Operating System" in line] == ["Operating System :: POSIX :: Linux"]

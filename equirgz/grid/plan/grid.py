@@ -40,6 +40,7 @@ class Point:
 
     @property
     def run_key(self) -> str:
+        """Hash of the run's configuration."""
         return self.config.run_key()
 
 
@@ -56,6 +57,7 @@ class Grid:
 
     @property
     def runs(self) -> list[RunConfig]:
+        """Configurations of all points, in their order."""
         return [point.config for point in self.points]
 
     @property
