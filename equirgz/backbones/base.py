@@ -51,6 +51,7 @@ BACKBONES: Registry = BackboneRegistry(
         "equirgz.backbones.networks.transformer",
         "equirgz.backbones.networks.vit",
         "equirgz.backbones.networks.canonical",
+        "equirgz.backbones.networks.unet",
         "equirgz.backbones.networks.published",
     ),
 )
@@ -106,15 +107,15 @@ class Backbone(HubMethods, nn.Module):
         """
         return list(range(self.smallest_size, LARGEST_LISTED_SIZE + 1, self.size_step))
 
-    def check_size(self, name: str, n_stride2: int, minimum: int) -> None:
+    def check_size(self, name: str, n_stride2: int, minimum: int, up_again: bool = False) -> None:
         """Declare the valid sizes and raise InputError unless ``image_size`` is one of them.
 
         With odd kernels, ``n_stride2`` stages of stride 2 keep quarter turns and flips exact where
         size = 1 mod 2^n_stride2: every subsampled grid then keeps a central pixel. A group without
-        quarter turns and flips is held to ``minimum`` alone.
+        quarter turns and flips is held to ``minimum`` alone, but where maps come ``up_again`` to the size they had.
         """
         acts_on_lattice = any(self.group.is_lattice(g) for g in range(1, self.group.order))
-        step = 2**n_stride2 if acts_on_lattice else 1
+        step = 2**n_stride2 if acts_on_lattice or up_again else 1
         smallest = math.ceil((minimum - 1) / step) * step + 1
         self.size_step, self.smallest_size = step, smallest
         size = self.image_size
@@ -124,7 +125,8 @@ class Backbone(HubMethods, nn.Module):
             expected, nearest = f"at least {smallest}", [smallest]
         else:
             below = (size - 1) // step * step + 1
-            expected = f"1 mod {step} ({n_stride2} stages of stride 2 keep {self.group} exact only there)"
+            why = "lead down and up again" if up_again else f"keep {self.group} exact"
+            expected = f"1 mod {step} ({n_stride2} stages of stride 2 {why} only there)"
             nearest = [below, below + step]
         mend = f"use {' or '.join(map(str, nearest))}"
         raise InputError(f"{name} image_size", expected=expected, got=size, mend=mend)
@@ -154,7 +156,8 @@ class Backbone(HubMethods, nn.Module):
 
     @property
     def levels(self) -> list[Level]:
-        """The levels of :meth:`stage_maps`, finest first; where none is declared, the last maps."""
+        """The levels of :meth:`stage_maps`, from first to last maps: finest first, of a network that goes up again
+        coarsest first; where none is declared, the last maps."""
         return list(self._levels) or [self._last_level()]
 
     def _last_level(self) -> Level:
@@ -175,29 +178,32 @@ class Backbone(HubMethods, nn.Module):
         """Return attention maps, one (B, 1, H, W) per gate; an empty list where there are none."""
         return []
 
-    def forward_maps(self, x_BCHW: Tensor) -> Tensor:
+    def forward_maps(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
         """Return equivariant maps (B, fields, |G|, H', W'); element order: geometry.group."""
         self.check_input(x_BCHW)
-        return self.maps(x_BCHW).unflatten(1, (-1, self.group.order))
+        return self.maps(x_BCHW, *others).unflatten(1, (-1, self.group.order))
 
-    def features(self, x_BCHW: Tensor) -> Tensor:
+    def features(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
         """Return features (B, num_features) of images whose shape was checked."""
-        return self.read_out(self.maps(x_BCHW))
+        return self.read_out(self.maps(x_BCHW, *others))
 
-    def answer(self, x_BCHW: Tensor) -> Tensor:
+    def answer(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
         """Return logits where there is a classifier, else features, of images whose shape was checked."""
-        h_BF = self.features(x_BCHW)
+        h_BF = self.features(x_BCHW, *others)
         return h_BF if self.classifier is None else self.classifier(h_BF)
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return features h_BF (B, num_features), or with a classifier logits (B, num_classes)."""
-        self.check_input(x_BCHW)
-        return self.answer(x_BCHW)
+    def forward(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
+        """Return features h_BF (B, num_features), or with a classifier logits (B, num_classes).
 
-    def forward_features(self, x_BCHW: Tensor) -> Tensor:
+        ``others`` are what :meth:`maps` takes besides the images, such as noise levels; most networks take nothing.
+        """
+        self.check_input(x_BCHW)
+        return self.answer(x_BCHW, *others)
+
+    def forward_features(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
         """Return the last maps as they are, (B, channels, H', W'); :meth:`forward_maps` tells the group apart."""
         self.check_input(x_BCHW)
-        return self.maps(x_BCHW)
+        return self.maps(x_BCHW, *others)
 
     def forward_head(self, maps_BCHW: Tensor, pre_logits: bool = False) -> Tensor:
         """Return what :meth:`forward` makes of the last maps; ``pre_logits``: without the classifier.

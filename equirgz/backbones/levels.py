@@ -1,4 +1,4 @@
-"""The maps of a backbone at every level, coarse to fine, as other code expects them: lists, and what they hold.
+"""The maps of a backbone at every level, first to last, as other code expects them: lists, and what they hold.
 
 ``create_backbone(NAME, features_only=True)`` gives a network that returns a list of maps, one per level, and
 says by ``feature_info`` how many channels each has, by how much it is coarser than the image, which module
@@ -28,7 +28,7 @@ class Level:
 
 
 class FeatureInfo(list):
-    """A list of dictionaries ``num_chs``, ``reduction``, ``module``, ``field_type``, one per level, finest first."""
+    """A list of dictionaries ``num_chs``, ``reduction``, ``module``, ``field_type``, one per level, first to last."""
 
     def __init__(self, levels: Sequence[Level]) -> None:
         super().__init__(

@@ -5,6 +5,7 @@ BatchNorm2d or LayerNorm, fixed depthwise Conv2d, pooling over the group as MaxP
 without children is one of torch.nn's own, but for :data:`WITHOUT_TWIN`, which torch.nn has no layer for:
 
 * DiskMask, SoftDiskMask: the product of the image and a fixed image;
+* SkipConcat: several maps side by side, ``torch.cat``;
 * TurnedCopies: quarter turns, flips, and ``torch.nn.functional.grid_sample`` at fixed places;
 * PowerSpectrum: lengths of the coordinates that a fixed matrix gives of each field;
 * RelativeAttention: softmax attention over positions and group elements with a table of biases,
@@ -27,19 +28,34 @@ from equirgz.backbones.reference.convert import native_twin
 from equirgz.backbones.wrapped import copy_network, find_backbone, is_encoder, make_weights_plain
 from equirgz.errors import InputError, require_package
 
-WITHOUT_TWIN = ("DiskMask", "SoftDiskMask", "TurnedCopies", "PowerSpectrum", "RelativeAttention", "PositionAttention")
+WITHOUT_TWIN = (
+    "DiskMask",
+    "SoftDiskMask",
+    "SkipConcat",
+    "TurnedCopies",
+    "PowerSpectrum",
+    "RelativeAttention",
+    "PositionAttention",
+)
 
 
 class PlainEncoder(nn.Module):
-    """Images (B, C, H, W) to features (B, num_features), or logits, through ordinary layers, in eval mode only."""
+    """Images (B, C, H, W) to features (B, num_features), or logits, through ordinary layers, in eval mode only.
+
+    What a network takes besides, such as noise levels, follows the images.
+    """
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
         self.network = network
         self.num_features = network.num_features
 
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return self.network.answer(x_BCHW)
+    def forward(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
+        return self.network.answer(x_BCHW, *others)
+
+    def forward_maps(self, x_BCHW: Tensor, *others: Tensor) -> Tensor:
+        """Return the equivariant maps (B, fields, |G|, H', W'), as the network did."""
+        return self.network.maps(x_BCHW, *others).unflatten(1, (-1, self.network.group.order))
 
 
 def to_plain(backbone: nn.Module) -> PlainEncoder:

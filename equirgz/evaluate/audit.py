@@ -204,6 +204,8 @@ class _Grouped(nn.Module):
     def __init__(self, network: nn.Module, group: Group) -> None:
         super().__init__()
         self.network, self.group = network, group
+        if hasattr(network, "forward_maps"):
+            self.forward_maps = network.forward_maps
 
     def forward(self, x_BCHW: torch.Tensor) -> torch.Tensor:
         return self.network(x_BCHW)

@@ -11,6 +11,7 @@ A layer of ours that has an ordinary twin knows it, ``to_plain()``, and one that
 
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.activation import LengthReLU
+from equirgz.nn.attention.gates import AttentionGate
 from equirgz.nn.attention.joint import GroupSelfAttention, estimate_attention_bytes
 from equirgz.nn.attention.positions import PositionSelfAttention, estimate_position_bytes
 from equirgz.nn.conv.depthwise import DepthwiseConv2d, make_depthwise_conv
@@ -22,8 +23,8 @@ from equirgz.nn.decoder import EquivariantHead2d, InvariantHead2d, SkipConcat, U
 from equirgz.nn.direct_sum import DirectSum, FieldSequential, per_kind
 from equirgz.nn.dropout import FieldDropout
 from equirgz.nn.factory import make_activation, make_conv, make_layer_norm, make_norm
-from equirgz.nn.gates import AttentionGate
-from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
+from equirgz.nn.modulation import FieldModulation, NoiseEmbedding
+from equirgz.nn.norm import FieldBatchNorm2d, FieldGroupNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
 from equirgz.nn.pooling import AntialiasedAvgPool2d, AntialiasedMaxPool2d, GroupPooling
 from equirgz.nn.readout import READOUTS, DiskMask, InvariantReadout
 from equirgz.nn.spectrum import PowerSpectrum
@@ -40,7 +41,9 @@ __all__ = [
     "FieldBatchNorm2d",
     "FieldConv2d",
     "FieldDropout",
+    "FieldGroupNorm2d",
     "FieldLayerNorm2d",
+    "FieldModulation",
     "FieldSequential",
     "FieldType",
     "GroupConv2d",
@@ -51,6 +54,7 @@ __all__ = [
     "LengthBatchNorm2d",
     "LengthLayerNorm2d",
     "LengthReLU",
+    "NoiseEmbedding",
     "READOUTS",
     "PointwiseConv2d",
     "PointwiseMLP",

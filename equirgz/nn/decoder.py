@@ -63,7 +63,7 @@ class SkipConcat(nn.Module):
         self.out_type = FieldType(in_types[0].group, " + ".join(t.fields for t in in_types))
 
     def forward(self, *maps: Tensor) -> Tensor:
-        if len({tuple(x.shape[-2:]) for x in maps}) > 1:
+        if not torch.jit.is_tracing() and len({tuple(x.shape[-2:]) for x in maps}) > 1:
             got = ", ".join(f"{x.shape[-2]} x {x.shape[-1]}" for x in maps)
             mend = "upsample the coarser one from n to 2n - 1; image sizes of 1 mod 2^k fit"
             raise InputError("skip connection", expected="maps of one size", got=got, mend=mend)
@@ -85,13 +85,14 @@ class UpBlock(nn.Module):
         kernel_size: int = 3,
         basis: str | None = None,
         activation: str = "relu",
+        norm: str = "batch",
     ) -> None:
         super().__init__()
         self.in_type, self.skip_type, self.out_type = in_type, skip_type, out_type
         self.upsample = UpsampleOdd2d(in_type)
         self.concat = SkipConcat(in_type, *([] if skip_type is None else [skip_type]))
         self.conv = make_conv(self.concat.out_type, out_type, kernel_size, basis=basis)
-        self.norm = make_norm(out_type)
+        self.norm = make_norm(out_type, norm)
         self.activation = make_activation(out_type, activation)
 
     def forward(self, x_BCHW: Tensor, skip_BCHW: Tensor | None = None) -> Tensor:

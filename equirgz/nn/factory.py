@@ -12,7 +12,13 @@ from equirgz.nn.conv.group import GroupConv2d
 from equirgz.nn.conv.trivial import TrivialConv2d
 from equirgz.nn.direct_sum import per_kind
 from equirgz.nn.filters.basis import FilterBasis
-from equirgz.nn.norm import FieldBatchNorm2d, FieldLayerNorm2d, LengthBatchNorm2d, LengthLayerNorm2d
+from equirgz.nn.norm import (
+    FieldBatchNorm2d,
+    FieldGroupNorm2d,
+    FieldLayerNorm2d,
+    LengthBatchNorm2d,
+    LengthLayerNorm2d,
+)
 
 _ACTIVATIONS = {"relu": nn.ReLU, "gelu": nn.GELU, "silu": nn.SiLU, "elu": nn.ELU}
 
@@ -58,8 +64,15 @@ def _make_ordinary(
     return conv
 
 
-def make_norm(in_type: FieldType) -> nn.Module:
-    """Return the batch norm of a type: statistics per field, and the ordinary BatchNorm2d for C1's trivial fields."""
+NORMS = ("batch", "group")
+
+
+def make_norm(in_type: FieldType, kind: str = "batch") -> nn.Module:
+    """Return the norm of a type: "batch" has statistics per field, and is the ordinary BatchNorm2d for C1's trivial
+    fields; "group" has those of each image (:class:`equirgz.nn.FieldGroupNorm2d`), of lengths where channels mix the
+    norm of single positions."""
+    if check_choice("norm", kind, NORMS) == "group":
+        return per_kind(in_type, lambda part: FieldGroupNorm2d(part) if part.permutes else LengthLayerNorm2d(part))
 
     def make(part: FieldType) -> nn.Module:
         if not part.permutes:

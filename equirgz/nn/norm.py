@@ -6,6 +6,7 @@ Legend: F fields, D channels of one field, C all channels.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError
@@ -93,6 +94,39 @@ def _check_permutes(what: str, in_type: FieldType) -> FieldType:
         expected = "one kind of fields whose channels are permuted (regular, trivial, quotient)"
         raise InputError(f"{what} input", expected=expected, got=str(in_type), mend="use make_norm")
     return in_type
+
+
+class FieldGroupNorm2d(nn.Module):
+    """Normalise each image over fields, their channels AND space; scale and shift each field.
+
+    y_f(p, d) = gamma_f (x_f(p, d) - mean) / sqrt(var + eps) + beta_f, statistics over (F, D, H, W) of one image: group
+    norm with one group (arXiv 1803.08494). Batches play no part, so training and eval agree, and images of very
+    different noise may share a batch. Shape: (B, in_type.size, H, W) -> the same.
+    Raises InputError unless ``in_type`` holds one kind of fields whose channels are permuted.
+    """
+
+    def __init__(self, in_type: FieldType, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.in_type = self.out_type = _check_permutes("FieldGroupNorm2d", in_type)
+        self.eps, self._field_size = eps, in_type.field_size
+        self.weight = nn.Parameter(torch.ones(in_type.count))
+        self.bias = nn.Parameter(torch.zeros(in_type.count))
+
+    @float32_in_autocast
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        weight_C, bias_C = (p.repeat_interleave(self._field_size) for p in (self.weight, self.bias))
+        return F.group_norm(x_BCHW, 1, weight_C, bias_C, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.in_type}, eps={self.eps}"
+
+    def to_plain(self) -> nn.GroupNorm:
+        """Return the ordinary GroupNorm with the same outputs."""
+        plain = nn.GroupNorm(1, self.in_type.size, self.eps).to(self.weight)
+        with torch.no_grad():
+            for name in ("weight", "bias"):
+                getattr(plain, name).copy_(getattr(self, name).repeat_interleave(self._field_size))
+        return plain
 
 
 class FieldLayerNorm2d(nn.Module):

@@ -19,9 +19,11 @@ SMALL = {
     "steerable_convnext": {"fields": (2, 3), "depths": (1, 1)},
     "steerable_lenet_published": {"image_size": 29, "width": 0.5},
     "steerable_transformer": {"width": 0.5},
+    "steerable_unet": {"fields": (6, 9, 12)},
     "steerable_vit": {"width": 0.34, "depth": 2},
     "steerable_attention_published": {"width": 0.35},
     "steerable_cnn_published": {"width": 0.5},
+    "unet": {"fields": (3, 5, 8)},
 }
 
 WITHOUT_TWIN = {  # layers of to_plain() that torch.nn does not have
@@ -30,7 +32,9 @@ WITHOUT_TWIN = {  # layers of to_plain() that torch.nn does not have
     "steerable_attention_published": {"SoftDiskMask"},
     "steerable_canonical": {"DiskMask", "TurnedCopies"},
     "steerable_transformer": {"DiskMask", "RelativeAttention"},
+    "steerable_unet": {"SkipConcat"},
     "steerable_vit": {"DiskMask", "PositionAttention"},
+    "unet": {"SkipConcat"},
 }
 OF_READOUTS = {"PowerSpectrum"}
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, require
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.decoder import InvariantHead2d
+from equirgz.nn.modulation import check_noise_level
 
 
 class MapLayers(nn.Module):
@@ -30,6 +31,32 @@ class MapLayers(nn.Module):
         """Return raw outputs (B, O, H, W)."""
         raw_BOHW = self.head(self.dropout(maps_BFGHW).flatten(1, 2))
         return F.interpolate(raw_BOHW, size=(self.image_size,) * 2, mode="bilinear", align_corners=True)
+
+
+class ScoreNetwork(nn.Module):
+    """The gradient of the log density of noisy images: ``s(x, sigma) = -noise(x / sqrt(1 + sigma^2), sigma) / sigma``.
+
+    ``noise`` are the map layers on a backbone that takes noise levels, and estimates noise of unit variance; images
+    have a scale of about 1, so that what enters has, too. ``s(g x, sigma) = g s(x, sigma)`` for every g of the
+    backbone's group, exactly on the lattice. The input is x + sigma n, of the variance-exploding kind; a
+    variance-preserving one is that times ``1 / sqrt(1 + sigma^2)``.
+
+    Shapes: (B, C, H, W), sigma (B,) above 0 -> (B, C, H, W). Raises InputError for a backbone that takes no noise
+    levels, as ``create_backbone("steerable_unet", conditioned=True)`` does.
+    """
+
+    def __init__(self, backbone: nn.Module) -> None:
+        super().__init__()
+        mend = "use create_backbone('steerable_unet', conditioned=True)"
+        conditioned = getattr(backbone, "embedding", None) is not None
+        require(conditioned, "score", expected="a backbone of noise levels", got=type(backbone).__name__, mend=mend)
+        self.backbone = backbone
+        self.layers = MapLayers(backbone, backbone.in_channels, what="score")
+
+    def forward(self, x_BCHW: Tensor, noise_level_B: Tensor) -> Tensor:
+        sigma_B111 = check_noise_level(noise_level_B, len(x_BCHW)).to(x_BCHW)[:, None, None, None]
+        maps_BFGHW = self.backbone.forward_maps(x_BCHW * torch.rsqrt(1 + sigma_B111.square()), noise_level_B)
+        return -self.layers(maps_BFGHW) / sigma_B111
 
 
 @torch.no_grad()
