@@ -28,7 +28,7 @@ if online:
         "torch": ("https://docs.pytorch.org/docs/stable", None),
     }
 
-exclude_patterns = ["_build", "generate"]
+exclude_patterns = ["_build", "generate", "notebooks", "paper"]
 myst_enable_extensions = ["colon_fence"]  # no mathematics: browsers would load MathJax from the network
 myst_heading_anchors = 3
 autodoc_member_order = "bysource"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from generate import api, bibliography, command_line, registered, results, yaml_keys
+from generate import api, bibliography, command_line, notebooks, registered, results, yaml_keys
 
 
 def write_pages(source: Path, *, fast: bool = False) -> None:
@@ -14,6 +14,7 @@ def write_pages(source: Path, *, fast: bool = False) -> None:
         "reference/yaml_keys": yaml_keys.page(),
         "reference/bibliography": bibliography.page(),
         **{f"reference/{name}": text for name, text in registered.pages(costs=not fast)},
+        **{f"notebooks/{name}": text for name, text in notebooks.pages(source / "notebooks")},
         **{f"api/{name}": text for name, text in api.pages()},
         **{f"results/{name}": text for name, text in results.pages(source.parent / "results", tables=not fast)},
     }
