@@ -23,6 +23,7 @@ _EXPORTS = {
     "EquirgzClassifier": "equirgz.train.estimators.classifier",
     "EquirgzRegressor": "equirgz.train.estimators.regressor",
     "finetune": "equirgz.train.estimators.classifier",
+    "classify": "equirgz.answers.classify_images",
 }
 __all__ = ["__version__", *_EXPORTS]
 

@@ -7,13 +7,14 @@ from contextlib import nullcontext
 
 import typer
 
+from equirgz.cli.answers.classify import classify
+from equirgz.cli.answers.look import look
+from equirgz.cli.answers.search import search
 from equirgz.cli.bench import bench
-from equirgz.cli.look import look
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.residual import residual
-from equirgz.cli.search import search
 from equirgz.cli.sets.data import data
 from equirgz.cli.start import doctor, grids, init, selftest
 from equirgz.cli.views import views
@@ -33,7 +34,7 @@ app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(pretrained, name="pretrained")
-for command in (models, train, views, embed, search, residual, tags, audit, init, doctor, selftest):
+for command in (classify, models, train, views, embed, search, residual, tags, audit, init, doctor, selftest):
     app.command()(command)
 
 

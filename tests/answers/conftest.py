@@ -1,4 +1,4 @@
-"""A model small enough to be fitted in seconds, on simulated sources alone, and FITS files of such sources."""
+"""A model small enough to be fitted in seconds, on simulated sources alone."""
 
 from __future__ import annotations
 

@@ -30,28 +30,48 @@ def refuse_blank(image: np.ndarray, source: str) -> None:
 def find_faults(image: FitsImage, *, detection_sigma: float = 5.0, centre_arcsec: float = 27.0) -> list[str]:
     """Return what is wrong with a cutout of one source, one phrase per fault (none: empty list).
 
-    Looked for: NaN pixels; patches of exact zeros; no pixel above ``detection_sigma`` in the central
-    half (noise only); a brightest pixel outside the target, when nothing within ``centre_arcsec`` of
-    the centre is above ``detection_sigma`` (mis-centred).
+    The phrases of :func:`find_fault_kinds`.
     """
-    faults = []
-    image_HW = image.image_HW
-    if image.n_nan:
-        share = 100 * image.n_nan / image_HW.size
-        faults.append(f"{image.n_nan} NaN pixels ({share:.1f} %)")
+    found = find_fault_kinds(
+        image.image_HW, image.pixel_scale_arcsec, detection_sigma=detection_sigma, centre_arcsec=centre_arcsec
+    )
+    return list(found.values())
+
+
+def find_fault_kinds(
+    image_HW: np.ndarray,
+    pixel_scale_arcsec: float = float("nan"),
+    *,
+    detection_sigma: float = 5.0,
+    centre_arcsec: float = 27.0,
+) -> dict[str, str]:
+    """Return what is wrong with a cutout of one source in raw units: kind and phrase.
+
+    Looked for: ``nan`` pixels; ``zeros``, patches of exact ones; ``noise_only``, no pixel above ``detection_sigma`` in
+    the central half; ``off_centre``, a brightest pixel outside the target, when nothing within ``centre_arcsec`` of
+    the centre is above ``detection_sigma``.
+    """
+    faults = {}
+    n_nan = int((~np.isfinite(image_HW)).sum())
+    if n_nan:
+        faults["nan"] = f"{n_nan} NaN pixels ({100 * n_nan / image_HW.size:.1f} %)"
     n_zero = int((image_HW == 0).sum())
     if n_zero > 0.001 * image_HW.size:
-        faults.append(f"{n_zero} pixels exactly zero")
+        faults["zeros"] = f"{n_zero} pixels exactly zero"
     std = clipped_std(image_HW)
     height, width = image_HW.shape
     middle = image_HW[height // 4 : height - height // 4, width // 4 : width - width // 4]
-    if not np.nanmax(middle) > detection_sigma * std:
-        faults.append("noise only")
-    elif np.isfinite(image.pixel_scale_arcsec):
-        reach = max(1, round(centre_arcsec / image.pixel_scale_arcsec))
+    if not _brightest(middle) > detection_sigma * std:
+        faults["noise_only"] = "noise only"
+    elif np.isfinite(pixel_scale_arcsec):
+        reach = max(1, round(centre_arcsec / pixel_scale_arcsec))
         core = image_HW[
             max(0, height // 2 - reach) : height // 2 + reach, max(0, width // 2 - reach) : width // 2 + reach
         ]
-        if not np.nanmax(core) > detection_sigma * std:
-            faults.append("nothing at the centre: mis-centred or missing data")
+        if not _brightest(core) > detection_sigma * std:
+            faults["off_centre"] = "nothing at the centre: mis-centred or missing data"
     return faults
+
+
+def _brightest(image: np.ndarray) -> float:
+    return float(np.max(image, where=np.isfinite(image), initial=-np.inf))

@@ -121,7 +121,7 @@ def load_folder(
         name or folder.name,
         arrays["image"],
         label_N,
-        _ids(paths),
+        name_images(paths),
         class_names,
         float(np.nanmedian(scales)) if np.isfinite(scales).any() else float("nan"),
         position if np.isfinite(position).any() else None,
@@ -144,7 +144,7 @@ def _hash_files(files: list[Path], n_jobs: int) -> list[str]:
         return list(pool.map(digest, files))
 
 
-def _ids(paths: list[Path]) -> np.ndarray:
+def name_images(paths: list[Path]) -> np.ndarray:
     """Return the shortest names that differ: without folders and ending, without ending, or whole."""
     for names in ([drop_ending(path.name) for path in paths], [drop_ending(str(path)) for path in paths]):
         if len(set(names)) == len(names):
