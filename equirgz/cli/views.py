@@ -12,7 +12,9 @@ from equirgz.cli.options import DataDir, Overrides, path_argument, path_option
 
 def views(
     config: Annotated[Path, path_argument(help="YAML of one run, or of a grid, of which the `base` is taken.")],
-    stage: Annotated[str, typer.Option("--stage", help="Whose views: train or pretrain.")] = "train",
+    stage: Annotated[
+        str, typer.Option("--stage", help="Whose views: train, pretrain, or pretrain.N of several.")
+    ] = "train",
     network: Annotated[
         Path | None, path_option("--network", help="A saved classifier or encoder that judges; default: the pixels.")
     ] = None,
@@ -29,12 +31,10 @@ def views(
     """
     from equirgz.cli.figure_files import FIGURES, check_suffix, write_figure
     from equirgz.config import load_yaml
-    from equirgz.errors import check_choice
     from equirgz.grid.plan.grid import make_grid
     from equirgz.grid.view_report import look_at_views
     from equirgz.records import write_bytes_atomic
 
-    check_choice("--stage", stage, ("train", "pretrain"))
     check_suffix("--figure", figure, FIGURES)
     check_suffix("--table", table, (".csv",))
     document = load_yaml(config)

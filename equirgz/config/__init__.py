@@ -1,20 +1,10 @@
 """Run configurations: the model of a run, its identity, and the YAML that it is written in."""
 
-from equirgz.config.run import (
-    BackboneConfig,
-    DataConfig,
-    EvaluationConfig,
-    ObjectiveConfig,
-    OptimizerConfig,
-    PoolConfig,
-    PretrainConfig,
-    RunConfig,
-    SplitConfig,
-    TaskConfig,
-    TrainConfig,
-    parse_run,
-)
-from equirgz.config.section import Section, explain_validation, section_type
+from equirgz.config.learning import BackboneConfig, ObjectiveConfig, OptimizerConfig, TaskConfig, TrainConfig
+from equirgz.config.run import EvaluationConfig, RunConfig, parse_run
+from equirgz.config.section import Section, explain_validation, item_type, section_type
+from equirgz.config.sources import DataConfig, PoolConfig, SplitConfig
+from equirgz.config.stages import PretrainConfig
 from equirgz.config.yaml_text import load_yaml, parse_setting, parse_yaml, set_dotted
 
 __all__ = [
@@ -31,6 +21,7 @@ __all__ = [
     "TaskConfig",
     "TrainConfig",
     "explain_validation",
+    "item_type",
     "load_yaml",
     "parse_run",
     "parse_setting",

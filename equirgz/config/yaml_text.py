@@ -86,10 +86,25 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
 
 def set_dotted(fields: dict[str, Any], key: str, value: Any) -> None:
-    """Set ``fields["a"]["b"] = value`` for the key ``"a.b"``, making mappings on the way."""
+    """Set ``fields["a"]["b"] = value`` for the key ``"a.b"``, making mappings on the way; a number is a list's place.
+
+    Raises InputError for a place that a list does not have, and for a key of a list without a place.
+    """
     *parents, last = key.split(".")
+    here: Any = fields
     for part in parents:
-        if not isinstance(fields.get(part), dict):
-            fields[part] = {}
-        fields = fields[part]
-    fields[last] = value
+        place = _place(here, part, key)
+        if not isinstance(here[place] if isinstance(here, list) else here.get(place), (dict, list)):
+            here[place] = {}
+        here = here[place]
+    here[_place(here, last, key)] = value
+
+
+def _place(here: dict[str, Any] | list[Any], part: str, key: str) -> str | int:
+    """Return ``part`` as a key of a mapping, or as a place in a list."""
+    if isinstance(here, dict):
+        return part
+    if not part.isdigit() or int(part) >= len(here):
+        expected = f"a place 0 to {len(here) - 1} in the list"
+        raise InputError(f"key {key!r}", expected=expected, got=part, mend="such as pretrain.0.train.steps")
+    return int(part)

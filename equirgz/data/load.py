@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,12 @@ from equirgz.paths import as_path
 
 
 def load_data(
-    config: DataConfig | str, data_dir: Path | str | None = None, *, canvas: float = 1.0, **overrides: Any
+    config: DataConfig | str,
+    data_dir: Path | str | None = None,
+    *,
+    canvas: float = 1.0,
+    held_out: Mapping[str, ImageSet] | None = None,
+    **overrides: Any,
 ) -> Data:
     """Load a dataset as float32 images (N, image_size, image_size), ready for a network.
 
@@ -34,6 +39,8 @@ def load_data(
     config : a DataConfig, or the name of a registered dataset (defaults of DataConfig apply).
     data_dir : the data root; default: ``EQUIRGZ_DATA``, else the per-user cache.
     canvas : side of the canvases that views are cut from, in sides of the image; 1: none (`ImageSet.canvas_NHW`).
+    held_out : sources, as published, that must not be trained on (:mod:`equirgz.data.held_out`): training and
+        unlabelled sets are refused, or cleaned, as an unlabelled set is of test sources.
     overrides : fields of DataConfig to change, e.g. ``image_size=81``, ``params={"version": "v1"}``.
 
     An unlabelled set that holds test sources (by position, id, pixels, image or object: :func:`refuse_leaks`)
@@ -49,33 +56,39 @@ def load_data(
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else as_path(data_dir)
     crop = config.crop_arcsec
-    data = keep_apart(_create(config.name, root, config.params, crop), drop=config.drop_leaks)
+    held_out = dict(held_out or {})
+    data = keep_apart(create_set(config.name, root, config.params, crop), drop=config.drop_leaks)
     others = {
-        name: _create(params.get("name", name), root, {k: v for k, v in params.items() if k != "name"}, crop)
+        name: create_set(params.get("name", name), root, {k: v for k, v in params.items() if k != "name"}, crop)
         for name, params in config.extra_tests.items()
     }
     pools = {}
     for name, params in list_pools(config).items():
-        made = _create(params.get("name", name), root, params["params"], crop)
+        made = create_set(params.get("name", name), root, params["params"], crop)
         pools[name] = made.unlabelled or made.train
     _check_channels(data, others, pools.values())
-    sets = [data.train, *(other.train for other in others.values()), *pools.values()]
+    sets = [data.train, *(other.train for other in others.values()), *pools.values(), *held_out.values()]
     options = {"drop": config.drop_leaks, "first": load_object_images(sets, root) if len(sets) > 1 else None}
     radius = {"radius_arcsec": config.params.get("group_radius_arcsec", LEAK_RADIUS_ARCSEC)}
+
+    def apart(images: ImageSet, held: dict[str, ImageSet], words: str = "test") -> ImageSet:
+        images = refuse_unchecked(images, held, allow=config.allow_unchecked, **options)
+        return refuse_leaks(images, held, held=words, **options, **radius)
+
+    own = data.unlabelled
+    data = replace(data, train=apart(data.train, held_out), unlabelled=None if own is None else apart(own, held_out))
     tests = dict(data.tests)
     for name, other in others.items():
         for part, images in (other.tests or {"all": other.train}).items():
-            images, held = match_classes(images, data.train.class_names), {"train": data.train}
-            images = refuse_unchecked(images, held, allow=config.allow_unchecked, **options)
-            images = refuse_leaks(images, held, held="training", **options, **radius)
+            images = apart(match_classes(images, data.train.class_names), {"train": data.train}, "training")
             tests[f"{name}_{part}"] = renumber(images, [data.train, *tests.values()])
     if [images.own_ids for images in tests.values()] == [True]:
         tests = {"test": next(iter(tests.values()))}  # one's own folder that tests, and no other
     data = Data(data.train, tests, data.unlabelled)
     held = data.tests or {"train": data.train}  # without a test set training sources will be held out
     for name, extra in pools.items():
-        extra = refuse_unchecked(extra, held, allow=config.allow_unchecked, **options)
-        extra = refuse_leaks(extra, data.tests, **options, **radius)
+        extra = refuse_unchecked(extra, held | held_out, allow=config.allow_unchecked, **options)
+        extra = refuse_leaks(extra, data.tests | held_out, **options, **radius)
         pools[name] = mark_shown(extra, data.train, options["first"])
     if isinstance(config.unlabelled, str):
         data = replace(data, unlabelled=pools[config.unlabelled])
@@ -94,7 +107,7 @@ def load_data(
     return divide_by_rms(data) if config.normalise else data
 
 
-def _create(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: float | None) -> Data:
+def create_set(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: float | None) -> Data:
     """Return a dataset; where it makes images of raw maps, these are cut to ``crop_arcsec`` before they are scaled."""
     if "crop_arcsec" in inspect.signature(DATASETS.get(name)).parameters:
         if params.get("crop_arcsec", crop_arcsec) != crop_arcsec:

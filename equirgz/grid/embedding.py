@@ -32,13 +32,15 @@ STEPS = ("crop", "crop_arcsec", "stretch", "softening", "mask")  # of preprocess
 
 
 def preprocessing_facts(config: DataConfig, data_dir: Path | None = None) -> dict[str, Any]:
-    """Return what an encoder must know of its training images: the steps of preprocessing and their root mean square.
+    """Return what an encoder must know of its training images: how they were made, their rms and pixel scale (arcsec).
 
     Kept beside the weights (``save_encoder(..., preprocessing=...)``), it brings other images to the same scale.
     """
     images = load_data(config, data_dir, normalise=False, unlabelled=None, extra_tests={}).train
     rms = float(np.sqrt(np.mean(np.square(images.image_NHW, dtype=np.float64)))) if config.normalise else 1.0
-    return {name: getattr(config, name) for name in STEPS} | {"rms": rms}
+    scale = float(images.pixel_scale_arcsec)
+    facts = {"rms": rms, "pixel_scale_arcsec": scale if np.isfinite(scale) else None}
+    return {name: getattr(config, name) for name in STEPS} | facts
 
 
 def embed_input(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,7 @@ from equirgz.augment.base import Augmentation
 from equirgz.config import RunConfig, TrainConfig
 from equirgz.data import load_data
 from equirgz.data.imageset import ImageSet
-from equirgz.errors import InputError, require
+from equirgz.errors import InputError, check_choice, require
 from equirgz.evaluate.view_quality import Judge, make_judge, make_views, measure_views
 from equirgz.objectives.teachers import load_teachers
 from equirgz.seeding import derive_seed
@@ -40,18 +39,20 @@ def look_at_views(
     config: RunConfig,
     data_dir: Path | None = None,
     *,
-    stage: Literal["train", "pretrain"] = "train",
+    stage: str = "train",
     network: Path | str | None = None,
     n_sources: int = 256,
     n_views: int = 4,
 ) -> Views:
     """Return what :func:`~equirgz.evaluate.view_quality.measure_views` says of a run's augmentation, and of each part.
 
-    Sources are up to ``n_sources`` of the training set, evenly from its order: no test source is looked at. The judge
+    ``stage`` is "train", "pretrain", or "pretrain.N", the stage N of several, whose own data are looked at. Sources are
+    up to ``n_sources`` of the training set, evenly from its order: no test source is looked at. The judge
     is the saved classifier or encoder ``network``, or the pixels. Raises InputError for a stage that the run does not
     have, fewer than 4 sources or 2 views, and a network of other images than the run's.
     """
-    settings = _stage(config, stage)
+    config = _stage(config, stage)
+    settings = config.train
     require(n_views >= 2, "views", expected="at least 2", got=n_views)
     whole = create_augmentation(settings.augmentation, **settings.augmentation_params)
     alone = {"unlabelled": None, "unlabelled_params": {}, "unlabelled_with_train": False, "extra_tests": {}}
@@ -68,12 +69,17 @@ def look_at_views(
     return Views(pd.DataFrame(rows), images.image_NHW, views[WHOLE][:, :, 0], judge.name)
 
 
-def _stage(config: RunConfig, stage: str) -> TrainConfig:
+def _stage(config: RunConfig, stage: str) -> RunConfig:
+    """Return a run with the data and the training of its ``stage``."""
     if stage == "train":
-        return config.train
-    if config.pretrain is None:
+        return config
+    stages = {"pretrain" if len(config.stages) == 1 else f"pretrain.{k}": one for k, one in enumerate(config.stages)}
+    if stage == "pretrain" and not stages:
         raise InputError("--stage pretrain", expected="a run with a pre-training", got="none", mend="look at train")
-    return config.pretrain.train
+    chosen = stages[check_choice("--stage", stage, ("train", *stages))]
+    if chosen.encoder is not None:
+        raise InputError(f"--stage {stage}", expected="a training", got=f"the encoder {chosen.encoder}")
+    return config.model_copy(update={"data": chosen.data or config.data, "train": chosen.train})
 
 
 def _make_judge(network: Path | str | None, images: ImageSet) -> Judge:

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from equirgz.errors import DataError
-from equirgz.grid.run.pretraining import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key, stage_keys
 from equirgz.records import write_json_atomic
 from equirgz.seeding import derive_seed
 
@@ -84,6 +84,20 @@ def pretraining(config, data_dir, work_dir, *, grid, device, store, only=None):
         write_json_atomic(path, {})
         return None
     assert path.exists()
+    return instant(config, data_dir, work_dir, grid=grid, device=device)
+
+
+def staged(config, data_dir, work_dir, *, grid, device, store, only=None, stages=None):
+    """Writes one stage at a time, each where those before it are there; a run needs them all."""
+    paths = [store / f"{key}.json" for key in stage_keys(config)]
+    done = [path.exists() for path in paths]
+    if only == "pretrain":
+        n = stages or len(paths)
+        assert done == [True] * (n - 1) + [False] * (len(paths) - n + 1)
+        write_json_atomic(paths[n - 1], {})
+        return None
+    for path in paths[sum(done) :]:  # what is not shared
+        write_json_atomic(path, {})
     return instant(config, data_dir, work_dir, grid=grid, device=device)
 
 

@@ -160,6 +160,24 @@ def test_runs_that_share_a_pretraining_wait_for_the_one_that_computes_it(documen
     assert len(list((tmp_path / "pretrained").glob("*.json"))) == 2
 
 
+def test_runs_that_share_stages_wait_for_one_after_another(document, tmp_path):
+    alone = {"objective": {"name": "simclr"}}
+    document["axes"] = {
+        "before": [
+            {"label": "one", "pretrain": {}},
+            {"label": "two", "pretrain": [{}, alone]},
+            {"label": "three", "pretrain": [{}, alone, {}]},
+            {"label": "other", "pretrain": alone},
+        ],
+        "n_labels": [10, 20],
+    }
+    events = []
+    listen = lambda event, facts: events.append((event, facts))  # noqa: E731
+    assert run(make_grid(document), tmp_path, "staged", report=listen).complete
+    assert sorted(facts["runs"] for event, facts in events if event == "pretrained") == [2, 2, 4, 6]
+    assert len(list((tmp_path / "pretrained").glob("*.json"))) == 4
+
+
 def test_a_failed_pretraining_fails_the_runs_that_need_it_and_no_other(document, tmp_path):
     document["base"]["pretrain"] = {}
     document["axes"] = {"n_labels": [10, 20], "seed": [0, 1]}

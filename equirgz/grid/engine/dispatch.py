@@ -66,28 +66,36 @@ class Dispatcher:
             self.report("waiting", {"reason": reason})
         self._reason = reason
 
-    def _order(self, tasks: list[Task]) -> list[Task]:
-        """Return the tasks to start with: shared pre-trainings first; tasks that wait for them are held."""
+    def _order(self, tasks: list[Task], depth: int = 0) -> list[Task]:
+        """Return the tasks to start with: shared stages of pre-trainings first; tasks that wait for them are held.
+
+        Stages before ``depth`` are done. Tasks that share a stage wait for the one that computes it, then those of them
+        that share the next one for that.
+        """
         first, rest = [], []
         by_key: dict[str, list[Task]] = defaultdict(list)
         for task in tasks:
-            if task["config"].get("pretrain") is None:
-                rest.append(task)
+            keys = self._stage_keys(task)
+            if depth < len(keys):
+                by_key[keys[depth]].append(task)
             else:
-                by_key[self._pretrain_key(task)].append(task)
+                rest.append(task)
         for key, sharing in by_key.items():
-            if len(sharing) == 1 or (self.folder.pretrained / f"{key}.json").exists():
-                rest += sharing
-                continue
-            self._held[key] = sharing
-            first.append({**sharing[0], "only": "pretrain", "pretrain_key": key})
+            if (self.folder.pretrained / f"{key}.json").exists():
+                begun, going = self._order(sharing, depth + 1), []
+            elif len(sharing) == 1:
+                begun, going = sharing, []
+            else:
+                self._held[key] = sharing
+                begun, going = [], [{**sharing[0], "only": "pretrain", "pretrain_key": key, "stages": depth + 1}]
+            first, rest = first + going, rest + begun
         return [*first, *rest]
 
     @staticmethod
-    def _pretrain_key(task: Task) -> str:
-        from equirgz.grid.run.pretraining import pretrain_key
+    def _stage_keys(task: Task) -> list[str]:
+        from equirgz.grid.run.pretraining import stage_keys
 
-        return pretrain_key(RunConfig.model_validate(task["config"]))
+        return stage_keys(RunConfig.model_validate(task["config"])) if task["config"].get("pretrain") else []
 
     def _submit(self, task: Task) -> Future:
         self._attempts[id(task)] += 1
@@ -130,7 +138,7 @@ class Dispatcher:
         waiting = self._held.pop(task["pretrain_key"])
         if outcome["status"] == "done":
             self.report("pretrained", {**outcome, "runs": len(waiting)})
-            for held in waiting:
+            for held in self._order(waiting, task["stages"]):
                 self._submit(held)
             return
         record = self.folder.read_failed(task["run_key"])

@@ -122,6 +122,8 @@ def _compute(
         options["store"] = folder.pretrained
     if task.get("only"):
         options["only"] = task["only"]
+        if isinstance(task["config"]["pretrain"], list):
+            options["stages"] = task["stages"]
     return compute(
         RunConfig.model_validate(task["config"]),
         None if task["data_dir"] is None else Path(task["data_dir"]),

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from equirgz.config import RunConfig, section_type
+from equirgz.config import RunConfig, item_type, section_type
 from equirgz.errors import InputError, suggest
 from equirgz.records import ROW_COLUMNS
 
@@ -73,8 +73,12 @@ def resolve_key(name: str, source: str) -> tuple[str, ...]:
     if name in ALIASES:
         return ALIASES[name]
     model: type[BaseModel] | None = RunConfig
+    listed: type[BaseModel] | None = None
     parts = name.split(".")
     for depth, part in enumerate(parts):
+        if part.isdigit() and listed is not None:  # a place in a list of sections, such as pretrain.0
+            model, listed = listed, None
+            continue
         if model is None:  # inside a free mapping such as backbone.params
             if _is_free(parts[:depth]):
                 return (name,)
@@ -82,7 +86,7 @@ def resolve_key(name: str, source: str) -> tuple[str, ...]:
         if part not in model.model_fields:
             valid = [*model.model_fields, *(ALIASES if depth == 0 else ())]
             raise InputError(f"{source}: unknown key {name!r}; {suggest(part, valid)}")
-        model = section_type(model, part)
+        model, listed = section_type(model, part), item_type(model, part)
     return (name,)
 
 

@@ -102,14 +102,21 @@ def find_model(annotation: Any) -> type[BaseModel] | None:
 
 def _item(annotation: Any) -> str:
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return next(filter(None, map(_item, typing.get_args(annotation))), "")
+        options = typing.get_args(annotation)
+        alone = any(isinstance(option, type) and issubclass(option, BaseModel) for option in options)
+        return "" if alone else next(filter(None, map(_item, options)), "")
     return {dict: ".NAME", tuple: "[]", list: "[]"}.get(typing.get_origin(annotation), "")
 
 
 def _show_sections(annotation: Any) -> str:
     """Return the type of a key that may be one or more sections, none, or text in their place."""
-    sections = "a list of sections" if _item(annotation) == "[]" else "a section"
-    return f"text or {sections}" if str in typing.get_args(annotation) else sections
+    options = typing.get_args(annotation) or (annotation,)
+    words = {
+        "text": str in options,
+        "a section": any(isinstance(option, type) and issubclass(option, BaseModel) for option in options),
+        "a list of sections": any(map(_item, options)),
+    }
+    return " or ".join(word for word, holds in words.items() if holds)
 
 
 def show_type(annotation: Any) -> str:

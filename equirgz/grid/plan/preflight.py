@@ -8,18 +8,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from equirgz.config import DataConfig, ObjectiveConfig, RunConfig, TaskConfig, TrainConfig
+from equirgz.config import DataConfig, RunConfig, TaskConfig
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.further.needs import check_further
 from equirgz.grid.plan.grid import Grid
-from equirgz.grid.run.pretraining import pretrain_key
+from equirgz.grid.plan.stage_check import CheckedStage, check_stage, check_zero_shot
+from equirgz.grid.plan.training_check import check_strong_views, check_training
+from equirgz.grid.run.pretraining import stage_keys
 from equirgz.grid.run.readouts import check_readouts, check_served
 from equirgz.grid.run.targets import check_targets, make_task
 from equirgz.report.tables.extras import check_extras_of
 from equirgz.tasks import Task
 from equirgz.tasks.stored import describe_task, restore_task
+
+if TYPE_CHECKING:
+    from equirgz.data import Data, Split
 
 
 @dataclass
@@ -81,7 +86,7 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
                 check_served(config.evaluation.readouts, task)
                 part, split = split_data(data, config.data, config.split, task)
                 check_targets(task, part, split)
-                cost = parts.check(config, task, data.train.n_channels, has_pool=data.unlabelled is not None)
+                cost = parts.check(config, task, part, split, data_dir)
             except EquirgzError as error:
                 raise type(error)(f"{grid.name}, {_place(grid, config)}: {error}") from error
             checked.n_labels[config.run_key()] = len(split.train_index)
@@ -91,76 +96,44 @@ def check_grid(grid: Grid, data_dir: Path | None, report: Callable[[str], None] 
 
 
 class _Parts:
-    """Networks, objectives and augmentations that were made already."""
+    """Networks, objectives, augmentations and stages that were made already."""
 
     def __init__(self) -> None:
         self._costs: dict[str, float] = {}
         self._views: dict[str, int] = {}
-        self._pretrained: set[str] = set()
+        self._stages: dict[str, CheckedStage] = {}
+        self._counted: set[str] = set()
 
-    def check(self, config: RunConfig, task: Task, n_channels: int, has_pool: bool) -> float:
-        """Return the multiply-adds of the run's trainings, having made each part of it once."""
+    def check(self, config: RunConfig, task: Task, data: Data, split: Split, data_dir: Path | None) -> float:
+        """Return the multiply-adds of the run's trainings, having made each part of it once.
+
+        A stage that several runs share is counted with the first of them.
+        """
         from equirgz.backbones import measure_cost
-        from equirgz.grid.run.prepare import make_backbone
+        from equirgz.grid.run.prepare import PreparedRun, make_backbone
 
         check_readouts(config)
         check_further(config)
         check_strong_views(config)
+        n_channels = data.train.n_channels
         key = f"{config.backbone.model_dump_json()} {config.data.image_size} {n_channels}"
-        trainings = [(config.objective, config.train)]
-        if config.pretrain is not None:
-            trainings.append((config.pretrain.objective, config.pretrain.train))
-        names = [f"{key} {made.model_dump_json()} {training.model_dump_json()}" for made, training in trainings]
-        if key not in self._costs or any(name not in self._views for name in names):
+        name = f"{key} {config.objective.model_dump_json()} {config.train.model_dump_json()}"
+        stages = stage_keys(config)
+        if key not in self._costs or name not in self._views or any(stage not in self._stages for stage in stages):
             backbone = make_backbone(config, n_channels)
             self._costs.setdefault(key, float(measure_cost(backbone)["multiply_adds"]))
-            for name, (objective, training) in zip(names, trainings, strict=True):
-                if name not in self._views:
-                    self._views[name] = check_training(backbone, objective, training, task, config)
-        if config.pretrain is not None:
-            shared = pretrain_key(config)
-            names = names[:1] if shared in self._pretrained else names
-            self._pretrained.add(shared)
-        updates = zip(names, (training for _, training in trainings), strict=False)
-        images = sum(self._views[name] * training.steps * training.batch_size for name, training in updates)
+            self._views.setdefault(name, check_training(backbone, config.objective, config.train, task, config))
+            run = PreparedRun(config, data, split, backbone, data_dir=data_dir)
+            for place, stage in enumerate(stages):
+                if stage not in self._stages:
+                    self._stages[stage] = check_stage(run, place)
+        check_zero_shot(config, task, self._stages[stages[-1]] if stages else None)
+        images = self._views[name] * config.train.steps * config.train.batch_size
+        for stage, settings in zip(stages, config.stages, strict=True):
+            if stage not in self._counted:
+                self._counted.add(stage)
+                images += self._stages[stage].n_views * settings.train.steps * settings.train.batch_size
         return 3.0 * images * self._costs[key]  # forward, and backward at twice its cost
-
-
-def check_training(
-    backbone: Any, objective: ObjectiveConfig, training: TrainConfig, task: Task, config: RunConfig
-) -> int:
-    """Make one objective and its augmentation; refuse trainings that must fail at their end.
-
-    Returns the number of images that an update looks at, in batches.
-    """
-    from equirgz.augment import create_augmentation
-    from equirgz.objectives.base import create_objective
-    from equirgz.train.optim import lr_factor
-
-    create_augmentation(training.augmentation, **training.augmentation_params)
-    made = create_objective(objective.name, backbone=backbone, task=task, **objective.params)
-    lr_factor(0, training.steps, training.optimizer.warmup_steps)
-    if training.selection_rule == "best_val" and config.split.n_val == 0:
-        raise InputError("selection_rule best_val: expected a validation set, got none; set split.n_val")
-    is_main = objective is config.objective
-    if is_main and "network" in config.evaluation.readouts and not made.has_answers:
-        raise InputError(
-            f"evaluation.readouts: objective {objective.name!r} has no classifier, so no read-out 'network'; "
-            "use probe or knn"
-        )
-    return sum(made.unlabelled_ratio if view.pool == "unlabelled" else 1 for view in made.views.values())
-
-
-def check_strong_views(config: RunConfig) -> None:
-    """Refuse strong views (equalise, posterise, autocontrast: for [0, 1]) of images in units of their rms."""
-    from equirgz.objectives.base import OBJECTIVES
-
-    views = getattr(OBJECTIVES.get(config.objective.name), "views", {})
-    if config.data.normalise and any(view.strength == "strong" for view in views.values()):
-        raise InputError(
-            f"data.normalise: expected false with objective {config.objective.name!r}, whose strong views are of "
-            "images in [0, 1], got true; set data.normalise: false"
-        )
 
 
 def _by_data(grid: Grid) -> Iterator[tuple[DataConfig, list[RunConfig]]]:

@@ -28,6 +28,7 @@ from equirgz.grid.run.trained import (
     read_out_network,
 )
 from equirgz.grid.run.training import TrainOptions, pretrain, train_objective
+from equirgz.grid.run.zero_shot import read_zero_shot
 from equirgz.provenance import code_version
 from equirgz.tasks.stored import describe_task
 from equirgz.train.fabric import is_first_process
@@ -40,18 +41,19 @@ def run_cell(
     *,
     grid: str = "",
     only: Literal["pretrain"] | None = None,
+    stages: int | None = None,
     **options: Any,
 ) -> dict[str, Any] | None:
     """Compute one run; return its ``rows``, ``predictions``, ``timings`` and ``training`` log.
 
     ``work_dir`` takes checkpoints of long trainings; ``options`` are the others of
-    :class:`equirgz.grid.run.training.TrainOptions`. ``only="pretrain"`` stops after the pre-training and returns
-    None. Raises EquirgzError for what a user can mend.
+    :class:`equirgz.grid.run.training.TrainOptions`. ``only="pretrain"`` stops after the pre-training, or
+    after so many of its ``stages``, and returns None. Raises EquirgzError for what a user can mend.
     """
     how = TrainOptions(work_dir, **options)
     run = prepare_run(config, data_dir, device=how.device)
     if only == "pretrain":
-        pretrain(run, how)
+        pretrain(run, how, stages)
         return None
     return finish_run(run, how, grid=grid)
 
@@ -62,12 +64,15 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     The probes read the features of the pre-training where there is one, else those of the training; what the
     read-out ``probe`` settles on the way (:mod:`equirgz.grid.run.probes`) is where a training after it starts.
     """
-    config, clock, logs = run.config, run.clock, []
+    config, clock, logs, answers = run.config, run.clock, [], []
     before = TrainedRun(config, run.task, run.backbone, None, run.labelled, run.eval_sets, options.batch_size)
     if config.pretrain is not None:
-        logs.append(pretrain(run, options))
+        pretrained = pretrain(run, options)
+        logs += pretrained.logs
         clock.lap("pretrain")
-        probes = _read_out_features(before, run, logs[-1]) if is_first_process() else ([], [])
+        answers, probes = [], ([], [])
+        if is_first_process():
+            answers, probes = read_zero_shot(before, pretrained.last), _read_out_features(before, run, logs[-1])
     objective, log = train_objective(run, options)
     if not is_first_process():
         return None
@@ -76,8 +81,8 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     if config.pretrain is None:
         probes = _read_out_features(before, run, log, unsupervised=not objective.needs_labels)
     trained = replace(before, objective=objective)
-    answers, uncertain = read_out_network(trained)
-    blocks = [*probes[0], *answers]
+    own, uncertain = read_out_network(trained)
+    blocks = [*answers, *probes[0], *own]
     scaled, rows = scale_blocks(blocks) if "temperature" in config.evaluation.readouts else ([], [])
     blocks += scaled
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))

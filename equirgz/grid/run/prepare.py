@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from equirgz.augment import create_augmentation
 from equirgz.backbones import Backbone, create_backbone
-from equirgz.config import RunConfig
+from equirgz.config import PretrainConfig, RunConfig, SplitConfig, TaskConfig
 from equirgz.data import Data, ImageSet, Split, load_data, split_data
+from equirgz.data.held_out import load_apart
 from equirgz.data.pools import measure_shares
 from equirgz.data.splits.hidden_labels import find_hidden_labels
 from equirgz.grid.further.needs import check_further
@@ -34,6 +36,7 @@ class PreparedRun:
     split: Split
     backbone: Backbone
     clock: Clock = field(default_factory=Clock)
+    data_dir: Path | None = None
 
     @cached_property
     def labelled(self) -> ImageSet:
@@ -122,12 +125,36 @@ def prepare_run(config: RunConfig, data_dir: Path | None = None, *, device: str 
     check_targets(task, data, split)
     backbone = make_backbone(config, data.train.n_channels)
     clock.lap("load")
-    return PreparedRun(config, data, split, backbone.to(device), clock)
+    return PreparedRun(config, data, split, backbone.to(device), clock, data_dir)
+
+
+def prepare_stage(run: PreparedRun, stage: PretrainConfig) -> PreparedRun:
+    """Return one stage of a run's pre-training as a run on the same network, with all training sources labelled.
+
+    A stage without ``data`` sees the run's own; other data hold nothing that the run tests or validates on.
+    """
+    changes: dict[str, Any] = {"objective": stage.objective, "train": stage.train}
+    if stage.seed is not None:
+        changes["seed"] = stage.seed
+    if stage.data is None:
+        return replace(run, config=run.config.model_copy(update=changes))
+    changes |= {"data": stage.data, "task": stage.task or TaskConfig(), "split": SplitConfig(), "pretrain": None}
+    config = run.config.model_copy(update=changes)
+    val_ids = run.data.train.source_id_N[run.split.val_index]
+    canvas = find_canvas(config)
+    data = load_apart(stage.data, run.config.data, run.data, val_ids, run.data_dir, canvas=canvas)
+    task = make_task(config, data.train)
+    data, split = split_data(data, config.data, config.split, task)
+    return PreparedRun(config, data, split, run.backbone, data_dir=run.data_dir)
 
 
 def find_canvas(config: RunConfig) -> float:
-    """Return the side of the widest canvas that the run's augmentations ask for, in sides of the image; 1: none."""
-    trainings = [config.train, *([config.pretrain.train] if config.pretrain is not None else [])]
+    """Return the side of the widest canvas that the run's augmentations ask for, in sides of the image; 1: none.
+
+    Stages on other data have canvases of their own.
+    """
+    stages = [stage for stage in config.stages if stage.data is None and stage.encoder is None]
+    trainings = [config.train, *(stage.train for stage in stages)]
     made = (create_augmentation(settings.augmentation, **settings.augmentation_params) for settings in trainings)
     return max(augmentation.canvas for augmentation in made)
 

@@ -6,14 +6,20 @@ from equirgz.config import RunConfig
 from equirgz.errors import InputError, check_choice
 from equirgz.tasks import Task
 
-READOUTS = ("network", "temperature", "probe", "knn", "linear_probe")
+READOUTS = ("network", "temperature", "probe", "knn", "linear_probe", "zero_shot")
 
 
 def check_readouts(config: RunConfig) -> None:
-    """Raise InputError for an unknown read-out, or ``temperature`` without validation sources or network."""
+    """Raise InputError for an unknown read-out, ``temperature`` without validation sources or network, and
+    ``zero_shot`` without a last stage that learns from data of its own."""
     names = config.evaluation.readouts
     for name in names:
         check_choice("evaluation.readouts", name, READOUTS)
+    if "zero_shot" in names and (not config.stages or config.stages[-1].data is None):
+        got = "no pre-training" if not config.stages else "a last stage without data"
+        mend = "leave zero_shot out, or give that stage data with the run's classes"
+        expected = "a last stage that learns classes from data of its own"
+        raise InputError("evaluation.readouts: zero_shot", expected=expected, got=got, mend=mend)
     if "temperature" not in names:
         return
     if config.split.n_val == 0:
@@ -36,5 +42,11 @@ def check_served(names: tuple[str, ...], task: Task) -> None:
 
 def _answers(name: str, task: Task) -> bool:
     classes = task.categorical
-    needs = {"temperature": classes, "probe": classes, "linear_probe": task.read_as, "knn": task.read_as}
+    needs = {
+        "temperature": classes,
+        "probe": classes,
+        "zero_shot": task.name == "classification",
+        "linear_probe": task.read_as,
+        "knn": task.read_as,
+    }
     return bool(needs.get(name, True))

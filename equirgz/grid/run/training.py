@@ -1,6 +1,6 @@
-"""The trainings of a run: without labels first where it has a pre-training, then its objective.
+"""The trainings of a run: the stages of its pre-training first where it has one, then its objective.
 
-Both start from the network as it is, and change its weights in place.
+All start from the network as it is, and change its weights in place.
 Legend: N M sources, C channels, H W pixels.
 """
 
@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.config import ObjectiveConfig, TrainConfig
+from equirgz.config import ObjectiveConfig, PretrainConfig, TrainConfig
 from equirgz.errors import InputError, require
-from equirgz.grid.run.prepare import PreparedRun
-from equirgz.grid.run.pretraining import PretrainedStore, pretrain_key
+from equirgz.grid.run.encoders import start_from_encoder
+from equirgz.grid.run.prepare import PreparedRun, make_backbone, prepare_stage
+from equirgz.grid.run.pretraining import PretrainedStore, stage_keys
 from equirgz.objectives.base import Objective, create_objective
 from equirgz.seeding import derive_seed
+from equirgz.tasks.stored import describe_task, restore_task
 from equirgz.train.fabric import make_fabric
 from equirgz.train.images import TrainImages
 from equirgz.train.loggers import RowLogger, make_loggers
@@ -53,32 +55,88 @@ class TrainOptions:
         return max(1, 256 // self.accumulate)
 
 
-def pretrain(run: PreparedRun, options: TrainOptions = TrainOptions()) -> Log:
-    """Train the network without labels, in place; or take the weights from the store, if it has them."""
-    config, key = run.config, pretrain_key(run.config)
+@dataclass(frozen=True)
+class Pretrained:
+    """What a pre-training left beside the network: a log of each stage, and what answered in the last one."""
+
+    logs: list[Log]
+    last: Objective | None = None
+
+
+def pretrain(run: PreparedRun, options: TrainOptions = TrainOptions(), n_stages: int | None = None) -> Pretrained:
+    """Train the network in place through the (first ``n_stages``) stages; those in the store are taken from there."""
+    stages, keys = run.config.stages[:n_stages], stage_keys(run.config)[:n_stages]
     store = None if options.store is None else PretrainedStore(options.store)
-    if store is not None and store.has(key):
-        return store.load(key, run.backbone)
-    settings = config.pretrain
-    objective = make_objective(run, settings.objective, "pretrain")
-    if objective.needs_labels:
-        raise InputError(f"pretrain.objective: expected one that needs no labels, got {settings.objective.name!r}")
-    log = _fit("pretrain", run, objective, run.make_images(), settings.train, options)
-    if store is not None:
-        store.save(key, run.backbone, log)
-    return log
+    done = 0 if store is None else max((n for n in range(1, len(keys) + 1) if store.has(keys[n - 1])), default=0)
+    logs, last = [], None
+    if done:
+        logs = [store.read_log(key) for key in keys[: done - 1] if store.has(key)]
+        logs.append(store.load(keys[done - 1], run.backbone))
+        last = _restore_head(run, stages[done - 1], logs[-1], store, keys[done - 1])
+    for place in range(done, len(stages)):
+        log, last = _train_stage(run, place, options)
+        logs.append(log)
+        if store is not None:
+            store.save(keys[place], run.backbone, log, _head_weights(last) if last else None)
+    return Pretrained(logs, last)
+
+
+def _train_stage(run: PreparedRun, place: int, options: TrainOptions) -> tuple[Log, Objective | None]:
+    """Train one stage; return its log, and its objective where that answers the task of the stage's own data."""
+    config, name = run.config.stages[place], "pretrain" if place == 0 else f"pretrain_{place}"
+    if config.encoder is not None:
+        return start_from_encoder(run, config.encoder, name), None
+    stage = prepare_stage(run, config)
+    if place == 0 and config.seed is not None:
+        run.backbone.load_state_dict(make_backbone(stage.config, run.backbone.in_channels).state_dict())
+    objective = make_objective(stage, config.objective, name)
+    check_labels(stage, config, objective)
+    log = _fit(name, stage, objective, _make_images(stage, objective), config.train, options)
+    if not (config.data is not None and objective.needs_labels and objective.has_answers):
+        return log, None
+    described = describe_task(stage.config.task.name, stage.config.task.params, stage.data.train)
+    return log | {"task": described}, objective
+
+
+def check_labels(stage: PreparedRun, config: PretrainConfig, objective: Objective) -> None:
+    """Raise InputError where a stage on the run's own sources asks for labels, or its own cannot be learnt from."""
+    if config.data is None and objective.needs_labels:
+        mend = "give the stage data of its own, or an objective such as simclr"
+        expected, got = "one that needs no labels", repr(config.objective.name)
+        raise InputError("pretrain.objective", expected=expected, got=got, mend=mend)
+    if config.data is not None and objective.needs_labels:
+        objective.target_task.check(objective.target_task.targets(stage.labelled))
+
+
+def _head_weights(objective: Objective) -> dict[str, Any]:
+    return {name: value for name, value in objective.state_dict().items() if not name.startswith("backbone.")}
+
+
+def _restore_head(
+    run: PreparedRun, stage: PretrainConfig, log: Log, store: PretrainedStore, key: str
+) -> Objective | None:
+    """Return what answered in a stored stage, on the run's network; None where nothing did."""
+    if "task" not in log:
+        return None
+    settings = stage.objective
+    objective = create_objective(
+        settings.name, backbone=run.backbone, task=restore_task(log["task"]), **settings.params
+    )
+    objective.load_state_dict(_head_weights(objective) | store.read_head(key), strict=False)
+    return objective.to(next(run.backbone.parameters()).device).eval()
+
+
+def _make_images(run: PreparedRun, objective: Objective) -> TrainImages:
+    if not objective.needs_labels:
+        return run.make_images()
+    return run.make_images(labels=objective.target_task.targets(run.labelled), unlabelled=objective.uses_unlabelled)
 
 
 def train_objective(run: PreparedRun, options: TrainOptions = TrainOptions()) -> tuple[Objective, Log]:
     """Train the run's objective on the labelled sources, starting from the network as it is."""
     config = run.config
     objective = make_objective(run, config.objective, "objective")
-    if objective.needs_labels:
-        targets = objective.target_task.targets(run.labelled)
-        images = run.make_images(labels=targets, unlabelled=objective.uses_unlabelled)
-    else:
-        images = run.make_images()
-    return objective, _fit("train", run, objective, images, config.train, options)
+    return objective, _fit("train", run, objective, _make_images(run, objective), config.train, options)
 
 
 def make_objective(run: PreparedRun, settings: ObjectiveConfig, stream: str = "objective") -> Objective:
