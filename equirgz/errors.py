@@ -12,8 +12,8 @@ from collections.abc import Iterable
 from types import ModuleType
 
 NAME_OF = {  # of the distribution, where it differs from the name that is imported
-    "PIL": "pillow", "huggingface_hub": "huggingface-hub", "lightning_fabric": "lightning-fabric",
-    "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "pyyaml",
+    "PIL": "pillow", "faiss": "faiss-cpu", "huggingface_hub": "huggingface-hub", "lightning_fabric": "lightning-fabric",
+    "sentence_transformers": "sentence-transformers", "sklearn": "scikit-learn", "umap": "umap-learn", "yaml": "pyyaml",
 }  # fmt: skip
 CORE = (  # what `pip install equirgz` brings
     "astropy", "geomloss", "h5py", "jinja2", "lightning-fabric", "matplotlib", "numpy", "packaging", "pandas", "parsl",
@@ -21,8 +21,8 @@ CORE = (  # what `pip install equirgz` brings
     "torch", "tqdm", "typer",
 )  # fmt: skip
 EXTRA_OF = {
-    "astroquery": "astro", "huggingface-hub": "hub", "onnx": "onnx", "onnxruntime": "onnx", "onnxscript": "onnx",
-    "pyarrow": "parquet", "tensorboard": "tensorboard", "wandb": "wandb",
+    "astroquery": "astro", "faiss-cpu": "approximate", "huggingface-hub": "hub", "onnx": "onnx", "onnxruntime": "onnx",
+    "onnxscript": "onnx", "pyarrow": "parquet", "tensorboard": "tensorboard", "wandb": "wandb",
 }  # fmt: skip
 
 

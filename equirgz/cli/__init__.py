@@ -13,6 +13,7 @@ from equirgz.cli.answers.search import search
 from equirgz.cli.bench import bench
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
+from equirgz.cli.papers import papers
 from equirgz.cli.pretrained import pretrained
 from equirgz.cli.residual import residual
 from equirgz.cli.sets.data import data
@@ -33,6 +34,7 @@ bench.command()(grids)
 app.add_typer(bench, name="bench")
 app.add_typer(data, name="data")
 app.add_typer(look, name="look")
+app.add_typer(papers, name="papers")
 app.add_typer(pretrained, name="pretrained")
 for command in (classify, models, train, views, embed, search, residual, tags, audit, init, doctor, selftest):
     app.command()(command)

@@ -20,7 +20,7 @@ from equirgz.records import content_hash
 
 Further = Literal[
     "anomalies", "attention", "class_shares", "clusters", "conformal", "neighbours", "outside", "pruning", "sizes",
-    "source_rotation",
+    "source_rotation", "turned_queries",
 ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import warnings
 import numpy as np
 
 from equirgz.errors import InputError, check_choice, require
-from equirgz.evaluate.similarity import search
+from equirgz.retrieval.engine import search
 
 METHODS = ("isolation_forest", "neighbour_distance")
 

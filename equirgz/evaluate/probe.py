@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from equirgz.errors import InputError, require
+from equirgz.retrieval.engine import normalise
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -178,13 +179,6 @@ def knn(
     probability_MK = np.zeros((len(h_test_MF), _n_classes(n_classes, y_train_N)))
     np.add.at(probability_MK, (np.arange(len(h_test_MF))[:, None], y_train_N[near_Mk]), weight_Mk)
     return probability_MK / probability_MK.sum(1, keepdims=True)
-
-
-def normalise(h_NF: np.ndarray) -> np.ndarray:
-    """Return rows of length 1 (float64); a row of zeros stays zero."""
-    h_NF = np.asarray(h_NF, np.float64)
-    length_N1 = np.linalg.norm(h_NF, axis=1, keepdims=True)
-    return np.divide(h_NF, length_N1, out=np.zeros_like(h_NF), where=length_N1 > 0)
 
 
 def _n_classes(n_classes: int | None, y_N: np.ndarray) -> int:

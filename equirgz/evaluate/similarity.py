@@ -1,6 +1,6 @@
-"""Exact cosine search over an embedding, precision at k, and the panel of a query's neighbours.
+"""Sources like a given one, and precision at k, by the one search of :mod:`equirgz.retrieval`.
 
-Legend: N gallery sources, Q queries, F features, k neighbours, H W pixels.
+Legend: N gallery sources, F features, k neighbours.
 """
 
 from __future__ import annotations
@@ -13,44 +13,8 @@ import pandas as pd
 
 from equirgz.errors import InputError
 from equirgz.evaluate.embedding_table import EmbeddingTable
-from equirgz.evaluate.probe import normalise
 from equirgz.metrics.ranking import precision_at_k
-
-_CHUNK = 1024
-
-
-def search(
-    query_QF: np.ndarray, gallery_NF: np.ndarray, k: int = 8, *, leave_out_Q: np.ndarray | None = None
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (index_Qk, similarity_Qk): the ``k`` most similar gallery sources of each query, best first.
-
-    Similarity is the cosine ``q . g / (|q| |g|)``; a vector of zeros has similarity 0 to all. Exact;
-    ties go to the lower index. ``leave_out_Q`` is one gallery index per query that is never
-    returned (the query itself; -1: none). With fewer than k sources left, all of them.
-
-    Raises InputError for NaN, an empty gallery, ``k`` < 1, or shapes that disagree.
-    """
-    query_QF, gallery_NF = np.asarray(query_QF), np.asarray(gallery_NF)
-    if query_QF.ndim != 2 or gallery_NF.ndim != 2 or query_QF.shape[1] != gallery_NF.shape[1]:
-        got = f"{query_QF.shape} and {gallery_NF.shape}"
-        raise InputError("search", expected="queries (Q, F) and gallery (N, F)", got=got)
-    if not (np.isfinite(query_QF).all() and np.isfinite(gallery_NF).all()):
-        raise InputError("search", expected="finite features", got="NaN or infinity")
-    available = len(gallery_NF) - (leave_out_Q is not None)
-    if k < 1 or available < 1:
-        raise InputError("search", expected="k >= 1 and a gallery", got=f"k={k}, {available} sources to find")
-    k = min(k, available)
-    unit_QF, unit_FN = normalise(query_QF), normalise(gallery_NF).T
-    index_Qk, similarity_Qk = np.empty((len(unit_QF), k), int), np.empty((len(unit_QF), k))
-    for start in range(0, len(unit_QF), _CHUNK):
-        rows = slice(start, start + _CHUNK)
-        similarity_qN = unit_QF[rows] @ unit_FN
-        if leave_out_Q is not None:
-            out_q = np.asarray(leave_out_Q)[rows]
-            similarity_qN[np.flatnonzero(out_q >= 0), out_q[out_q >= 0]] = -np.inf
-        order_qk = np.argsort(-similarity_qN, axis=1, kind="stable")[:, :k]
-        index_Qk[rows], similarity_Qk[rows] = order_qk, np.take_along_axis(similarity_qN, order_qk, 1)
-    return index_Qk, similarity_Qk
+from equirgz.retrieval.engine import search
 
 
 def find_similar(table: EmbeddingTable, source_id: str, k: int = 8) -> pd.DataFrame:

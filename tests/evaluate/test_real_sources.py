@@ -12,8 +12,9 @@ from equirgz.augment import create_augmentation
 from equirgz.config import DataConfig
 from equirgz.data import ImageSet, load_data
 from equirgz.evaluate.feature_space import correlate_with_size
-from equirgz.evaluate.similarity import retrieval_rows, search
+from equirgz.evaluate.similarity import retrieval_rows
 from equirgz.geometry.action import warp
+from equirgz.retrieval.engine import search
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,9 @@ import pytest
 
 from equirgz.errors import InputError
 from equirgz.evaluate.embedding_table import EmbeddingTable
-from equirgz.evaluate.similarity import find_similar, retrieval_rows, search
+from equirgz.evaluate.similarity import find_similar, retrieval_rows
 from equirgz.report.panels.query_panel import plot_query_panel
+from equirgz.retrieval.engine import search
 
 RNG = np.random.default_rng(0)
 GALLERY, QUERY = RNG.normal(size=(50, 6)), RNG.normal(size=(7, 6))
@@ -21,7 +22,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def test_search_is_brute_force_cosine(monkeypatch) -> None:
-    import equirgz.evaluate.similarity as module
+    import equirgz.retrieval.engine as module
 
     monkeypatch.setattr(module, "_CHUNK", 3)  # several chunks, one of them short
     index, similarity = search(QUERY, GALLERY, 5)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import typing
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
 from equirgz.config import RunConfig
 from equirgz.config.run import Further
+from equirgz.data import load_data
 from equirgz.errors import InputError
+from equirgz.evaluate import embed
 from equirgz.evaluate.anomaly import compute_anomaly
 from equirgz.grid.further.anomalies import rate
 from equirgz.grid.further.measures import FURTHER
 from equirgz.grid.further.pruned import free_share
+from equirgz.grid.further.turned import turned_query_rows
 from equirgz.grid.run.cell import run_cell
 from equirgz.records import ROW_COLUMNS
 
@@ -94,9 +99,42 @@ def test_sources_are_right_or_wrong_at_all_angles_or_at_some(found):
     assert kinds[1] - 1e-9 <= min(errors) and max(errors) <= kinds[1] + kinds[2] + 1e-9
 
 
+class Told:
+    """A run whose encoder is a function of the images: what turned queries need, and nothing else."""
+
+    def __init__(self, encoder, n: int = 20) -> None:
+        images = load_data(RunConfig.model_validate(BASE | {"data": BASE["data"] | {"params": {"n_test": n}}}).data)
+        self.sets = {"test": images.tests["test"]}
+        self.run = SimpleNamespace(backbone=encoder, batch_size=8, config=RunConfig.model_validate(BASE))
+
+    def feature_NF(self, name: str) -> np.ndarray:
+        return embed(self.run.backbone, self.sets[name].x_NCHW, 8)
+
+
+class Moments(torch.nn.Module):
+    """Light in rings about the centre (it stays as a source turns) or in columns (it does not)."""
+
+    def __init__(self, rings: bool) -> None:
+        super().__init__()
+        axis = torch.arange(17.0) - 8
+        place = torch.hypot(axis[:, None], axis[None]) if rings else axis[None].expand(17, 17) + 8
+        self.register_buffer("weight_FP", torch.stack([torch.exp(-((place - r) ** 2)).ravel() for r in range(9)]))
+
+    def forward(self, x_BCHW):
+        return x_BCHW.flatten(1) @ self.weight_FP.T
+
+
+def test_turned_sources_find_themselves_by_what_turning_keeps():
+    rows = [{r["metric"]: r["value"] for r in turned_query_rows(Told(Moments(rings)))} for rings in (True, False)]
+    invariant, other = (row["retrieval/turned/recall_at_1"] for row in rows)
+    assert invariant > 0.7 and invariant > other + 0.3
+    assert rows[0]["retrieval/turned/recall_at_1_chance"] == pytest.approx(1 / 20)
+    assert all(row["retrieval/turned/mean_reciprocal_rank"] >= row["retrieval/turned/recall_at_1"] for row in rows)
+
+
 def test_every_kind_has_rows(found):
     wanted = ("anomaly/found_at_20_rated", "equivariance/attention_1", "cluster/purity", "retrieval/precision_at_5")
-    for prefix in (*wanted, "ood/auroc_energy", "ood/auroc_distance"):
+    for prefix in (*wanted, "ood/auroc_energy", "ood/auroc_distance", "retrieval/turned/ndcg"):
         assert values(found, prefix), prefix
     chance = values(found, "anomaly/")["noisy_test", "anomaly/found_at_20_chance"]
     assert chance == pytest.approx(20 * 20 / 44)

@@ -114,8 +114,8 @@ def show_neighbours(
     """Draw sources and the images that the encoder finds most like each."""
     import numpy as np
 
-    from equirgz.evaluate.similarity import search
     from equirgz.report.panels.query_panel import plot_query_panel
+    from equirgz.retrieval.engine import search
 
     check_suffix("--output", output, FIGURES)
     table, image_NHW = _embed(encoder, images, data_dir, device, options)

@@ -7,10 +7,11 @@ import numpy as np
 from equirgz.data.sky.physical_size import physical_size_kpc
 from equirgz.errors import InputError
 from equirgz.evaluate.feature_space import cluster_sources, correlate_with_size
-from equirgz.evaluate.similarity import retrieval_rows, search
+from equirgz.evaluate.similarity import retrieval_rows
 from equirgz.grid.further.answers import Answers, Rows, make_row
 from equirgz.metrics.uncertainty.out_of_distribution import energy_score
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_ood_metrics
+from equirgz.retrieval.engine import search
 
 KS = (1, 5, 10)
 NEIGHBOUR = 5  # whose distance says how strange a source is

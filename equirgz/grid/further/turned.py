@@ -1,15 +1,23 @@
-"""Single sources, and attention, as the sources turn. Legend: N sources."""
+"""Single sources, queries and attention, as the sources turn. Legend: N sources."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
 
+from equirgz.evaluate import embed
 from equirgz.evaluate.attention_turns import attention_error
+from equirgz.evaluate.input import as_input
 from equirgz.evaluate.rotation import make_angles
 from equirgz.evaluate.turned_samples import rotation_samples, source_rows
+from equirgz.geometry.action import disk_mask, warp
 from equirgz.grid.further.answers import Answers, Rows, make_row
+from equirgz.retrieval.engine import search
+from equirgz.retrieval.judge import judge
+from equirgz.seeding import derive_seed
 
+N_QUERIES = 3  # turned copies of each test source that are looked up
+LEAST_TURN_DEG = 15.0
 ATTENTION_ANGLES_DEG = (22.5, 45.0, 90.0)
 N_ATTENTION = 32  # test sources on which attention is measured
 
@@ -31,6 +39,33 @@ def source_rotation_rows(answers: Answers) -> Rows:
         median = float(np.median([row[f"{name}_std"] for row in found]))
         rows.append(make_row("test", f"rotation/{name}_std", median, len(found), unit))
     return rows
+
+
+def turned_query_rows(answers: Answers) -> Rows:
+    """Return how well a turned test source finds itself among all of them: recall at 1 and 5, nDCG, reciprocal rank.
+
+    Every source is turned by three angles of its own, none under 15 degrees from 0, under the shared disk mask, and
+    its features are looked up in those of the sources as they are; beside it stands what a random order would find.
+    """
+    test = answers.sets["test"]
+    x_NCHW = as_input(test.x_NCHW).float()
+    n = len(x_NCHW)
+    disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if answers.run.config.data.mask else 1.0
+    generator = np.random.default_rng(derive_seed(0, "turned queries"))  # the same turns for every network
+    angle_QN = generator.uniform(LEAST_TURN_DEG, 360 - LEAST_TURN_DEG, (N_QUERIES, n)).astype(np.float32)
+    run = answers.run
+    query_QNF = [
+        embed(run.backbone, warp(x_NCHW, torch.as_tensor(angle_N)) * disk_HW, run.batch_size) for angle_N in angle_QN
+    ]
+    k = min(10, n)
+    index_Mk, _ = search(np.concatenate(query_QNF), answers.feature_NF("test"), k)
+    relevant_Mk = index_Mk == np.tile(np.arange(n), N_QUERIES)[:, None]
+    found = judge(relevant_Mk, ks=(1, min(5, k)), n_relevant_Q=np.ones(len(relevant_Mk)), prefix="retrieval/turned")
+    rows = [{"readout": "features", "split": "test", **row} for row in found]
+    for row in rows:
+        del row["low"], row["high"]  # of one network; over seeds the tables have their own
+    chance = make_row("test", "retrieval/turned/recall_at_1_chance", 1 / n, len(relevant_Mk))
+    return [*rows, chance | {"readout": "features"}]
 
 
 def attention_rows(answers: Answers) -> Rows:

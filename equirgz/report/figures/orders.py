@@ -14,24 +14,33 @@ from equirgz.report.figures.style import GREY, MARKERS, add_legend, make_panels,
 from equirgz.report.rows.parts import Part, label_counts, with_labels
 from equirgz.report.rows.table_axes import Axes, labels_text, show_series, sort_values
 
+TURNED = "retrieval/turned/recall_at_1"
 FAMILIES = {"C": "-", "D": "--"}  # letter of the group -> dashes; markers of C are white inside
 PERFECT = {"marker": "_", "markersize": 7, "linestyle": ":", "linewidth": 0.8}
 STEP, SPREAD = 0.08, 0.5  # shift between series: at most STEP, all of them SPREAD of the way to the next order (logs)
 
 
-def plot_metrics_vs_group(part: Part) -> Figure | None:
+def plot_turned_queries(part: Part) -> Figure | None:
+    """Return the share of turned sources that find themselves first, against group order; None where not measured."""
+    return plot_metrics_vs_group(part, TURNED, "turned sources that find themselves")
+
+
+def plot_metrics_vs_group(part: Part, metric: str | None = None, axis: str = "") -> Figure | None:
     """Return the headline (error) and ECE against group order |G|; dashes and full markers tell D_N from C_N.
+
+    ``metric`` with the words of its ``axis`` takes the place of the headline.
 
     Each network (backbone, method, ...) has a colour and marker of its own and each label count a panel; of one
     network, or where these panels were too many, each label count has a colour and marker.
     Short bars in the ECE panels: what that network would show if it were perfectly calibrated. None below two groups.
     """
-    rows = part.headline
+    headline = part.task.headline
+    main, axis = (metric, axis) if metric else (headline.metric, headline.axis)
+    rows = part.of(main)
     orders = sorted({group_order(g) for g in rows["group"]} - {0})
     if len(set(rows["group"])) < 2 or len(orders) < 2:
         return None
-    headline = part.task.headline
-    metrics = [m for m in (headline.metric, "calibration/ece") if len(part.of(m))]
+    metrics = [m for m in (main, "calibration/ece") if len(part.of(m))]
     facets, counts = sort_values(rows["augmentation"], "augmentation")[:MAX_FACETS], label_counts(rows)
     rest = Axes(tuple(c for c in part.axes.names if c != "group"), ())
     networks = list(rest.sort(rows).itertuples(index=False, name=None))
@@ -43,7 +52,7 @@ def plot_metrics_vs_group(part: Part) -> Figure | None:
             _draw_orders(panel, part, metric, augmentation, [(v, n) for n in shown for v in networks])
             set_log_ticks(panel, {order: str(order) for order in orders})
         limit_from_zero(line, part.of(metric), part.axes)
-        line[0].set_ylabel({**YLABELS, headline.metric: headline.axis}[metric])
+        line[0].set_ylabel({**YLABELS, main: axis}[metric])
     for panel, (augmentation, shown) in zip(panels[0], places, strict=True):
         words = [facet_title(augmentation, facets), labels_text(shown[0]) if apart else ""]
         panel.set_title("\n".join(filter(None, words)))

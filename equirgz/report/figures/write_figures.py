@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from equirgz.errors import ResultsError
 from equirgz.report.figures.curves import plot_error_vs_labels
-from equirgz.report.figures.orders import plot_metrics_vs_group
+from equirgz.report.figures.orders import plot_metrics_vs_group, plot_turned_queries
 from equirgz.report.figures.over_angle import plot_equivariance, plot_rotation
 from equirgz.report.figures.over_axis import plot_error_vs_axis
 from equirgz.report.figures.reliability import plot_reliability
@@ -59,6 +59,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
             plots = {
                 f"{short}_vs_labels": plot_error_vs_labels(part),
                 "metrics_vs_group": plot_metrics_vs_group(part),
+                "turned_queries": plot_turned_queries(part),
                 "reliability": plot_reliability(part, results.predictions, class_names),
                 "rotation": plot_rotation(part),
                 "scaling": plot_scaling(part) if abscissa == LABELS else None,

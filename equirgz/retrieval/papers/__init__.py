@@ -1,0 +1,1 @@
+"""Papers read from files, ranked by words and by meaning, and judged by titles that look for their abstracts."""
