@@ -8,7 +8,8 @@ from pathlib import Path
 
 import equirgz
 from equirgz.data.facts import SETS
-from generate.markdown import ARXIV, cell, code, plain, table
+from equirgz.grid.plan.keys import registries
+from generate.markdown import ARXIV, cell, code, link, plain, sources, table
 
 PACKAGE = Path(equirgz.__file__).parent
 DEFINED = (ast.Module, ast.ClassDef, ast.FunctionDef)
@@ -22,7 +23,7 @@ def page() -> str:
         places = found[number]
         rows.append(
             (
-                f"[arXiv {number}](https://arxiv.org/abs/{number})",
+                link(number),
                 plain(places[0][1]),
                 ", ".join(code(p) for p, _ in places),
             )
@@ -31,13 +32,27 @@ def page() -> str:
     return "\n\n".join(
         [
             "# Bibliography",
-            "Gathered from the docstrings: each paper that the code follows, for what, and where it is named.",
+            "Gathered from the docstrings. Please cite the papers of the methods and of the data that you use.",
+            "## Methods",
+            "What can be named in a YAML, and its papers.",
+            table(("method", "kind", "papers"), methods()),
+            "## Papers",
+            "Each paper that the code follows, for what, and where it is named.",
             table(("paper", "for what", "named in"), rows),
             "## Data",
-            "Please cite the papers of the data that you use.",
             table(("archive", "cite"), data),
         ]
     )
+
+
+def methods() -> list[tuple[str, str, str]]:
+    """Return a row per backbone, objective and augmentation that follows a paper: name, kind, papers."""
+    rows = []
+    for key, kind in (("backbone.params", "backbone"), ("objective.params", "objective"),
+                      ("train.augmentation_params", "augmentation")):  # fmt: skip
+        registry = registries()[key]
+        rows += [(code(name), kind, ", ".join(map(link, sources(registry.get(name))))) for name in registry]
+    return [row for row in rows if row[2]]
 
 
 def cited() -> dict[str, list[tuple[str, str]]]:

@@ -34,6 +34,18 @@ def plain(text: str) -> str:
     return "".join(f"`{part[2:-2]}`" if part.startswith("``") else _escape(part) for part in parts)
 
 
+def sources(thing: Any) -> list[str]:
+    """Return the arXiv numbers that the docstring of ``thing`` names, then those of its module."""
+    module = inspect.getmodule(inspect.unwrap(thing))
+    texts = (inspect.getdoc(thing) or "", (module and module.__doc__) or "")
+    return list(dict.fromkeys(number for text in texts for number in ARXIV.findall(text)))
+
+
+def link(number: str) -> str:
+    """Return a link to a paper on arXiv."""
+    return f"[arXiv {number}](https://arxiv.org/abs/{number})"
+
+
 def _escape(text: str) -> str:
     text = re.sub(r"([*_<>\[\]])", r"\\\1", text)
     return ARXIV.sub(r"[arXiv \1](https://arxiv.org/abs/\1)", text)

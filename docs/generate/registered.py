@@ -8,7 +8,7 @@ from equirgz.data.facts import SETS
 from equirgz.grid.plan.keys import option_keys, registries
 from equirgz.metrics import METRICS
 from equirgz.registry import Registry, default_group
-from generate.markdown import cell, code, plain, summary, table
+from generate.markdown import cell, code, link, plain, sources, summary, table
 from generate.yaml_keys import keys
 
 TITLES = {
@@ -39,6 +39,9 @@ def entries(key: str, registry: Registry) -> Iterator[str]:
     options = list(option_keys({key: registry}))
     for name in registry:
         yield f"## {name}\n\n{summary(registry.get(name))}"
+        papers = sources(registry.get(name))
+        if papers:
+            yield f"Source: {', '.join(map(link, papers))}."
         own = [option for option in options if option.of == name]
         if own:
             yield keys(own)

@@ -1,4 +1,4 @@
-"""Every fenced block of Python and of bash in ``docs/`` runs, in the order of its page, in a folder for each page.
+"""Every fenced block of Python and of bash in ``README.md`` and ``docs/`` runs, in order, in a folder for each page.
 
 A block of YAML whose caption is the name of a file is that file. Commands of ``equirgz`` run in this process, with runs
 of two updates: the sizes are the one thing that is not as the page says. A block that cannot run here says why in a
@@ -20,7 +20,11 @@ from equirgz.cli import app
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries that export networks
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = sorted(path for path in DOCS.rglob("*.md") if not {"_build", "generated"} & set(path.relative_to(DOCS).parts))
+MADE = {"_build", "generated"}
+PAGES = [
+    DOCS.parent / "README.md",
+    *sorted(path for path in DOCS.rglob("*.md") if not MADE & set(path.relative_to(DOCS).parts)),
+]
 FENCE = re.compile(
     r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n)?"
     r"^```(?P<language>\{code-block\} \w+|\{[\w-]+\}|\w*)[^\n]*\n(?P<text>.*?)^```$",
@@ -29,7 +33,7 @@ FENCE = re.compile(
 CAPTION = re.compile(r":caption: ([\w./-]+)\n\n")
 LANGUAGES = {"python", "bash"}
 #: how many blocks a page may leave out
-NOT_RUN = {"start/install": 3, "howto/slurm": 1, "howto/your_images": 1}
+NOT_RUN = {"README": 2, "start/install": 3, "howto/slurm": 1, "howto/your_images": 1, "howto/one_network": 1}
 #: the one page whose grid is drawn and gets its page; pictures cost more than all runs of the others
 DRAWN = "start/ten_minutes"
 SHORT = ("--set", "train.steps=2", "--engine", "inline", "--device", "cpu")
@@ -50,7 +54,7 @@ def read_blocks(page: Path) -> list[Block]:
 
 
 def name_of(page: Path) -> str:
-    return page.relative_to(DOCS).with_suffix("").as_posix()
+    return page.relative_to(DOCS if page.is_relative_to(DOCS) else DOCS.parent).with_suffix("").as_posix()
 
 
 def commands(text: str) -> list[list[str]]:

@@ -13,8 +13,8 @@ from equirgz.objectives.base import OBJECTIVES
 
 @OBJECTIVES.register("sinkhorn")
 class SinkhornAdaptation(FixedWeight):
-    """``CE + weight * S``, S that of :class:`~equirgz.objectives.adaptation.sidda.Sidda`, whose trainable weights are
-    compared with this."""
+    """``CE + weight * S``, S the Sinkhorn divergence (arXiv 1810.08278) of
+    :class:`~equirgz.objectives.adaptation.sidda.Sidda`, whose trainable weights are compared with this."""
 
     def align(self, x_BL: Tensor, y_BL: Tensor, progress: float) -> tuple[Tensor, dict[str, Any]]:
         blur = compute_dynamic_blur(x_BL, y_BL)
