@@ -19,7 +19,7 @@ from equirgz.cli.residual import residual
 from equirgz.cli.sets.data import data
 from equirgz.cli.start import doctor, grids, init, selftest
 from equirgz.cli.views import views
-from equirgz.cli.words import tags
+from equirgz.cli.words import tagged, tags
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError, explain_import
 
@@ -36,7 +36,7 @@ app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(papers, name="papers")
 app.add_typer(pretrained, name="pretrained")
-for command in (classify, models, train, views, embed, search, residual, tags, audit, init, doctor, selftest):
+for command in (classify, models, train, views, embed, search, residual, tags, tagged, audit, init, doctor, selftest):
     app.command()(command)
 
 

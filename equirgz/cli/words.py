@@ -1,4 +1,4 @@
-"""``equirgz tags``: short lists of plain-English tags from descriptions and experts' classes."""
+"""``equirgz tags`` and ``tagged``: plain-English tags from descriptions, and the sources that tag words describe."""
 
 from __future__ import annotations
 
@@ -43,6 +43,34 @@ def tags(
     words = {word for phrase in annotations.words["phrase"].unique() for word in phrase.split()}
     study = study_tags(annotations, settings, None if vectors is None else WordLikeness(vectors, words))
     _write_study(study, output)
+
+
+def tagged(
+    table: Annotated[
+        Path, path_argument(metavar="TABLE", help="CSV: a column of names, then a column per tag, shares or counts.")
+    ],
+    query: Annotated[str, typer.Argument(help='Words of tags, such as "bent with a bright core, no hot spots".')],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many sources.")] = 10,
+) -> None:
+    """List the sources of a table of tags that words describe best (the catalogue of `equirgz tags`, say)."""
+    import pandas as pd
+
+    from equirgz.errors import DataError
+    from equirgz.tags.find import rank_by_tags
+
+    try:
+        read = pd.read_csv(table, dtype={0: str})
+        value_NT = read.iloc[:, 1:].to_numpy(float)
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{table}: expected CSV with names and tags; {' '.join(str(error).split())}") from error
+    most = max(1.0, float(value_NT.max(initial=0)))  # counts of people become shares of the most that agreed
+    order_N, score_N, wanted = rank_by_tags(query, list(read.columns[1:]), value_NT / most)
+    without = f", without {', '.join(wanted.absent)}" if wanted.absent else ""
+    typer.echo(f"tags: {', '.join(wanted.tags)}{without}")
+    if wanted.unknown:
+        typer.echo(f"no tags: {', '.join(wanted.unknown)}", err=True)
+    for index, score in zip(order_N[:k], score_N[:k], strict=True):
+        typer.echo(f"{score:.3f}  {read.iloc[index, 0]}")
 
 
 def _write_study(study: Any, output: Path) -> None:
