@@ -7,7 +7,11 @@ costs no import of torch.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
+
+if sys.version_info < (3, 11):  # noqa: UP036  # of a copy that pip, which would refuse, did not install
+    raise ImportError("equirgz: expected Python 3.11 or newer, got {}.{}; install it there".format(*sys.version_info))
 
 __version__ = "0.1.0.dev0"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import nullcontext
+from importlib.util import find_spec
 
 import typer
 
@@ -60,11 +61,20 @@ def main() -> None:
             app()
     except EquirgzError as error:
         _refuse(error)
-    except ModuleNotFoundError as error:  # of an install that holds only what reading results needs
-        told = explain_import(error, " ".join(word for word in sys.argv[1:3] if word.isalpha()))
+    except (ImportError, AttributeError) as error:  # of an install that lacks a package, or has it in another version
+        told = _explain(error, " ".join(word for word in sys.argv[1:3] if word.isalpha()))
         if told is None:
             raise
         _refuse(told)
+
+
+def _explain(error: Exception, what: str) -> EquirgzError | None:
+    missing = explain_import(error, what) if isinstance(error, ModuleNotFoundError) else None
+    if missing is not None or find_spec("packaging") is None:
+        return missing
+    from equirgz.machine.requirements import explain_unfit
+
+    return explain_unfit(what)
 
 
 def _refuse(error: EquirgzError) -> None:

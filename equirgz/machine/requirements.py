@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from packaging.requirements import Requirement
 
+from equirgz.errors import MissingPackageError
+
 FOR_DEVELOPERS = ("test", "docs", "reference")
 
 
@@ -61,3 +63,15 @@ def find_version(name: str) -> str | None:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def explain_unfit(what: str) -> MissingPackageError | None:
+    """Return the error that says which installed package is of a version that equirgz does not work with; None: none.
+
+    For what fails in a way that such a package explains: a name that it does not have, or no longer.
+    """
+    unfit = next((p for p in list_needed() or () if not p.extra and p.installed is not None and not p.fits), None)
+    if unfit is None:
+        return None
+    mend = "pip install --upgrade equirgz"
+    return MissingPackageError(what, expected=f"{unfit.name} {unfit.wanted}", got=unfit.installed, mend=mend)

@@ -98,3 +98,33 @@ def test_without_torch_it_fails_in_one_line_and_says_what_installs_it():
     done = run_without_torch(code, cwd=SETUP.parent)
     line = next(line for line in done.stdout.splitlines() if line.startswith("FAIL"))
     assert done.returncode == 1 and done.stderr == "" and line.endswith("pip install equirgz")
+
+
+@pytest.mark.parametrize(
+    "error", [AttributeError("module 'torch' has no attribute 'x'"), ImportError("cannot import x")]
+)
+def test_what_an_old_package_breaks_is_one_line_that_names_it(error, monkeypatch, capsys):
+    from equirgz import cli
+
+    def fail():
+        raise error
+
+    monkeypatch.setattr(cli, "app", fail)
+    monkeypatch.setattr("sys.argv", ["equirgz", "train", "run.yaml"])
+    monkeypatch.setattr("equirgz.machine.requirements.list_needed", lambda: [TORCH])
+    with pytest.raises(type(error)):  # nothing that a user could mend: a defect
+        cli.main()
+    old = Needed("torch", ">=2.4", "2.1.0")
+    monkeypatch.setattr("equirgz.machine.requirements.list_needed", lambda: [TORCH, old])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    told = capsys.readouterr().err
+    assert told == "equirgz: train: expected torch >=2.4, got 2.1.0; pip install --upgrade equirgz\n"
+
+
+def test_an_old_python_is_refused_in_one_line(monkeypatch):
+    import runpy
+
+    monkeypatch.setattr("sys.version_info", (3, 10, 4))
+    with pytest.raises(ImportError, match=r"^equirgz: expected Python 3.11 or newer, got 3.10; "):
+        runpy.run_path(str(SETUP.parent / "equirgz" / "__init__.py"))
