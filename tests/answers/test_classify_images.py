@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -164,6 +166,19 @@ def test_a_folder_without_images_and_a_wrong_ending_are_refused(saved, tmp_path)
     assert isinstance(done.exception, InputError) and "a name that ends in .csv" in str(done.exception)
     done = CliRunner().invoke(app, ["classify", str(tmp_path), "-o", "o.csv", "--set", "hd=1"])
     assert "did you mean 'hdu'" in str(done.exception)
+
+
+def test_the_page_holds_every_source_and_its_look_alikes(folder, saved, tmp_path):
+    words = ["classify", str(folder), "-o", str(tmp_path / "o.csv"), "--model", str(saved)]
+    done = CliRunner().invoke(app, [*words, "--page", str(tmp_path / "o.html")])
+    assert done.exit_code == 0 and "page " in done.output
+    text = (tmp_path / "o.html").read_text()
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text)[1])
+    assert data["columns"]["id"] == ["fine", "good_0", "good_1", "good_2", "noise", "survey"]
+    assert len(data["neighbours"]) == 6 and all(i not in near for i, near in enumerate(data["neighbours"]))
+    assert "Nothing is told of a source" in text
+    done = CliRunner().invoke(app, [*words, "--page", "page.pdf"])
+    assert "--page" in str(done.exception)
 
 
 def test_the_shipped_model_of_the_nearest_beam_is_taken(model, folder, tmp_path, monkeypatch):

@@ -62,6 +62,11 @@ def classify(
     for line in found.summary():
         typer.echo(line)
     typer.echo(f"{found.model!r}; table {output}")
+    if page is not None:
+        from equirgz.answers.explore import write_explorer
+
+        path, line = write_explorer(found, page, images[0].resolve().name)
+        typer.echo(f"page {path} ({path.stat().st_size / 1e6:.1f} MB){f'; {line}' if line else ''}")
     listed = output.with_name(f"{output.stem}_left_out.txt")
     listed.unlink(missing_ok=True)
     if found.left_out:

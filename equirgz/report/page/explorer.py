@@ -1,0 +1,85 @@
+"""One self-contained page to look at classified sources: a map with thumbnails, look-alikes, filters, labels, ratings.
+
+It needs no network and no server. What is labelled and rated there leaves it as CSV. Legend: N sources, H W pixels.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+
+from equirgz.errors import InputError
+from equirgz.report.page.sprites import make_sprite, make_thumbnails
+
+MOST = 20_000  # sources that a page holds
+BYTES_EACH = 1100  # of a source on the page, measured on 10 000 simulated ones
+
+
+def choose_sources(n: int, seed: int = 0) -> tuple[np.ndarray, str]:
+    """Return which of ``n`` sources a page shows, in order, and one line where these are not all, else ""."""
+    if n <= MOST:
+        return np.arange(n), ""
+    chosen_M = np.sort(np.random.default_rng(seed).choice(n, MOST, replace=False))
+    weight = f"{n * BYTES_EACH / 1e6:.0f} MB"
+    return chosen_M, f"the page of {n} sources would weigh about {weight}; it shows {MOST} of them, drawn at random"
+
+
+def make_explorer(
+    table: pd.DataFrame,
+    place_N2: np.ndarray,
+    image_NHW: np.ndarray,
+    neighbour_Nk: np.ndarray,
+    *,
+    title: str,
+    class_names: tuple[str, ...],
+    flags: Mapping[str, str],
+    facts: list[tuple[str, str]] = (),
+) -> str:
+    """Return the page as text.
+
+    Parameters
+    ----------
+    table : of :func:`equirgz.classify`: ``id``, ``class``, ``flags``, ``cannot_tell`` and any other columns.
+    place_N2 : of every source on the map, any scale.
+    image_NHW : bytes, row 0 south; their middle becomes the thumbnail.
+    neighbour_Nk : indices of the sources that look most alike, nearest first.
+    flags : name and meaning of what may be flagged; ``facts``: terms and texts below the title.
+
+    Raises InputError where lengths disagree.
+    """
+    lengths = {len(table), len(place_N2), len(image_NHW), len(neighbour_Nk)}
+    if lengths != {len(table)} or not len(table):
+        raise InputError("explorer", expected="one place, image and row of neighbours per source", got=sorted(lengths))
+    sprite, columns = make_sprite(make_thumbnails(image_NHW))
+    low_2, high_2 = place_N2.min(0), place_N2.max(0)
+    unit_N2 = (place_N2 - low_2) / np.where(high_2 > low_2, high_2 - low_2, 1)
+    data = {
+        "columns": {str(name): _column(values) for name, values in table.items()},
+        "x": np.round(unit_N2[:, 0], 5).tolist(),
+        "y": np.round(unit_N2[:, 1], 5).tolist(),
+        "neighbours": neighbour_Nk.tolist(),
+        "classes": list(class_names),
+        "flags": dict(flags),
+        "perRow": columns,
+        "title": title,
+    }
+    loader = jinja2.FileSystemLoader(Path(__file__).parent)
+    environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return environment.get_template("explorer.html").render(
+        title=title, facts=facts, data=text, sprite=sprite, class_names=class_names, n=len(table)
+    )
+
+
+def _column(values: pd.Series) -> list[Any]:
+    if values.dtype.kind == "f":
+        return [float(f"{value:.4g}") if np.isfinite(value) else None for value in values.to_numpy(float)]
+    if values.dtype.kind in "biu":
+        return values.tolist()
+    return ["" if value is None or value != value else str(value) for value in values]
