@@ -6,15 +6,15 @@ import io
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from equirgz.data.formats.arrays import read_arrays
 from equirgz.data.root import user_cache_dir
 from equirgz.errors import DataError, ResultsError
 from equirgz.paths import as_path
 from equirgz.records import content_hash, write_bytes_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def cache_dir() -> Path:
@@ -31,6 +31,10 @@ def cached_arrays(
     The key must hold everything the arrays depend on: file hashes, settings, a version. A damaged
     entry is made anew; a folder that cannot be written costs the speed, never the result.
     """
+    import numpy as np
+
+    from equirgz.data.formats.arrays import read_arrays
+
     path = (cache_dir() if folder is None else folder) / f"{content_hash(key, 32)}.npz"
     if path.is_file():
         try:

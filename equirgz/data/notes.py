@@ -8,13 +8,15 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from equirgz.data.cache import cache_dir
 from equirgz.errors import ResultsError
 from equirgz.paths import as_path
 from equirgz.records import content_hash, write_bytes_atomic
+
+if TYPE_CHECKING:
+    import numpy as np
 
 logger = logging.getLogger("equirgz")
 Progress = Callable[[int, int], None]

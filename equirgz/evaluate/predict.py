@@ -5,7 +5,7 @@ Legend: N sources, S predictive samples, K classes or other outputs, B batch, C 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -79,14 +79,43 @@ def predict_samples(
     dropout are drawn for every image of a batch, the same for its views, so that with them the numbers
     depend on ``batch_size``.
     """
-    for name, value in (("n_samples", n_samples), ("batch_size", batch_size), ("views", views)):
+    turns_deg = view_turns(module, views)
+    return mean_over_turns(predict_turns(module, x_NCHW, turns_deg, n_samples, batch_size, seed=seed), turns_deg)
+
+
+def view_turns(module: nn.Module, views: int) -> list[float]:
+    """Return the turns of ``views`` views, in degrees; InputError for none, and where answers are not turned back."""
+    if views < 1:
+        raise InputError("predict: views", expected="at least 1", got=views)
+    if _is_dense(module) and views not in EXACT_VIEWS:
+        expected = f"{', '.join(map(str, EXACT_VIEWS))}, whose answers are turned back exactly"
+        raise InputError(f"predict: views of the task {module.head.task.name}", expected=expected, got=views)
+    return [360.0 * v / views for v in range(views)]
+
+
+def mean_over_turns(answers: Mapping[float, np.ndarray], turns_deg: Sequence[float]) -> np.ndarray:
+    """Return the mean of what :func:`predict_turns` gave for ``turns_deg``."""
+    return sum(answers[turn] for turn in turns_deg) / len(turns_deg)
+
+
+def predict_turns(
+    module: nn.Module,
+    x_NCHW: Tensor | np.ndarray,
+    turns_deg: Sequence[float],
+    n_samples: int,
+    batch_size: int = 256,
+    *,
+    seed: int = 0,
+) -> dict[float, np.ndarray]:
+    """Return turn -> answers (S, N, K) to the images turned by so many degrees, as :func:`predict_samples` has them.
+
+    Values per pixel are turned back.
+    """
+    for name, value in (("n_samples", n_samples), ("batch_size", batch_size)):
         if value < 1:
             raise InputError(f"predict: {name}", expected="at least 1", got=value)
     logits, head = _logits_function(module, n_samples, seed), getattr(module, "head", None)
-    dense = head is not None and head.task.dense
-    if dense and views not in EXACT_VIEWS:
-        expected = f"{', '.join(map(str, EXACT_VIEWS))}, whose answers are turned back exactly"
-        raise InputError(f"predict: views of the task {head.task.name}", expected=expected, got=views)
+    dense = _is_dense(module)
 
     def answer(x_BCHW: Tensor, angle_deg: float) -> np.ndarray:
         raw_SB = logits(x_BCHW if angle_deg == 0 else warp(x_BCHW, angle_deg))
@@ -97,11 +126,13 @@ def predict_samples(
         return (turn_back(answer_SB, angle_deg) if dense else answer_SB).cpu().numpy()
 
     with evaluating(module):
-        batches = [
-            sum(answer(x, 360.0 * v / views) for v in range(views)) / views
-            for x in iterate_batches(module, x_NCHW, batch_size)
-        ]
-    return np.concatenate(batches, 1)
+        batches = [[answer(x, turn) for turn in turns_deg] for x in iterate_batches(module, x_NCHW, batch_size)]
+    return {turn: np.concatenate(parts, 1) for turn, parts in zip(turns_deg, zip(*batches, strict=True), strict=True)}
+
+
+def _is_dense(module: nn.Module) -> bool:
+    head = getattr(module, "head", None)
+    return head is not None and head.task.dense
 
 
 def turn_back(answer_SBKHW: Tensor, angle_deg: float) -> Tensor:

@@ -7,7 +7,8 @@ Legend: A angles, N sources, S samples, K classes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,37 @@ def rotation_samples(
     x_NCHW = as_input(x_NCHW).float()
     disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if mask else 1.0
     return np.stack([np.asarray(predict_samples_fn(warp(x_NCHW, float(a)) * disk_HW), float) for a in angles_deg])
+
+
+def rotation_samples_of_views(
+    answers: Callable[[Tensor, list[float]], Mapping[float, np.ndarray]],
+    x_NCHW: Tensor | np.ndarray,
+    angles_deg: Sequence[float],
+    views: int,
+    *,
+    mask: bool = True,
+) -> np.ndarray:
+    """Return what :func:`rotation_samples` gives of means over ``views``, to rounding, from fewer answers.
+
+    ``answers(images, turns_deg)`` returns turn -> (S, N, K) of turned images (:func:`equirgz.evaluate.predict.
+    predict_turns`). Turning by quarters moves pixels alone, so that angles which differ by them share their turns:
+    four angles and eight views are 8 different turns, not 32.
+    """
+    x_NCHW = as_input(x_NCHW).float()
+    disk_HW = disk_mask(x_NCHW.shape[-1], like=x_NCHW) if mask else 1.0
+    turns_V = [Fraction(360 * v, views) for v in range(views)]
+    by_rest: dict[float, list[Fraction]] = {}
+    for angle in angles_deg:
+        rest = float(angle) % 90.0
+        by_rest.setdefault(rest, []).append(Fraction(float(angle)) - Fraction(rest))
+    found: dict[float, np.ndarray] = {}
+    for rest, quarters in by_rest.items():
+        turned_NCHW = warp(x_NCHW, rest) * disk_HW
+        needed = {quarter: [float((quarter + turn) % 360) for turn in turns_V] for quarter in quarters}
+        given = answers(turned_NCHW, sorted({turn for turns in needed.values() for turn in turns}))
+        for quarter, turns in needed.items():
+            found[rest + float(quarter)] = sum(given[turn] for turn in turns) / views
+    return np.stack([np.asarray(found[float(angle)], float) for angle in angles_deg])
 
 
 def overlap_rows(

@@ -59,17 +59,24 @@ def run_grid(
         folder.check_plan(grid)
         state = folder.scan([point.run_key for point in grid.points], set_aside=True)
         todo = set(state.missing) | (set(state.failed) if retry_failed else set())
-        checked = check() if check is not None and todo else Checked()
-        folder.write_plan(grid, checked.n_labels)
-        if checked.samples:
-            folder.write_samples(checked.samples)
+        dispatcher = Dispatcher(folder, engine, report, cell)
+        if todo and check is not None and engine.name == "local":
+            dispatcher.start()  # workers import while the grid is checked
+        try:
+            checked = check() if check is not None and todo else Checked()
+            folder.write_plan(grid, checked.n_labels)
+            if checked.samples:
+                folder.write_samples(checked.samples)
+        except BaseException:
+            dispatcher.close()
+            raise
         report("start", {"planned": len(grid.points), "todo": len(todo), "done": len(state.done), "notes": state.notes})
         tasks = [
             make_task(point.config, folder.path, data_dir, grid=grid.name, cell=cell, engine=engine, parent=os.getpid())
             for point in grid.points
             if point.run_key in todo
         ]
-        outcomes = Dispatcher(folder, engine, report).run(tasks, fail_fast) if tasks else []
+        outcomes = dispatcher.run(tasks, fail_fast) if tasks else []
     return _summarise(grid, state, outcomes, retry_failed)
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from equirgz.errors import InputError, require
 from equirgz.metrics.check import check_finite
@@ -64,7 +64,7 @@ def wilson_interval(n_right: float, n: float, level: float = 0.95) -> tuple[floa
     check_level(level)
     if not n > 0 or not 0 <= n_right <= n:
         raise InputError("counts", expected="0 <= n_right <= n, n > 0", got=f"{n_right} of {n}")
-    z, p = stats.norm.ppf((1 + level) / 2), n_right / n
+    z, p = special.ndtri((1 + level) / 2), n_right / n
     centre = p + z**2 / (2 * n)
     half = z * math.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))
     low, high = (centre - half) / (1 + z**2 / n), (centre + half) / (1 + z**2 / n)

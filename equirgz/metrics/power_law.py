@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from equirgz.errors import InputError
 from equirgz.metrics.check import UndefinedMetricError, check_finite
@@ -84,7 +84,7 @@ def fit_power_law(size_R: np.ndarray, error_R: np.ndarray, *, floor: float = 0.0
     slope = float(((x_R - x_R.mean()) * y_R).sum() / squares)
     residual_R = y_R - (y_R.mean() + slope * (x_R - x_R.mean()))
     sigma = math.sqrt(float((residual_R**2).sum()) / (n - 2))
-    t = float(stats.t.ppf((1 + level) / 2, n - 2))
+    t = float(special.stdtrit(n - 2, (1 + level) / 2))
     half = t * sigma / math.sqrt(squares)
     if -slope - half <= 0:
         raise UndefinedMetricError(
@@ -127,4 +127,4 @@ def _lack_of_fit(x_R: np.ndarray, y_R: np.ndarray, residual_R: np.ndarray) -> fl
     if n == p or pure <= 1e-12 * max(1.0, float((y_R**2).sum())):
         return math.nan
     misfit = max(0.0, float((residual_R**2).sum()) - pure)
-    return float(stats.f.sf((misfit / (p - 2)) / (pure / (n - p)), p - 2, n - p))
+    return float(special.fdtrc(p - 2, n - p, (misfit / (p - 2)) / (pure / (n - p))))

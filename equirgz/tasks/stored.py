@@ -66,7 +66,7 @@ def _numbered(column: str, prefix: str) -> bool:
     return column.startswith(prefix) and column[len(prefix) :].isdigit()
 
 
-def read_kept(task: Task, frame: pd.DataFrame) -> Kept:
+def read_kept(task: Task, frame: pd.DataFrame | Mapping[str, np.ndarray]) -> Kept:
     """Return what is kept of the sources of ONE run from numbers in the columns of :func:`kept_columns`.
 
     A run of fewer classes than the table has columns for has none of the others.
@@ -74,11 +74,12 @@ def read_kept(task: Task, frame: pd.DataFrame) -> Kept:
     kept: Kept = {}
     for name, prefix in task.kept.items():
         if prefix in frame:
-            kept[name] = frame[prefix].to_numpy(np.float64)
+            kept[name] = np.asarray(frame[prefix], np.float64)
             continue
         numbered = sorted((c for c in frame if _numbered(c, prefix)), key=lambda c: int(c[len(prefix) :]))
-        shown = [c for c in numbered if not task.categorical or frame[c].notna().all()]
-        kept[name] = frame[shown].to_numpy(np.float64)
+        columns = [np.asarray(frame[c], np.float64) for c in numbered]
+        shown = [column for column in columns if not task.categorical or not np.isnan(column).any()]
+        kept[name] = np.stack(shown, 1) if shown else np.empty((len(frame[next(iter(frame))]), 0))
     if task.categorical:
         kept["target"] = kept["target"].astype(np.int64)
     return kept

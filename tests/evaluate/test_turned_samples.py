@@ -7,7 +7,13 @@ import pytest
 import torch
 
 from equirgz.errors import InputError
-from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples, source_rows
+from equirgz.evaluate.predict import mean_over_turns, predict_turns
+from equirgz.evaluate.turned_samples import (
+    overlap_rows,
+    rotation_samples,
+    rotation_samples_of_views,
+    source_rows,
+)
 from equirgz.metrics.uncertainty.overlap_index import overlap_index
 from equirgz.report.panels.turning_panel import plot_source_rotation
 
@@ -37,6 +43,31 @@ def test_samples_follow_the_turned_image_and_rows_hold_their_means() -> None:
     assert default == pytest.approx([overlap_index(samples).mean() for samples in p])
     with pytest.raises(InputError, match="S, N, K"):
         overlap_rows(p[0], np.array([1, 0]), (0, 90), _overlap)
+
+
+@pytest.mark.parametrize(
+    ("n_angles", "views", "n_turns"), [(4, 8, 8), (8, 8, 16), (8, 4, 8), (4, 1, 4), (6, 2, 6), (7, 3, 21), (1, 5, 5)]
+)
+@pytest.mark.parametrize("mask", [True, False])
+def test_angles_a_quarter_apart_share_the_turns_of_their_views(n_angles, views, n_turns, mask) -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(1, 4, 5), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(324, 3)
+    )
+    x = torch.randn(3, 1, 13, 13)
+    angles, turns = [360.0 * a / n_angles for a in range(n_angles)], [360.0 * v / views for v in range(views)]
+    asked: list[float] = []
+
+    def answers(images: torch.Tensor, wanted: list[float]) -> dict[float, np.ndarray]:
+        asked.extend(wanted)
+        return predict_turns(network, images, wanted, 1)
+
+    def mean(images: torch.Tensor) -> np.ndarray:
+        return mean_over_turns(predict_turns(network, images, turns, 1), turns)
+
+    shared = rotation_samples_of_views(answers, x, angles, views, mask=mask)
+    np.testing.assert_allclose(shared, rotation_samples(mean, x, angles, mask=mask), atol=2e-6)
+    assert len(asked) == n_turns <= n_angles * views
 
 
 def test_rows_per_source_by_hand_and_their_means_are_those_over_angles() -> None:

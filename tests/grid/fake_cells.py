@@ -13,6 +13,21 @@ from equirgz.records import write_json_atomic
 from equirgz.seeding import derive_seed
 
 
+def warm_up():
+    """Note the process that imports for all workers."""
+    if marker := os.environ.get("FAKE_WARM"):
+        with open(marker, "a") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+def parents(config, data_dir, work_dir, *, grid, device):
+    """As :func:`instant`, with a note of the worker and the process that it was forked from."""
+    with open(os.environ["FAKE_WARM"] + ".runs", "a") as file:
+        file.write(f"{os.getpid()} {os.getppid()}\n")
+    time.sleep(0.2)  # so that both workers get runs
+    return instant(config, data_dir, work_dir, grid=grid, device=device)
+
+
 def instant(config, data_dir, work_dir, *, grid, device):
     """Rows and predictions that are a function of the configuration."""
     key = config.run_key()

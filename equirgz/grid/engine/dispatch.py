@@ -11,7 +11,7 @@ from equirgz.config import RunConfig
 from equirgz.errors import InputError, ResultsError
 from equirgz.grid.engine.engine_config import EngineConfig
 from equirgz.grid.engine.task import record_failure, run_task
-from equirgz.grid.engine.workers import create_engine
+from equirgz.grid.engine.workers import Engine, create_engine
 from equirgz.grid.results.folder import ResultsFolder
 
 Report = Callable[[str, dict[str, Any]], None]
@@ -26,17 +26,32 @@ class Dispatcher:
     wait for the one that computes it.
     """
 
-    def __init__(self, folder: ResultsFolder, engine: EngineConfig, report: Report) -> None:
+    def __init__(self, folder: ResultsFolder, engine: EngineConfig, report: Report, cell: str = "") -> None:
         self.folder, self.config, self.report = folder, engine, report
+        self._module = cell.partition(":")[0]
+        self._engine: Engine | None = None
         self.outcomes: list[dict[str, Any]] = []
         self._attempts: dict[int, int] = defaultdict(int)
         self._running: dict[Future, Task] = {}
         self._held: dict[str, list[Task]] = {}
         self._reason = ""
 
+    def start(self) -> None:
+        """Start the workers, if they are not; whoever calls it closes them, after :meth:`run` too."""
+        if self._engine is None:
+            self._failed = False
+            self._engine = create_engine(self.config, self.folder.path / "engine", self._module)
+
+    def close(self) -> None:
+        """End the workers."""
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            engine.close(self._failed)
+
     def run(self, tasks: list[Task], fail_fast: bool = False) -> list[dict[str, Any]]:
         """Return the outcome of every task; with ``fail_fast`` of those up to the first failure."""
-        self._engine, self._failed = create_engine(self.config, self.folder.path / "engine"), True
+        self.start()
+        self._failed = True
         period_s = self.config.poll_s if self.config.name == "slurm" else min(self.config.poll_s, 2.0)
         try:
             for task in self._order(tasks):
@@ -52,7 +67,7 @@ class Dispatcher:
                         return self._end()
             return self._end()
         finally:
-            self._engine.close(self._failed)
+            self.close()
 
     def _end(self) -> list[dict[str, Any]]:
         """Return the outcomes; the engine's logs are kept where a worker was lost for good."""

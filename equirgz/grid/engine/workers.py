@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.engine.engine_config import EngineConfig
+from equirgz.grid.engine.pool import POOL
 from equirgz.grid.engine.scratch import Scratch
 
 REFUSALS = 3  # SLURM jobs in a row that fail before any worker came: then the cluster refuses
@@ -63,7 +64,7 @@ class ParslEngine:
     or kept below ``log_dir`` where the engine failed.
     """
 
-    def __init__(self, config: EngineConfig, log_dir: Path) -> None:
+    def __init__(self, config: EngineConfig, log_dir: Path, warm: str = "") -> None:
         import parsl
         from parsl.app.python import PythonApp
 
@@ -75,7 +76,7 @@ class ParslEngine:
         self._app_type = PythonApp
         self._apps: dict[Any, Any] = {}
         try:
-            self._executor = make_executor(config, self._logs)
+            self._executor = make_executor(config, self._logs, warm)
             self._kernel = parsl.DataFlowKernel(
                 parsl.Config(
                     executors=[self._executor],
@@ -130,10 +131,12 @@ class ParslEngine:
                 self._logs.parent.rmdir()  # where nothing else is in it
 
 
-def make_executor(config: EngineConfig, log_dir: Path) -> Any:
+def make_executor(config: EngineConfig, log_dir: Path, warm: str = "") -> Any:
     """Return the Parsl executor; on this host its processes end with this one, even if that is killed.
 
-    Workers of SLURM jobs log into ``log_dir``, for the nodes share the results folder and nothing else.
+    Workers of SLURM jobs log into ``log_dir``, for the nodes share the results folder and nothing else. Workers fork
+    from a process that has imported the module ``warm`` (:mod:`equirgz.grid.engine.pool`); those that are bound to
+    GPUs start on their own.
     """
     from functools import partial
 
@@ -148,8 +151,9 @@ def make_executor(config: EngineConfig, log_dir: Path) -> Any:
         executor_type = partial(CallbackExecutor, silence_s=config.silence_s)
     follow = [sys.executable, "-m", "equirgz.grid.engine.follow", str(os.getpid())]
     python = [sys.executable, "-m"]
-    words = [*(follow if local else []), *python, "parsl.executors.high_throughput.process_worker_pool"]
-    pool = " ".join(map(shell_word, words))
+    pool = ["equirgz.grid.engine.pool", warm] if warm and not config.accelerators else [POOL]
+    words = [*(follow if local else []), *python, *pool]
+    command = " ".join(map(shell_word, words))
     return executor_type(
         label="cells",
         address="127.0.0.1" if local else config.address,
@@ -158,7 +162,7 @@ def make_executor(config: EngineConfig, log_dir: Path) -> Any:
         available_accelerators=config.accelerators,
         provider=make_provider(config, log_dir),
         worker_logdir_root=None if local else shell_word(str(log_dir), formats=1),
-        launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", pool, 1),
+        launch_cmd=DEFAULT_LAUNCH_CMD.replace("process_worker_pool.py", command, 1),
         interchange_launch_cmd=[*follow, *python, "parsl.executors.high_throughput.interchange"],
         heartbeat_period=2 if local else 5,
         heartbeat_threshold=20 if local else 30,
@@ -228,6 +232,9 @@ def drain_seconds(config: EngineConfig) -> int | None:
     return int(left)
 
 
-def create_engine(config: EngineConfig, log_dir: Path) -> Engine:
-    """Return the engine that ``config`` asks for; ``log_dir`` takes its logs where it fails."""
-    return InlineEngine() if config.name == "inline" else ParslEngine(config, log_dir)
+def create_engine(config: EngineConfig, log_dir: Path, warm: str = "") -> Engine:
+    """Return the engine that ``config`` asks for; ``log_dir`` takes its logs where it fails.
+
+    ``warm`` is the module that computes runs, which workers share.
+    """
+    return InlineEngine() if config.name == "inline" else ParslEngine(config, log_dir, warm)

@@ -34,6 +34,24 @@ from equirgz.tasks.stored import describe_task
 from equirgz.train.fabric import is_first_process
 
 
+def warm_up() -> None:
+    """Import what runs import on their way, for processes that fork into many of them."""
+    import geomloss  # noqa: F401
+    import sklearn.linear_model
+    import sklearn.model_selection
+    import sklearn.preprocessing  # noqa: F401
+
+    from equirgz.augment.base import AUGMENTATIONS
+    from equirgz.backbones.base import BACKBONES
+    from equirgz.data.datasets import DATASETS
+    from equirgz.metrics.base import METRICS
+    from equirgz.objectives.base import OBJECTIVES
+    from equirgz.objectives.heads.base import HEADS
+
+    for registry in (AUGMENTATIONS, BACKBONES, DATASETS, METRICS, OBJECTIVES, HEADS):
+        registry.names()
+
+
 def run_cell(
     config: RunConfig,
     data_dir: Path | None,

@@ -5,7 +5,7 @@ Legend: S predictive samples, N sources, C channels, H W pixels, F features, K c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,10 @@ from equirgz.backbones import Backbone, measure_cost
 from equirgz.config import RunConfig
 from equirgz.data import Data, ImageSet
 from equirgz.data.overlap.describe import count_groups
-from equirgz.evaluate import equivariance_error, predict_samples
-from equirgz.evaluate.predict import decode, turn_back
+from equirgz.evaluate import equivariance_error
+from equirgz.evaluate.predict import decode, mean_over_turns, predict_turns, turn_back, view_turns
 from equirgz.evaluate.rotation import make_angles, rotation_rows
-from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples
+from equirgz.evaluate.turned_samples import overlap_rows, rotation_samples, rotation_samples_of_views
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.sample_rows import sample_rows
 from equirgz.grid.run.targets import find_targets
@@ -42,6 +42,7 @@ class TrainedRun:
     labelled: ImageSet
     eval_sets: dict[str, ImageSet]
     batch_size: int  # images at a time
+    turned: dict[float, np.ndarray] = field(default_factory=dict)  # answers to the test set by turn, once given
 
 
 def make_block(run: TrainedRun, readout: str, split: str, answer_N: np.ndarray) -> Block:
@@ -54,7 +55,13 @@ def read_out_network(run: TrainedRun) -> tuple[list[Block], Rows]:
     """Return the blocks of the trained network and, of classes, where it has predictive samples, their rows."""
     if "network" not in run.config.evaluation.readouts:
         return [], []
-    samples = {split: _sample(run, images.x_NCHW) for split, images in run.eval_sets.items()}
+    turns_deg = view_turns(run.objective, run.config.evaluation.views)
+    samples = {}
+    for split, images in run.eval_sets.items():
+        turned = _answer_turns(run, images.x_NCHW, turns_deg)
+        samples[split] = mean_over_turns(turned, turns_deg)
+        if split == "test" and not run.task.dense:
+            run.turned.update(turned)
     answers = {split: decode(run.objective, p_SNK.mean(0)) for split, p_SNK in samples.items()}
     blocks = [make_block(run, "network", split, answer_N) for split, answer_N in answers.items()]
     if run.objective.n_predictive_samples == 1 or not run.task.categorical:
@@ -63,15 +70,34 @@ def read_out_network(run: TrainedRun) -> tuple[list[Block], Rows]:
     return blocks, [{"readout": "network", **row} for row in sample_rows(samples, targets)]
 
 
-def _sample(run: TrainedRun, x_NCHW: Any) -> np.ndarray:
-    return predict_samples(
-        run.objective,
-        x_NCHW,
-        run.objective.n_predictive_samples,
-        run.batch_size,
-        views=run.config.evaluation.views,
-        seed=derive_seed(run.config.seed, "predict"),
+def _answer_turns(run: TrainedRun, x_NCHW: Any, turns_deg: list[float]) -> dict[float, np.ndarray]:
+    """Return turn -> answers of the network to the images so turned."""
+    seed = derive_seed(run.config.seed, "predict")
+    return predict_turns(
+        run.objective, x_NCHW, turns_deg, run.objective.n_predictive_samples, run.batch_size, seed=seed
     )
+
+
+def _answer_test(run: TrainedRun, x_NCHW: torch.Tensor, turns_deg: list[float]) -> dict[float, np.ndarray]:
+    """As :func:`_answer_turns`, of images that may be the test set itself, which was asked before."""
+    known = run.turned
+    test_NCHW = torch.as_tensor(run.eval_sets["test"].x_NCHW)
+    if not torch.equal(x_NCHW, test_NCHW.to(x_NCHW)):
+        known = {}
+    missing = [turn for turn in turns_deg if turn not in known]
+    return {**known, **(_answer_turns(run, x_NCHW, missing) if missing else {})}
+
+
+def _turn_and_answer(run: TrainedRun, x_NCHW: np.ndarray, angles_deg: list[float]) -> np.ndarray:
+    """Return the answers (A, S, N, ...) of the network to sources as they turn, means over its views."""
+    views, mask = run.config.evaluation.views, run.config.data.mask
+    turns_deg = view_turns(run.objective, views)
+    if not run.task.dense:
+        return rotation_samples_of_views(
+            lambda x, turns: _answer_test(run, x, turns), x_NCHW, angles_deg, views, mask=mask
+        )
+    ask = lambda x: mean_over_turns(_answer_turns(run, x, turns_deg), turns_deg)  # noqa: E731
+    return rotation_samples(ask, x_NCHW, angles_deg, mask=mask)
 
 
 def measure_rotation(run: TrainedRun) -> Rows:
@@ -84,12 +110,7 @@ def measure_rotation(run: TrainedRun) -> Rows:
     if not run.task.categorical:
         return _measure_turned(run, test.x_NCHW[known_N], target_N[known_N])
     angles_deg = make_angles(run.config.evaluation.rotation_angles)
-    probability_ASNK = rotation_samples(
-        lambda x_NCHW: _sample(run, x_NCHW),
-        test.x_NCHW[known_N],
-        angles_deg,
-        mask=run.config.data.mask,
-    )
+    probability_ASNK = _turn_and_answer(run, test.x_NCHW[known_N], angles_deg)
     target_n = target_N[known_N]
     if run.objective.n_predictive_samples > 1:
         rows = overlap_rows(probability_ASNK, target_n, angles_deg)
@@ -104,8 +125,10 @@ def _measure_turned(run: TrainedRun, x_NCHW: np.ndarray, target_N: np.ndarray) -
     Answers per pixel are turned back before they are compared.
     """
     headline, rows = run.task.headline, []
-    for angle_deg in make_angles(run.config.evaluation.rotation_angles):
-        turned = rotation_samples(lambda x: _sample(run, x), x_NCHW, [angle_deg], mask=run.config.data.mask)[0]
+    angles_deg = make_angles(run.config.evaluation.rotation_angles)
+    found = None if run.task.dense else _turn_and_answer(run, x_NCHW, angles_deg)
+    for i, angle_deg in enumerate(angles_deg):
+        turned = _turn_and_answer(run, x_NCHW, [angle_deg])[0] if found is None else found[i]
         if run.task.dense:
             turned = turn_back(torch.from_numpy(turned), angle_deg).numpy()
         answer_N = decode(run.objective, turned.mean(0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -73,14 +72,15 @@ def bootstrap_interval(
     arrays = tuple(np.asarray(array) for array in arrays)
     members = _cluster_members(lengths[0], cluster_N)
     generator = np.random.default_rng(derive_seed(seed, "bootstrap"))
-    draws = (generator.integers(0, len(members), len(members)) for _ in range(n_draws))
     values: list[float] = []
     if redraw is not None and cluster_N is None:
         at_once = max(1, _DRAWN_AT_ONCE // len(members))
-        while several := list(itertools.islice(draws, at_once)):
-            values += redraw(np.stack(several)).tolist()
+        for start in range(0, n_draws, at_once):  # the same draws as one at a time
+            size = (min(at_once, n_draws - start), len(members))
+            values += redraw(generator.integers(0, len(members), size)).tolist()
     else:
-        for chosen in draws:
+        for _ in range(n_draws):
+            chosen = generator.integers(0, len(members), len(members))
             index = chosen if cluster_N is None else np.concatenate([members[c] for c in chosen])
             with contextlib.suppress(UndefinedMetricError):
                 values.append(float(function(*(array[index] for array in arrays))))

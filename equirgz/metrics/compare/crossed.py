@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from equirgz.metrics.check import check_finite
 from equirgz.metrics.interval import check_level
@@ -59,6 +59,6 @@ def crossed_test(difference_RS: np.ndarray, level: float = 0.95) -> CrossedTest:
         return CrossedTest(mean, math.nan, math.nan, math.nan, effect, n_runs, n_sources)
     parts = over_sources**2 / (n_sources - 1) + (over_runs**2 / (n_runs - 1) if n_runs > 1 else 0.0)
     freedom = variance**2 / parts
-    half = float(stats.t.ppf((1 + level) / 2, freedom)) * math.sqrt(variance)
-    p_value = 2 * float(stats.t.sf(abs(mean) / math.sqrt(variance), freedom))
+    half = float(special.stdtrit(freedom, (1 + level) / 2)) * math.sqrt(variance)
+    p_value = 2 * float(special.stdtr(freedom, -abs(mean) / math.sqrt(variance)))
     return CrossedTest(mean, half, p_value, freedom, effect, n_runs, n_sources)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from equirgz.errors import InputError
 from equirgz.metrics.check import check_finite
@@ -61,6 +61,8 @@ def paired_wilcoxon_test(a_R: np.ndarray, b_R: np.ndarray) -> PairedTest:
     Its smallest two-sided p is 2 / 2^R: below six pairs it can never reach 5 %.
     NaN: refused. Raises: InputError for unequal lengths or no values.
     """
+    from scipy import stats
+
     d_R = _differences(a_R, b_R)
     p_value = float(stats.wilcoxon(d_R, zero_method="pratt").pvalue) if (d_R != 0).any() else math.nan
     return PairedTest(float(d_R.mean()), _effect_size(d_R), p_value, len(d_R))

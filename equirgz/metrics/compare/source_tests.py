@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binom, norm
+from scipy import special
 
 from equirgz.errors import InputError
 from equirgz.metrics.check import check_predictions
@@ -45,7 +45,7 @@ def mcnemar_test(wrong_first_N: np.ndarray, wrong_second_N: np.ndarray) -> McNem
         raise InputError("wrong sources", expected="true or false per source", got="other values")
     b = int(((first_N == 1) & (second_N == 0)).sum())
     c = int(((first_N == 0) & (second_N == 1)).sum())
-    p_value = min(1.0, 2 * float(binom.cdf(min(b, c), b + c, 0.5))) if b + c else 1.0
+    p_value = min(1.0, 2 * float(special.bdtr(min(b, c), b + c, 0.5))) if b + c else 1.0
     return McNemarTest(b, c, len(first_N), 100 * (b - c) / len(first_N), p_value)
 
 
@@ -107,5 +107,5 @@ def required_sources(
         )
     if not (0 < power < 1 and 0 < alpha < 1):
         raise InputError("power, alpha", expected="shares inside (0, 1)", got=f"{power}, {alpha}")
-    z = norm.ppf(1 - alpha / 2) * math.sqrt(d) + norm.ppf(power) * math.sqrt(d - delta**2)
+    z = special.ndtri(1 - alpha / 2) * math.sqrt(d) + special.ndtri(power) * math.sqrt(d - delta**2)
     return math.ceil(z**2 / delta**2 - 1e-9)

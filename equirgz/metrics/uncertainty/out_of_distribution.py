@@ -6,10 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit, logit, logsumexp
-from scipy.stats import norm, rankdata
-from scipy.stats import t as student
+from scipy.special import expit, logit, logsumexp, ndtri, stdtrit
 
 from equirgz.errors import require
 from equirgz.metrics.check import check_finite
@@ -54,6 +51,8 @@ def auroc(score_inside_N: np.ndarray, score_outside_M: np.ndarray, level: float 
     >>> round(found.value, 3), round(found.low, 3), round(found.high, 3)
     (0.833, 0.071, 0.997)
     """
+    from scipy.stats import rankdata
+
     inside_N = check_finite("scores inside", score_inside_N, 1)
     outside_M = check_finite("scores outside", score_outside_M, 1)
     check_level(level)
@@ -70,7 +69,9 @@ def auroc(score_inside_N: np.ndarray, score_outside_M: np.ndarray, level: float 
 
 def _score_interval(value: float, n: int, m: int, level: float) -> tuple[float, float]:
     """Return both roots A of (value - A)^2 = z^2 V(A)."""
-    h, z = (n + m) / 2 - 1, norm.ppf((1 + level) / 2)
+    from scipy.optimize import brentq
+
+    h, z = (n + m) / 2 - 1, ndtri((1 + level) / 2)
 
     def excess(a: float) -> float:
         variance = a * (1 - a) * (1 + h * (1 - a) / (2 - a) + h * a / (1 + a)) / (n * m)
@@ -89,7 +90,7 @@ def _logit_interval(value: float, beating_N: np.ndarray, beaten_M: np.ndarray, l
     if variance == 0:
         return value, value
     freedom = variance**2 / sum(v**2 / degrees for v, degrees in parts)
-    half = student.ppf((1 + level) / 2, freedom) * math.sqrt(variance) / (value * (1 - value))
+    half = stdtrit(freedom, (1 + level) / 2) * math.sqrt(variance) / (value * (1 - value))
     return float(expit(logit(value) - half)), float(expit(logit(value) + half))
 
 

@@ -8,7 +8,6 @@ Legend: S samples, N sources, K classes, X grid points.
 from __future__ import annotations
 
 import numpy as np
-from scipy.integrate import trapezoid
 
 from equirgz.errors import InputError
 from equirgz.metrics.uncertainty.predictive_samples import check_samples
@@ -45,6 +44,8 @@ def overlap_index(
     sum times 1 / n_points without folding, where equal distributions give 0.990 at p = 0.5 but 0.515 at p = 0 or 1.
     NaN: refused. Raises: InputError for unusable samples or width <= 0.
     """
+    from scipy.integrate import trapezoid
+
     if not width > 0 or n_points < 3:
         raise InputError("width, n_points", expected="width > 0 and n_points >= 3", got=(width, n_points))
     first_SN, second_SN = _two_classes(probability_SNK)
@@ -60,6 +61,8 @@ def overlap_index(
 
 
 def _folded(sample_SM: np.ndarray, x_X: np.ndarray, width: float, fold: bool) -> np.ndarray:
+    from scipy.integrate import trapezoid
+
     density_XM = _density(sample_SM, x_X, width)
     if fold:
         density_XM += _density(-sample_SM, x_X, width) + _density(2 - sample_SM, x_X, width)

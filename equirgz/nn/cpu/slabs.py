@@ -197,8 +197,10 @@ class Slabs:
         for target, (sign, first), *others in self._sums("z", r, z, edges):
             if others:
                 torch.add(first, others[0][1], alpha=others[0][0], out=target)  # the first is positive
+            elif sign > 0:
+                target.copy_(first)
             else:
-                torch.mul(first, sign, out=target)
+                torch.neg(first, out=target)
         return z, edges
 
     def _call(self, images: int, start: int, rows: int) -> Any:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 
 from equirgz.metrics.check import check_probability
 from equirgz.report.rows.parts import Part
@@ -14,7 +13,7 @@ from equirgz.report.rows.results import Results
 from equirgz.report.rows.table_axes import PAIR, Place
 from equirgz.tasks import Task
 from equirgz.tasks.base import Kept
-from equirgz.tasks.stored import read_kept
+from equirgz.tasks.stored import is_kept_column, read_kept
 
 
 @dataclass(frozen=True)
@@ -79,12 +78,14 @@ def _read_runs(results: Results, split: str, readout: str) -> dict[str, RunPredi
     if results.predictions is None:
         return {}
     index = results.recall(_index_predictions).get((split, readout), [])
-    runs = results.predictions.iloc[index].groupby("run_key", sort=True)
-    found = {str(run_key): _read_run(results.task, block) for run_key, block in runs}
+    frame = results.predictions.iloc[index]
+    columns = {c: frame[c].to_numpy() for c in frame if c == "source_id" or is_kept_column(results.task, c)}
+    runs = sorted(frame.groupby("run_key").indices.items())
+    found = {str(run_key): _read_run(results.task, {c: a[i] for c, a in columns.items()}) for run_key, i in runs}
     return {run_key: run for run_key, run in found.items() if run.source_ids}
 
 
-def _read_run(task: Task, block: pd.DataFrame) -> RunPredictions:
+def _read_run(task: Task, block: dict[str, np.ndarray]) -> RunPredictions:
     kept = read_kept(task, block)
     known_S = task.known(kept["target"]) if "target" in kept else np.isfinite(task.loss_per_source(kept))
     kept = task.select(kept, known_S)

@@ -142,6 +142,10 @@ class Results:
             self._recalled[make, *arguments] = make(self, *arguments)
         return self._recalled[make, *arguments]
 
+    def recalled(self, make: Callable[..., T], *arguments: Hashable) -> T | None:
+        """Return what :meth:`recall` has made already, None where it has not."""
+        return self._recalled.get((make, *arguments))
+
     @cached_property
     def failed(self) -> dict[str, str]:
         """Error by key of each run that failed: recorded in the plan, or in cells/ while that folder is there."""

@@ -77,7 +77,10 @@ def find_table(
     Raises: ResultsError where there is none, with what there is.
     """
     metric = results.task.headline.metric if metric is None else metric
-    tables = list(make_tables(results, lambda key: key.metric == metric and key.split == split))
+    made = results.recalled(_make_all)
+    tables = [t for t in made or () if t.key.metric == metric and t.key.split == split]
+    if made is None:
+        tables = list(make_tables(results, lambda key: key.metric == metric and key.split == split))
     tables.sort(key=lambda t: (t.key.readout != "network", t.key.data))
     chosen = [t for t in tables if readout in (None, t.key.readout) and data in (None, t.key.data)]
     if not chosen:

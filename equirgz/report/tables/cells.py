@@ -145,8 +145,9 @@ def make_table(
 def _by_place(frame: pd.DataFrame, axes: Axes) -> dict[Place, list[dict[str, Any]]]:
     """Return the lines of ``frame`` (a run each) by their place."""
     places: dict[Place, list[dict[str, Any]]] = {}
-    columns = [c for c in ("run_key", "value", "status", *PAIR) if c in frame]
-    for line in frame[[*axes.names, "n_labels", "augmentation", *columns]].to_dict("records"):
+    columns = [c for c in (*axes.names, "n_labels", "augmentation", "run_key", "value", "status", *PAIR) if c in frame]
+    for values in zip(*(frame[c].tolist() for c in columns), strict=True):
+        line = dict(zip(columns, values, strict=True))
         places.setdefault(axes.place(line), []).append(line)
     return places
 
