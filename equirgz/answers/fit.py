@@ -120,16 +120,16 @@ def find_folds(label_N: np.ndarray, group_N: np.ndarray | None, n_folds: int = F
 
 
 def fit_classes(
-    h_NF: np.ndarray, label_N: np.ndarray, group_N: np.ndarray | None = None, *, seed: int = 0
+    h_NF: np.ndarray, label_N: np.ndarray, group_N: np.ndarray | None = None, *, seed: int = 0, n_folds: int = FOLDS
 ) -> tuple[ClassReadOut, np.ndarray]:
     """Return the read-out of all sources, with the temperature of out-of-fold logits, and fold_N."""
-    fold_N = find_folds(label_N, group_N, seed=seed)
+    fold_N = find_folds(label_N, group_N, n_folds, seed)
 
     def fit(chosen_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         penalty = choose_penalty(h_NF[chosen_N], label_N[chosen_N]).inverse_penalty
         return fit_logistic(h_NF[chosen_N], label_N[chosen_N], penalty)
 
-    weights, biases = zip(*(fit(fold_N != fold) for fold in range(FOLDS)), strict=True)
+    weights, biases = zip(*(fit(fold_N != fold) for fold in range(n_folds)), strict=True)
     whole = ClassReadOut(*fit(np.ones(len(h_NF), bool)), np.ones(()), np.stack(weights), np.stack(biases))
     logits_NK = np.log(np.maximum(whole.out_of_fold(h_NF, fold_N), 1e-12))
     try:

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 import typer
 
 from equirgz.cli.answers.classify import classify
+from equirgz.cli.answers.learn import anomalies, finetune
 from equirgz.cli.answers.look import look
 from equirgz.cli.answers.search import search
 from equirgz.cli.bench import bench
@@ -37,7 +38,23 @@ app.add_typer(data, name="data")
 app.add_typer(look, name="look")
 app.add_typer(papers, name="papers")
 app.add_typer(pretrained, name="pretrained")
-for command in (classify, models, train, views, embed, search, residual, tags, tagged, audit, init, doctor, selftest):
+for command in (
+    classify,
+    finetune,
+    anomalies,
+    models,
+    train,
+    views,
+    embed,
+    search,
+    residual,
+    tags,
+    tagged,
+    audit,
+    init,
+    doctor,
+    selftest,
+):
     app.command()(command)
 
 

@@ -1,0 +1,72 @@
+"""``equirgz finetune | anomalies``: what labels and ratings of one's own sources teach."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from equirgz.cli.answers.classify import (
+    Beam,
+    Catalogue,
+    Images,
+    Model,
+    PixelScale,
+    Settings,
+    one_or_all,
+    read_given,
+)
+from equirgz.cli.options import path_option
+
+
+def finetune(
+    images: Images,
+    labels: Annotated[Path, path_option("--labels", help="CSV with source_id and label, as the page exports it.")],
+    output: Annotated[Path, path_option("-o", "--output", help="Stem of the model: .safetensors, .json, .md.")],
+    model: Model = "auto",
+    pixel_scale: PixelScale = None,
+    beam: Beam = None,
+    catalogue: Catalogue = None,
+    settings: Settings = None,
+) -> None:
+    """Learn the classes of a few labelled sources, on frozen features; `equirgz classify --model` takes the result."""
+    from equirgz.answers.from_marks import finetune_folder
+
+    given = read_given(pixel_scale, beam, catalogue, settings)
+    own, rows = finetune_folder(one_or_all(images), labels, output, model, given)
+    numbers = ", ".join(f"{row['metric']} {row['value']:.3g} {row['unit']}" for row in rows)
+    typer.echo(f"{own!r}: {numbers} of {rows[0]['n']} labelled sources, each answered without its fold")
+    typer.echo(f"model {output}, card {output}.md")
+
+
+def anomalies(
+    images: Images,
+    ratings: Annotated[
+        Path | None, path_option("--ratings", help="CSV with source_id and rating (higher: more interesting).")
+    ] = None,
+    output: Annotated[Path | None, path_option("-o", "--output", help="Also write the whole order as a table.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="How many sources to list.")] = 20,
+    model: Model = "auto",
+    pixel_scale: PixelScale = None,
+    beam: Beam = None,
+    catalogue: Catalogue = None,
+    settings: Settings = None,
+) -> None:
+    """List the strangest sources, or after ratings those that may be rated highest of all that are not rated yet."""
+    from equirgz.answers.from_marks import rank_anomalies
+    from equirgz.answers.table_files import check_table_path, write_table
+    from equirgz.cli.network import report_bad_files
+
+    if output is not None:
+        check_table_path(output)
+    given = read_given(pixel_scale, beam, catalogue, settings)
+    table = rank_anomalies(one_or_all(images), ratings, model, given)
+    unrated = table[table["rating"].isna()]
+    for row in unrated.head(n).itertuples():
+        typer.echo(f"{row.interest:8.3f}  {row.id}")
+    typer.echo(f"{len(unrated)} of {len(table)} sources not rated yet")
+    if output is not None:
+        write_table(table, output)
+        typer.echo(f"table {output}")
+    report_bad_files(table.attrs["left_out"])
