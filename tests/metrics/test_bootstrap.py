@@ -1,5 +1,6 @@
 """Bootstrap intervals against scipy, their coverage, and their edges."""
 
+import inspect
 from dataclasses import astuple
 
 import numpy as np
@@ -17,6 +18,9 @@ from equirgz.metrics.compare.over_runs import compute_run_metrics
 from equirgz.metrics.interval import wilson_interval
 
 
+SEED = {"rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state": 1}  # before scipy 1.15
+
+
 def binary(p_N):
     return np.stack([1 - np.asarray(p_N, float), p_N], axis=1)
 
@@ -25,7 +29,7 @@ def binary(p_N):
 def test_equals_scipy(method):
     x_N = np.random.default_rng(0).exponential(1, 60)
     found = bootstrap_interval(np.mean, x_N, n_draws=3000, method=method)
-    expected = stats.bootstrap((x_N,), np.mean, n_resamples=3000, method=method, rng=1).confidence_interval
+    expected = stats.bootstrap((x_N,), np.mean, n_resamples=3000, method=method, **SEED).confidence_interval
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=0.04)
     assert found.value == x_N.mean() and found.n_draws == 3000 and abs(found.bias) < 0.02
 
