@@ -17,7 +17,6 @@ from equirgz.metrics.compare.bootstrap import bootstrap_interval, compute_metric
 from equirgz.metrics.compare.over_runs import compute_run_metrics
 from equirgz.metrics.interval import wilson_interval
 
-
 SEED = {"rng" if "rng" in inspect.signature(stats.bootstrap).parameters else "random_state": 1}  # before scipy 1.15
 
 
