@@ -29,6 +29,15 @@ PAGES: dict[str, tuple[str, ...]] = {
         "equirgz.grid.plan.grid", "equirgz.grid.plan.preflight", "equirgz.grid.runner", "equirgz.grid.single",
         "equirgz.grid.results.publish", "equirgz.grid.engine.engine_config",
     ),
+    "retrieval": (
+        "equirgz.retrieval.engine", "equirgz.retrieval.judge", "equirgz.retrieval.weights",
+        "equirgz.retrieval.approximate", "equirgz.retrieval.papers.corpus", "equirgz.retrieval.papers.word_model",
+        "equirgz.retrieval.papers.paper_index", "equirgz.retrieval.papers.titles",
+    ),
+    "tags": (
+        "equirgz.tags.annotations", "equirgz.tags.terms", "equirgz.tags.forest", "equirgz.tags.study",
+        "equirgz.tags.find",
+    ),
     "registry_and_errors": ("equirgz.registry", "equirgz.errors", "equirgz.images", "equirgz.pretrained"),
 }  # fmt: skip
 

@@ -15,15 +15,22 @@ from equirgz.errors import InputError
 from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.metrics.ranking import precision_at_k
 from equirgz.retrieval.engine import search
+from equirgz.retrieval.weights import Weights
 
 
-def find_similar(table: EmbeddingTable, source_id: str, k: int = 8) -> pd.DataFrame:
+def find_similar(
+    table: EmbeddingTable, source_id: str, k: int = 8, weights: Weights | None = None, keywords: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return the ``k`` sources of ``table`` most like ``source_id``: rank, source_id, similarity, label, extras.
 
-    The source itself is left out. Raises InputError for an unknown source, naming near ones.
+    The source itself is left out. ``weights`` of the table's columns year, citations and keywords are added to the
+    similarity. Raises InputError for an unknown source, naming near ones, and for a weight whose column is not there.
     """
     query = table.index_of(source_id)
-    index_1k, similarity_1k = search(table.feature_NF[[query]], table.feature_NF, k, leave_out_Q=np.array([query]))
+    weight_N = None if weights is None else weights.add(table.extras, keywords=keywords)
+    index_1k, similarity_1k = search(
+        table.feature_NF[[query]], table.feature_NF, k, leave_out_Q=np.array([query]), weight_N=weight_N
+    )
     found = pd.DataFrame(
         {
             "rank": np.arange(1, len(index_1k[0]) + 1),

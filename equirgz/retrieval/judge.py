@@ -1,4 +1,4 @@
-"""How well queries find what is relevant to them, with bootstrap intervals over the queries. Legend: Q queries."""
+"""How well queries find what is relevant to them, with bootstrap intervals over them. Legend: Q queries, N rows."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from equirgz.errors import InputError
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.metrics.ranking import ndcg_per_query, recall_per_query, reciprocal_rank_per_query
+from equirgz.retrieval.engine import search
 
 
 def check_not_inside(query_ids: Sequence[str], gallery_ids: Sequence[str]) -> None:
@@ -48,6 +49,33 @@ def judge(
     per_query[f"ndcg_at_{largest}"] = ndcg_per_query(relevant_QR, largest, ideal_QR)
     per_query["mean_reciprocal_rank"] = reciprocal_rank_per_query(relevant_QR, n_Q)
     return [interval_row(f"{prefix}/{name}", value_Q, n_draws, seed) for name, value_Q in per_query.items()]
+
+
+def judge_search(
+    query_QF: np.ndarray,
+    gallery_NF: np.ndarray,
+    relevant: tuple[Sequence[Any], Sequence[Any]],
+    *,
+    ids: tuple[Sequence[str], Sequence[str]],
+    ks: Sequence[int] = (1, 10),
+    weight_N: np.ndarray | None = None,
+    prefix: str = "retrieval",
+    n_draws: int = 1000,
+) -> list[dict[str, Any]]:
+    """Return the rows of :func:`judge` for queries that are looked up in a gallery.
+
+    relevant: what each query and each row of the gallery is of (a source, a class); equal ones are relevant to each
+    other. ids: of queries and of rows. Raises InputError where a query is in the gallery itself, and where one has
+    nothing relevant there.
+    """
+    check_not_inside(*ids)
+    of_query_Q, of_row_N = (np.asarray(values) for values in relevant)
+    index_Qk, _ = search(query_QF, gallery_NF, max(ks), weight_N=weight_N)
+    values, count = np.unique(of_row_N, return_counts=True)
+    place_Q = np.minimum(np.searchsorted(values, of_query_Q), len(values) - 1)
+    n_Q = np.where(values[place_Q] == of_query_Q, count[place_Q], 0)
+    hit_Qk = of_row_N[index_Qk] == of_query_Q[:, None]
+    return judge(hit_Qk, ks=ks, n_relevant_Q=n_Q, prefix=prefix, n_draws=n_draws)
 
 
 def interval_row(

@@ -39,6 +39,7 @@ class Annotations:
 
     @property
     def subject_N(self) -> np.ndarray:
+        """The subjects, in the order of ``share_NK``."""
         return self.share_NK.index.to_numpy()
 
     def classes(self, agreement: float, least: int = LEAST_POSITIVE) -> tuple[pd.DataFrame, tuple[str, ...]]:

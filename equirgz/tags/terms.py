@@ -18,7 +18,9 @@ class Likeness(Protocol):
 
     name: str
 
-    def vectors(self, phrases: Sequence[str]) -> np.ndarray: ...
+    def vectors(self, phrases: Sequence[str]) -> np.ndarray:
+        """Return (P, F), rows of length 1 or 0."""
+        ...
 
 
 class CharacterLikeness:

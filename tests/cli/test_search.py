@@ -37,3 +37,15 @@ def test_an_unknown_source_or_table_is_one_line(tmp_path, monkeypatch, capsys) -
     assert "J0001+01" in error and len(error.splitlines()) == 1
     assert _run(monkeypatch, "search", tmp_path / "none.npz", "x") == 2
     assert "cannot read" in capsys.readouterr().err
+
+
+def test_weights_of_columns_change_the_order(tmp_path, monkeypatch, capsys) -> None:
+    extras = pd.DataFrame({"year": [2000, 2001, 2020, 2010], "keywords": ["", "jets", "", "relic; jets"]})
+    path = EmbeddingTable(np.array([[1, 0], [0.9, 0.1], [0, 1], [0.5, 0.5]]), list("abcd"), extras=extras).save(
+        tmp_path / "h.npz"
+    )
+    for options, first in ((("--recent", 9), "c"), (("--keywords", "relic", "--keyword-weight", 9), "d")):
+        assert _run(monkeypatch, "search", path, "a", "-k", 1, *options) == 0
+        assert capsys.readouterr().out.splitlines()[1].split()[1] == first
+    assert _run(monkeypatch, "search", path, "a", "--cited", 1) == 2
+    assert "column 'citations'" in capsys.readouterr().err

@@ -11,6 +11,7 @@ from equirgz.evaluate.embedding_table import EmbeddingTable
 from equirgz.evaluate.similarity import find_similar, retrieval_rows
 from equirgz.report.panels.query_panel import plot_query_panel
 from equirgz.retrieval.engine import search
+from equirgz.retrieval.weights import Weights
 
 RNG = np.random.default_rng(0)
 GALLERY, QUERY = RNG.normal(size=(50, 6)), RNG.normal(size=(7, 6))
@@ -51,6 +52,10 @@ def test_a_source_is_looked_up_by_name() -> None:
     truth = sorted((i for i in range(50) if i != 7), key=lambda i: -_cosine(GALLERY[7], GALLERY[i]))[:4]
     assert list(found.source_id) == [f"J{i:04d}" for i in truth] and list(found["rank"]) == [1, 2, 3, 4]
     assert np.allclose(found.redshift, extras.redshift[truth]) and list(found.label) == list(LABEL[truth])
+    dated = EmbeddingTable(GALLERY, table.source_id_N, LABEL, pd.DataFrame({"year": np.arange(50.0)}))
+    assert find_similar(dated, "J0007", 3, Weights(time=1000.0))["source_id"].tolist() == ["J0049", "J0048", "J0047"]
+    with pytest.raises(InputError, match="column 'year'"):
+        find_similar(table, "J0007", 3, Weights(time=1.0))
     with pytest.raises(InputError, match="J0004"):
         find_similar(table, "J00044")
 

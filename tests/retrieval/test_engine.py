@@ -16,7 +16,7 @@ from equirgz.errors import InputError, MissingPackageError
 from equirgz.metrics.ranking import ndcg_per_query, recall_per_query, reciprocal_rank_per_query
 from equirgz.retrieval.approximate import ApproximateSearch
 from equirgz.retrieval.engine import search
-from equirgz.retrieval.judge import check_not_inside, judge
+from equirgz.retrieval.judge import check_not_inside, judge, judge_search
 from equirgz.retrieval.weights import Weights
 
 YEAR = pd.DataFrame({"year": [2000.0, 2010.0, np.nan, 2020.0], "citations": [0, 10, np.nan, 1000],
@@ -92,6 +92,22 @@ def test_cut_rankings_count_what_they_do_not_show():
     ideal = 1 + 1 / np.log2(3)
     assert rows["retrieval/ndcg_at_3"]["value"] == pytest.approx(1 / ideal / 2)
     assert rows["retrieval/recall_at_1"]["low"] <= 0.25 <= rows["retrieval/recall_at_1"]["high"]
+
+
+def test_queries_are_judged_by_what_they_are_of():
+    draw = np.random.default_rng(0)
+    kind = np.repeat(np.arange(3), 5)
+    gallery = np.eye(3)[kind] + 0.01 * draw.normal(size=(15, 3))
+    ids = ([f"q{i}" for i in range(3)], [f"g{i}" for i in range(15)])
+    rows = {r["metric"]: r["value"] for r in judge_search(np.eye(3), gallery, (range(3), kind), ids=ids, ks=(1, 5))}
+    assert rows == pytest.approx({"retrieval/recall_at_1": 0.2, "retrieval/recall_at_5": 1, "retrieval/ndcg_at_5": 1,
+                                  "retrieval/mean_reciprocal_rank": 1})  # fmt: skip
+    turned = {r["metric"]: r["value"] for r in judge_search(np.eye(3), gallery, ([1, 2, 0], kind), ids=ids, ks=(5,))}
+    assert turned["retrieval/recall_at_5"] == 0
+    with pytest.raises(InputError, match="a relevant entry for every query"):
+        judge_search(np.eye(3), gallery, ([0, 1, 7], kind), ids=ids)
+    with pytest.raises(InputError, match="none in the table itself"):
+        judge_search(np.eye(3), gallery, (range(3), kind), ids=(["q0", "q1", "g4"], ids[1]))
 
 
 def test_weights_by_hand():

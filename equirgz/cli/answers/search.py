@@ -20,6 +20,10 @@ def search(
     encoder: Annotated[
         Path | None, path_option("--encoder", help="A saved encoder: INPUT is then a folder of images, or the like.")
     ] = None,
+    recent: Annotated[float, typer.Option("--recent", help="Weight of the column year, beside a cosine.")] = 0.0,
+    cited: Annotated[float, typer.Option("--cited", help="Weight of the column citations.")] = 0.0,
+    keywords: Annotated[str, typer.Option("--keywords", help="Words that the column keywords should have.")] = "",
+    keyword_weight: Annotated[float, typer.Option("--keyword-weight", help="Their weight.")] = 0.1,
     data_dir: DataDir = None,
     options: ReaderOptions = None,
     device: Device = "auto",
@@ -28,9 +32,12 @@ def search(
     from equirgz.evaluate.embedding_table import EmbeddingTable
     from equirgz.evaluate.similarity import find_similar
     from equirgz.records import write_bytes_atomic
+    from equirgz.retrieval.weights import Weights
 
     embedding = EmbeddingTable.load(table) if encoder is None else _embed(encoder, table, data_dir, device, options)
-    found = find_similar(embedding, source, k)
+    words = [word.strip() for word in keywords.split(",") if word.strip()]
+    weights = Weights(time=recent, citations=cited, keywords=keyword_weight if words else 0.0)
+    found = find_similar(embedding, source, k, weights, words)
     typer.echo(found.to_string(index=False, float_format=lambda value: f"{value:.4f}"))
     if output is not None:
         write_bytes_atomic(output, found.to_csv(index=False).encode())

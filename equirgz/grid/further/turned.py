@@ -12,8 +12,7 @@ from equirgz.evaluate.rotation import make_angles
 from equirgz.evaluate.turned_samples import rotation_samples, source_rows
 from equirgz.geometry.action import disk_mask, warp
 from equirgz.grid.further.answers import Answers, Rows, make_row
-from equirgz.retrieval.engine import search
-from equirgz.retrieval.judge import judge
+from equirgz.retrieval.judge import judge_search
 from equirgz.seeding import derive_seed
 
 N_QUERIES = 3  # turned copies of each test source that are looked up
@@ -57,14 +56,20 @@ def turned_query_rows(answers: Answers) -> Rows:
     query_QNF = [
         embed(run.backbone, warp(x_NCHW, torch.as_tensor(angle_N)) * disk_HW, run.batch_size) for angle_N in angle_QN
     ]
-    k = min(10, n)
-    index_Mk, _ = search(np.concatenate(query_QNF), answers.feature_NF("test"), k)
-    relevant_Mk = index_Mk == np.tile(np.arange(n), N_QUERIES)[:, None]
-    found = judge(relevant_Mk, ks=(1, min(5, k)), n_relevant_Q=np.ones(len(relevant_Mk)), prefix="retrieval/turned")
+    source_N = test.source_id_N
+    turned_M = [
+        f"{source} turned {angle:.3f} deg"
+        for of_turn in angle_QN
+        for source, angle in zip(source_N, of_turn, strict=True)
+    ]
+    found = judge_search(
+        np.concatenate(query_QNF), answers.feature_NF("test"), (np.tile(source_N, N_QUERIES), source_N),
+        ids=(turned_M, source_N), ks=(1, min(5, n)), prefix="retrieval/turned", n_draws=10,
+    )  # fmt: skip
     rows = [{"readout": "features", "split": "test", **row} for row in found]
     for row in rows:
         del row["low"], row["high"]  # of one network; over seeds the tables have their own
-    chance = make_row("test", "retrieval/turned/recall_at_1_chance", 1 / n, len(relevant_Mk))
+    chance = make_row("test", "retrieval/turned/recall_at_1_chance", 1 / n, len(turned_M))
     return [*rows, chance | {"readout": "features"}]
 
 
