@@ -27,6 +27,23 @@ def find_weights(name: str) -> Path:
     return WEIGHTS / f"{check_choice('pretrained encoder', name, list_pretrained())}.safetensors"
 
 
+AUTO, FIRST_CHOICE = "auto", "radio_d4_small"
+
+
+def choose_pretrained(name: str) -> str:
+    """Return the name of a shipped encoder; "auto" is ``radio_d4_small``, or the first where that is not there.
+
+    Raises InputError with the nearest name for an unknown one, and for "auto" where none is shipped.
+    """
+    names = list_pretrained()
+    if name == AUTO and names:
+        return FIRST_CHOICE if FIRST_CHOICE in names else names[0]
+    if not names:
+        mend = "leave pretrained out, or give encoder=PATH"
+        raise InputError("pretrained", expected="an encoder inside the package", got="none in this version", mend=mend)
+    return check_choice("pretrained encoder", name, names)
+
+
 def list_classifiers(pattern: str = "*") -> list[str]:
     """Return the names of the shipped models of ``equirgz classify`` that match a shell-style pattern, sorted."""
     return sorted(fnmatch.filter((file.stem for file in (WEIGHTS / "classifiers").glob("*.safetensors")), pattern))

@@ -75,3 +75,32 @@ def test_unknown_and_damaged_encoders_are_one_line(shipped, tmp_path):
 def test_without_any_the_list_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(pretrained, "WEIGHTS", tmp_path)
     assert "no encoder comes with this version" in CliRunner().invoke(app, ["pretrained", "list"]).output
+
+
+def test_an_estimator_starts_from_one_by_name_and_tells_so(shipped, tmp_path):
+    images = np.random.default_rng(0).random((8, 17, 17), dtype=np.float32)
+    model = equirgz.EquirgzClassifier(
+        pretrained="auto", objective_params={"freeze_backbone": True}, steps=1, batch_size=4, mask=False
+    )
+    assert "pretrained='auto'" in repr(model)
+    model.fit(images, np.arange(8) % 2)
+    np.testing.assert_allclose(
+        model.transform(images), equirgz.load_pretrained("tiny")(torch.from_numpy(images)[:, None]).detach(), atol=1e-5
+    )
+    assert model.pretrained_ == "tiny" and "pretrained='tiny'" in repr(model)
+    again = equirgz.EquirgzClassifier.load(model.save(tmp_path / "model"))
+    assert again.pretrained_ == "tiny" and '"pretrained": "tiny"' in (tmp_path / "model.json").read_text()
+    scratch = equirgz.EquirgzClassifier(steps=1, batch_size=4).fit(images, np.arange(8) % 2)
+    assert scratch.pretrained_ is None and "pretrained" not in repr(scratch)
+    with pytest.raises(InputError, match="pretrained: expected pretrained or encoder, got both"):
+        equirgz.EquirgzClassifier(pretrained="tiny", encoder=shipped).fit(images, np.arange(8) % 2)
+    with pytest.raises(InputError, match="unknown 'tinny'; did you mean 'tiny'"):
+        equirgz.EquirgzRegressor(pretrained="tinny").fit(images, np.arange(8))
+
+
+def test_the_usual_one_is_the_small_d4_of_first(monkeypatch):
+    monkeypatch.setattr(pretrained, "list_pretrained", lambda pattern="*": ["a", "radio_d4_small"])
+    assert pretrained.choose_pretrained("auto") == "radio_d4_small" and pretrained.choose_pretrained("a") == "a"
+    monkeypatch.setattr(pretrained, "list_pretrained", lambda pattern="*": [])
+    with pytest.raises(InputError, match="got none in this version"):
+        pretrained.choose_pretrained("auto")

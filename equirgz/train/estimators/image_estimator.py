@@ -18,10 +18,12 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from equirgz.config import OptimizerConfig, TrainConfig
+from equirgz.errors import InputError
 from equirgz.evaluate.input import as_input
 from equirgz.evaluate.predict import embed, predict
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
+from equirgz.pretrained import choose_pretrained
 from equirgz.seeding import derive_seed
 from equirgz.tasks import Task
 from equirgz.train.estimators.customs import check_features
@@ -50,6 +52,8 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
     device : "auto", "cpu" or "cuda".
     random_state : integer, RandomState or None, as everywhere in scikit-learn.
     progress : show a bar on stderr; None: where that is a terminal.
+    pretrained : None: from scratch, or from ``encoder``; the name of a shipped encoder to start from
+        (:func:`equirgz.list_pretrained`), or "auto" for the usual one; ``pretrained_``, repr and saved facts tell it.
     missing : words for "no label" or "no number" beside None, NaN and blanks (of labels -1 too), which are refused.
     """
 
@@ -75,6 +79,7 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         random_state: int | np.random.RandomState | None = 0,
         progress: bool | None = False,
         missing: Sequence[Any] = (),
+        pretrained: str | None = None,
     ) -> None:
         self.backbone = backbone
         self.group = group
@@ -96,6 +101,7 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         self.random_state = random_state
         self.progress = progress
         self.missing = missing
+        self.pretrained = pretrained
 
     def _train(
         self, x_NCHW: Tensor, target_N: np.ndarray, task: Task, weight_N: np.ndarray | None, encoder: nn.Module | None
@@ -149,6 +155,8 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         shown = copy.copy(self)
         if isinstance(self.encoder, nn.Module):
             shown.encoder = _Named(self.encoder)
+        if getattr(self, "pretrained_", None):
+            shown.pretrained = self.pretrained_
         return BaseEstimator.__repr__(shown, N_CHAR_MAX)
 
     @property
@@ -170,6 +178,15 @@ class ImageEstimator(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEsti
         return x_NCHW * disk_mask(x_NCHW.shape[-1], like=x_NCHW) if self.mask else x_NCHW
 
     def _start_encoder(self) -> nn.Module | None:
+        """Return a network of its own to start from, None for a new one; sets ``pretrained_``."""
+        self.pretrained_ = None
+        if self.pretrained is not None:
+            from equirgz.backbones import load_pretrained
+
+            if self.encoder is not None:
+                raise InputError("pretrained", expected="pretrained or encoder", got="both", mend="leave one out")
+            self.pretrained_ = choose_pretrained(self.pretrained)
+            return load_pretrained(self.pretrained_)
         if self.encoder is None:
             return None
         from equirgz.backbones import load_encoder

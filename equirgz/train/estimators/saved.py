@@ -30,7 +30,7 @@ from equirgz.evaluate.predict import predict
 from equirgz.objectives.scaled_objective import TemperatureScaled
 from equirgz.objectives.teachers import CLASSIFIER, build_classifier
 
-_FITTED = ("n_features_in_", "feature_names_in_")
+_FITTED = ("n_features_in_", "feature_names_in_", "pretrained_")
 
 
 def save_classifier(model: BaseEstimator, path: Path | str, facts: dict[str, Any]) -> Path:
@@ -55,7 +55,7 @@ def save_classifier(model: BaseEstimator, path: Path | str, facts: dict[str, Any
         "temperature": temperature,
         "frozen": sorted(name for name, p in plain.backbone.named_parameters() if not p.requires_grad),
         "fitted": {name: _plain(getattr(model, name)) for name in _FITTED if hasattr(model, name)},
-        "facts": facts,
+        "facts": ({"pretrained": model.pretrained_} if getattr(model, "pretrained_", None) else {}) | facts,
     }
     weights = plain.state_dict()
     _check_same(plain, build_classifier(described), weights)

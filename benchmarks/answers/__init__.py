@@ -1,0 +1,1 @@
+"""What `equirgz classify` and `equirgz anomalies` are worth on real sources."""
