@@ -46,7 +46,7 @@ class build_library(build_ext):  # noqa: N801  # the name of a command
 
 
 class build_package(build_py):  # noqa: N801  # the name of a command
-    """State the version in the built package and lay copies of benchmarks/*.yaml into it as equirgz/grids.
+    """State the version in the built package and lay copies of the YAML of benchmarks/ into it as equirgz/grids.
 
     A checkout reads the originals.
     """
@@ -67,8 +67,9 @@ class build_package(build_py):  # noqa: N801  # the name of a command
         return super().get_outputs(include_bytecode) + ([] if self.editable_mode else list(self._grids().values()))
 
     def _grids(self):
-        target = Path(self.build_lib, "equirgz", "grids")
-        return {str(file): str(target / file.name) for file in sorted(Path("benchmarks").glob("*.yaml"))}
+        target, source = Path(self.build_lib, "equirgz", "grids"), Path("benchmarks")
+        files = sorted([*source.glob("*.yaml"), *source.glob("encoders/*.yaml")])
+        return {str(file): str(target / file.relative_to(source)) for file in files}
 
 
 FOLDER = "equirgz/nn/cpu/kernels"

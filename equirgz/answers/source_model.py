@@ -5,7 +5,7 @@ Legend: N sources, C channel, H W pixels, F features, K classes.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +75,8 @@ class SourceModel:
 
     def network_input(self, images: ImageSet) -> np.ndarray:
         """Return x_NHW as the encoder was trained on: cut, resampled, stretched, masked, in units of its rms."""
-        steps = {key: value for key, value in self.preprocessing.items() if key != "rms"}
+        known = {field.name for field in fields(Preprocessing)} - {"image_size"}
+        steps = {key: value for key, value in self.preprocessing.items() if key in known}
         made = Preprocessing(self.encoder.image_size, **steps)(images)
         return made.image_NHW / np.float32(self.preprocessing.get("rms", 1.0))
 

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 import typer
 
 from equirgz.cli.answers.classify import classify
-from equirgz.cli.answers.learn import anomalies, finetune
+from equirgz.cli.answers.learn import anomalies, finetune, pretrain
 from equirgz.cli.answers.look import look
 from equirgz.cli.answers.search import search
 from equirgz.cli.bench import bench
@@ -42,6 +42,7 @@ for command in (
     classify,
     finetune,
     anomalies,
+    pretrain,
     models,
     train,
     views,

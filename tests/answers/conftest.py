@@ -11,7 +11,7 @@ from equirgz.answers.fit import fit_source_model
 from equirgz.answers.source_model import Sky
 from equirgz.data.simulate.stream import stream_sources
 
-STEPS = {"crop": 81, "stretch": "sqrt", "mask": True, "rms": 0.1}
+STEPS = {"crop": 81, "stretch": "sqrt", "mask": True, "rms": 0.1, "pixel_scale_arcsec": 1.8}
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""``equirgz finetune | anomalies``: what labels and ratings of one's own sources teach."""
+"""``equirgz finetune | anomalies | pretrain``: what one's own labels, ratings and survey teach."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from equirgz.cli.answers.classify import (
     one_or_all,
     read_given,
 )
-from equirgz.cli.options import path_option
+from equirgz.cli.options import Device, choose_device, path_option
 
 
 def finetune(
@@ -70,3 +70,35 @@ def anomalies(
         write_table(table, output)
         typer.echo(f"table {output}")
     report_bad_files(table.attrs["left_out"])
+
+
+def pretrain(
+    survey: Annotated[
+        str, typer.Option("--survey", help="A FITS image of the survey (beam, pixels, noise), or a name such as NVSS.")
+    ],
+    output: Annotated[Path, path_option("-o", "--output", help="Stem of the model: .safetensors, .json, .md.")],
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Updates; default: those of the recipe.")] = None,
+    pixel_scale: PixelScale = None,
+    beam: Beam = None,
+    noise: Annotated[float | None, typer.Option("--noise", metavar="MJY", help="Noise, mJy/beam.")] = None,
+    frequency: Annotated[float | None, typer.Option("--frequency", metavar="MHZ", help="Frequency, MHz.")] = None,
+    size_scale: Annotated[
+        float | None, typer.Option("--size-scale", help="Sizes of its sources over those of MiraBest's.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train an encoder for another survey on simulated sources, and a model for `equirgz classify`, with its card.
+
+    A source that the beam does not resolve teaches nothing: a line says how many do; under 5 % are refused.
+    """
+    from equirgz.answers.survey_encoder import pretrain_for_survey, read_survey
+
+    chosen = read_survey(
+        survey, pixel_scale_arcsec=pixel_scale, beam_arcsec=beam, noise_mjy_per_beam=noise, frequency_mhz=frequency,
+        size_scale=size_scale,
+    )  # fmt: skip
+    model, lines = pretrain_for_survey(chosen, output, steps=steps, device=choose_device(device))
+    for line in lines:
+        typer.echo(line, err=True)
+    typer.echo(f"{model!r}: beam {chosen.beam_arcsec:.3g} arcsec, pixels of {chosen.pixel_scale_arcsec:.3g} arcsec")
+    typer.echo(f"model {output}, card {output}.md")

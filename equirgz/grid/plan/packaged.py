@@ -1,7 +1,7 @@
 """The grids that come with the package, by name: ``equirgz bench run smoke``.
 
-Their one source is ``benchmarks/*.yaml``. A build lays copies into ``equirgz/grids``; from a checkout, where that
-folder is not there, they are read where they lie.
+Their one source is ``benchmarks/*.yaml``, and that of encoders ``benchmarks/encoders/*.yaml``. A build lays copies into
+``equirgz/grids``; from a checkout, where that folder is not there, they are read where they lie.
 """
 
 from __future__ import annotations
@@ -26,6 +26,13 @@ def list_grids() -> dict[str, Path]:
     """Return the file of every packaged grid by its name, sorted."""
     folder = grids_folder()
     return {} if folder is None else {file.stem: file for file in sorted(folder.glob("*.yaml"))}
+
+
+def find_recipe(name: str) -> Path:
+    """Return the YAML of a training of encoders, such as ``radio``; InputError where an install lacks it."""
+    folder = grids_folder()
+    files = {} if folder is None else {file.stem: file for file in (folder / "encoders").glob("*.yaml")}
+    return files[check_choice("recipe of encoders", name, sorted(files))]
 
 
 def find_grid(grid: Path | str) -> Path:
