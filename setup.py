@@ -76,7 +76,7 @@ FOLDER = "equirgz/nn/cpu/kernels"
 KERNELS = Extension(
     "equirgz.nn.cpu._kernels",
     [f"{FOLDER}/kernels.c"],
-    depends=[f"{FOLDER}/basis_maps.inc"],
+    depends=[f"{FOLDER}/{name}.inc" for name in ("basis_maps", "pool", "sample")],
     extra_compile_args=["-O3", "-fvisibility=hidden"],
     optional=True,
 )

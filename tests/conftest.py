@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+from equirgz.kernels import load_kernels
+from tests.kernel_library import build
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -44,3 +48,28 @@ def data_root() -> Path:
             pytest.fail(reason)
         pytest.skip(reason)
     return root
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory):
+    found = build(tmp_path_factory.mktemp("kernels"))
+    if not found:
+        assert not any(shutil.which(name) for name in ("cc", "gcc", "clang"))
+        pytest.skip("no C compiler")
+    return found[0]
+
+
+@pytest.fixture
+def loaded(library, monkeypatch):
+    monkeypatch.setenv("EQUIRGZ_KERNELS", str(library))
+    load_kernels.cache_clear()
+    yield load_kernels()
+    load_kernels.cache_clear()
+
+
+@pytest.fixture
+def without(monkeypatch):
+    monkeypatch.setenv("EQUIRGZ_KERNELS", "off")
+    load_kernels.cache_clear()
+    yield
+    load_kernels.cache_clear()

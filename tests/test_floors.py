@@ -13,7 +13,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "equirgz"
 FLOORS = (
-    {"errors", "paths", "registry", "records", "provenance", "config", "seeding", "progress"},
+    {"errors", "paths", "registry", "records", "provenance", "config", "seeding", "progress", "kernels"},
     {"metrics", "tasks", "images", "pretrained"},
     {"geometry", "report"},
     {"nn", "data", "augment", "retrieval"},

@@ -71,7 +71,7 @@ def versions_of(python: str) -> dict:
         "for name in ('escnn', 'e2cnn', 'Pillow'):\n"
         "    try: p['packages'][name] = m.version(name)\n"
         "    except m.PackageNotFoundError: pass\n"
-        "from equirgz.nn.cpu.compiled import load_kernels\n"
+        "from equirgz.kernels import load_kernels\n"
         "p['kernels'] = str(load_kernels() or 'torch')\n"
         "print(json.dumps(p))"
     )

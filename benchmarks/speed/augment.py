@@ -5,12 +5,12 @@ Both take the same uint8 images in a random order and end in two normalised floa
 and contrast jitter, blur with chance 0.1. Pillow works as a data set of the field does: each sample
 is made an image, augmented twice, made a tensor, normalised, and stacked with the others of its batch,
 in one process or (``--workers 2``) in a data loader's. The published code turns by nearest pixels and then
-resizes; ``--turn bilinear`` makes Pillow's turn as smooth as the one interpolation that equirgz makes of both.
-Equirgz gathers a batch and augments it whole.
+resizes; ``--turn bilinear`` makes Pillow's turn as smooth as the one interpolation that equirgz makes of both, and
+``--own nearest`` makes that of equirgz as rough as Pillow's. Equirgz gathers a batch of bytes and augments it whole.
 The two alternate, and the ratio is taken inside each round.
 
     python -m benchmarks.speed.augment [--images 1024] [--size 150] [--cut 70] [--batch 128] [--rounds 9]
-                                       [--threads 2] [--workers 0] [--turn nearest] [--device cpu]
+                                       [--threads 2] [--workers 0] [--turn nearest] [--own bilinear] [--device cpu]
 
 Prints one JSON line: images per second of each, and median, 25 % and 75 % quantile of the ratio.
 """
@@ -80,6 +80,7 @@ def measure(
     threads: int,
     workers: int,
     turn: str,
+    own: str,
     device: str,
 ) -> dict[str, object]:
     """Return the medians of both and the quantiles of their ratio."""
@@ -90,10 +91,10 @@ def measure(
         PillowSet(grey, cut, turn), batch, shuffle=True, num_workers=workers, persistent_workers=workers > 0
     )
     x_N1HW = torch.as_tensor(grey, device=device)[:, None]
-    augmentation, generator = create_augmentation("byol_radio", size_px=cut), torch.Generator().manual_seed(0)
-
-    margin = max(0, (size - math.ceil(cut * math.sqrt(2)) - 2) // 2)  # no turn of the cut reads further out
-    window = slice(margin, size - margin)
+    augmentation, generator = (
+        create_augmentation("byol_radio", size_px=cut, interpolation=own),
+        torch.Generator().manual_seed(0),
+    )
 
     def with_pillow() -> list[torch.Size]:
         return [second.to(device).shape for first, second in loader if first.to(device) is not None]
@@ -101,7 +102,7 @@ def measure(
     def with_equirgz() -> list[torch.Size]:
         shapes = []
         for index_B in torch.randperm(images, device=device).split(batch):
-            x_B1HW = x_N1HW.index_select(0, index_B)[..., window, window].float().mul_(1 / 255)
+            x_B1HW = x_N1HW.index_select(0, index_B)
             first, second = (augmentation(x_B1HW, generator).sub_(MEAN).mul_(1 / DEVIATION) for _ in range(2))
             shapes.append(second.shape)
         return shapes
@@ -112,7 +113,7 @@ def measure(
     pillow, equirgz = images / np.median(seconds, 0)
     return {
         "task": "load, two views, normalise", "size_px": size, "cut_px": cut, "batch": batch, "threads": threads,
-        "pillow_workers": workers, "pillow_turn": turn, "device": device, "rounds": rounds,
+        "pillow_workers": workers, "pillow_turn": turn, "own_turn": own, "device": device, "rounds": rounds,
         "pillow_images_per_s": round(float(pillow)), "equirgz_images_per_s": round(float(equirgz)),
         "ratio": round(float(middle), 2), "ratio_q25": round(float(low), 2), "ratio_q75": round(float(high), 2),
     }  # fmt: skip
@@ -140,6 +141,7 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--workers", type=int, default=0)
     parser.add_argument("--turn", choices=["nearest", "bilinear"], default="nearest", help="of Pillow")
+    parser.add_argument("--own", choices=["nearest", "bilinear"], default="bilinear", help="turn of equirgz")
     parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     print(json.dumps(measure(**vars(options))))

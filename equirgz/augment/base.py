@@ -16,8 +16,8 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from equirgz.errors import InputError
-from equirgz.geometry.action import disk_mask, warp
+from equirgz.errors import InputError, check_choice
+from equirgz.geometry.action import as_floats, disk_mask, warp
 from equirgz.registry import Registry
 
 AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.registered", "equirgz.augment.radio"))
@@ -41,8 +41,8 @@ class Pose:
         """Return whether nothing was drawn."""
         return all(getattr(self, part.name) is None for part in fields(self))
 
-    def apply(self, x_BCHW: Tensor, out_size: int | None = None) -> Tensor:
-        """Return the images at this pose, by one interpolation, ``out_size`` pixels from the centre."""
+    def apply(self, x_BCHW: Tensor, out_size: int | None = None, mode: str = "bilinear") -> Tensor:
+        """Return the images at this pose, by one interpolation of ``mode``, ``out_size`` pixels from the centre."""
         if self.is_identity() and out_size in (None, x_BCHW.shape[-1]):
             return x_BCHW
         return warp(
@@ -51,6 +51,7 @@ class Pose:
             False if self.reflect_B is None else self.reflect_B,
             1.0 if self.scale_B2 is None else self.scale_B2,
             self.shift_px_B2,
+            mode,
             shear_B2=self.shear_B2,
             out_size=out_size,
         )
@@ -73,6 +74,7 @@ class Augmentation:
     mask_margin_px : how far the disk's rim lies inside the image's border, pixels.
     size_px : side of the view, cut from the centre of the turned image, so that its corners show
         what lies outside the cut and not blanks; None: the side of the input.
+    interpolation : of the warp of images: bilinear, or nearest, which is sooner and rougher.
 
     ``canvas`` is the side of the images that views want to be cut from, in sides of the view (1: no wider).
     """
@@ -88,8 +90,10 @@ class Augmentation:
         mask: bool = True,
         mask_margin_px: float = 0.0,
         size_px: int | None = None,
+        interpolation: str = "bilinear",
     ) -> None:
         self.name = name
+        self.interpolation = check_choice("interpolation", interpolation, ("bilinear", "nearest"))
         self.photometry = photometry
         self.mask = mask
         self.mask_margin_px = mask_margin_px
@@ -112,6 +116,7 @@ class Augmentation:
     def __call__(self, x_BCHW: Tensor, generator: torch.Generator) -> Tensor:
         """Return one view of every image, on its device and in its type; the input is left alone.
 
+        Bytes (uint8) become float32 in [0, 1]: their views are those of ``x_BCHW / 255``.
         NaN pixels stay NaN and spread to the pixels interpolated from them. A generator on the CPU
         serves any device, and its draws are the same on all of them.
 
@@ -129,7 +134,8 @@ class Augmentation:
             size = tuple(x_BCHW.shape[-2:])
             expected = f"maps ({len(x_BCHW)}, K, {size[0]}, {size[1]}) in register with the images"
             raise InputError(f"augmentation {self.name!r}", expected=expected, got=tuple(map_BKHW.shape))
-        return self._view(x_BCHW, map_BKHW.to(x_BCHW), generator)
+        dtype = torch.float32 if x_BCHW.dtype == torch.uint8 else x_BCHW.dtype
+        return self._view(x_BCHW, map_BKHW.to(x_BCHW.device, dtype), generator)
 
     def _view(self, x_BCHW: Tensor, map_BKHW: Tensor | None, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         what = f"augmentation {self.name!r}"
@@ -139,7 +145,9 @@ class Augmentation:
             raise InputError(what, expected="a torch.Generator", got=type(generator).__name__, mend=mend)
         size = self.size_px or x_BCHW.shape[-1]
         pose, change = self.draw(x_BCHW.shape[0], size, generator)
-        y_BCHW = pose.apply(x_BCHW, size)
+        y_BCHW = pose.apply(x_BCHW, size, self.interpolation)
+        if x_BCHW.dtype == torch.uint8:
+            y_BCHW = as_floats(y_BCHW).mul_(1 / 255)
         turned_BKHW = y_BCHW if map_BKHW is None else _turn_maps(pose, map_BKHW, size)
         y_BCHW = change(y_BCHW.clone() if y_BCHW is x_BCHW else y_BCHW)
         if not self.mask:
@@ -166,9 +174,9 @@ def _turn_maps(pose: Pose, map_BKHW: Tensor, size: int) -> Tensor:
 
 
 def check_images(what: str, x_BCHW: Tensor) -> None:
-    """Raise InputError unless ``x_BCHW`` is a float tensor (B, C, H, H)."""
+    """Raise InputError unless ``x_BCHW`` is a float or uint8 tensor (B, C, H, H)."""
     shape = tuple(x_BCHW.shape)
-    if not x_BCHW.is_floating_point():
-        raise InputError(what, expected="float images", got=x_BCHW.dtype, mend="call x.float() first")
+    if not x_BCHW.is_floating_point() and x_BCHW.dtype != torch.uint8:
+        raise InputError(what, expected="float images, or bytes", got=x_BCHW.dtype, mend="call x.float() first")
     if len(shape) != 4 or shape[-1] != shape[-2]:
         raise InputError(what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first")

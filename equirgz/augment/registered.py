@@ -135,11 +135,13 @@ def byol_radio(
     mask: bool = True,
     mask_margin_px: float = 0.0,
     size_px: int | None = None,
+    interpolation: str = "bilinear",
 ) -> Augmentation:
     """The view of the radio BYOL recipe (arXiv 2305.16127): turn, resized crop, flips, jitter, blur.
 
-    Turn and crop are one bilinear interpolation here; the published code turned by nearest pixels
-    and then resized. Its central crop of 150 to 70 pixels is ``size_px=70``, or the data section's ``crop``.
+    Turn and crop are one interpolation here, bilinear unless ``interpolation="nearest"``; the published code turned
+    by nearest pixels and then resized. Its central crop of 150 to 70 pixels is ``size_px=70``, or the data section's
+    ``crop``.
     As published, contrast turns about the image's mean, which lifts blank sky off zero and so tells views of one
     image by their sky; the contrast of ``radio_ssl`` leaves it at zero.
     """
@@ -153,4 +155,5 @@ def byol_radio(
         make_jitter(brightness, contrast, jitter_probability),
         make_blur(tuple(blur_sigma_px), blur_probability),
     )
-    return Augmentation("byol_radio", draw, photometry, mask=mask, mask_margin_px=mask_margin_px, size_px=size_px)
+    options = {"mask": mask, "mask_margin_px": mask_margin_px, "size_px": size_px, "interpolation": interpolation}
+    return Augmentation("byol_radio", draw, photometry, **options)

@@ -21,6 +21,7 @@ from torch import Tensor
 from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.geometry.group import Group
+from equirgz.geometry.sampler import sample, sampler_for
 
 _LATTICE_TOLERANCE_DEG = 1e-5
 
@@ -63,7 +64,8 @@ def warp(
 
     Parameters
     ----------
-    x_BCHW : square images; outside the image counts as 0. NaN spreads to its neighbours.
+    x_BCHW : square images; outside the image counts as 0. NaN spreads to its neighbours. Of bytes (uint8) the
+        result is float32, in the same units.
     angle_deg_B : degrees, one per image or one for all.
     reflect_B : whether to flip the columns first.
     scale_B : magnification; 1.1 makes the source 10 % larger. Of shape (B, 2): columns and rows apart.
@@ -100,13 +102,19 @@ def warp(
         inner = slice(margin // 2, height - margin // 2)
         source_BCHW = x_BCHW[..., inner, inner]
     if bool(exact_B.all()):
-        return _turn_each(source_BCHW, quarter_B, reflect_B)
+        return as_floats(_turn_each(source_BCHW, quarter_B, reflect_B))
     inverse_B22 = _inverse_matrix(angle_B, reflect_B, scale_B2, shear_B2)
     y_BCHW = _interpolate(x_BCHW, inverse_B22, shift_B2, mode, out_size)
     if bool(exact_B.any()):
         index_b = torch.nonzero(exact_B)[:, 0].to(x_BCHW.device)
-        y_BCHW[index_b] = _turn_each(source_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
+        turned_BCHW = _turn_each(source_BCHW[index_b], quarter_B[exact_B], reflect_B[exact_B])
+        y_BCHW[index_b] = turned_BCHW.to(y_BCHW.dtype)
     return y_BCHW
+
+
+def as_floats(x_BCHW: Tensor) -> Tensor:
+    """Return bytes as float32 in the same units, all else as it is."""
+    return x_BCHW.float() if x_BCHW.dtype == torch.uint8 else x_BCHW
 
 
 def _on_cpu(value: Tensor | float) -> Tensor:
@@ -140,6 +148,10 @@ def _inverse_matrix(angle_B: Tensor, reflect_B: Tensor, scale_B2: Tensor, shear_
 
 
 def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: str, out_size: int) -> Tensor:
+    kernels = sampler_for(x_BCHW, mode)
+    if kernels is not None and not (inverse_B22.requires_grad or shift_B2.requires_grad):
+        return sample(kernels, x_BCHW, inverse_B22, shift_B2, mode, out_size)
+    x_BCHW = as_floats(x_BCHW)
     size = x_BCHW.shape[-1]
     # The grid is a sum over its axes, so only one pass over the pixels is made, in their own type.
     axis_W = (torch.arange(out_size, dtype=torch.float64) - (out_size - 1) / 2) * (2.0 / size)

@@ -90,14 +90,18 @@ def _examine_torch() -> Iterator[Finding]:
         yield Finding("slow", "threads", f"{text}; set OMP_NUM_THREADS={cores}")
     else:
         yield Finding("ok", "threads", text)
-    from equirgz.nn.cpu.compiled import load_kernels
+    from equirgz.kernels import load_kernels
     from equirgz.train.memory import keep_freed_memory
 
     kernels = load_kernels()
     if kernels is None:
-        yield Finding("none", "kernels", "torch convolves; an installation with a C compiler brings faster kernels")
+        yield Finding(
+            "none",
+            "kernels",
+            "torch does their work; an installation with a C compiler brings faster ones",
+        )
     else:
-        yield Finding("ok", "kernels", f"convolutions on CPUs: {kernels}")
+        yield Finding("ok", "kernels", f"convolutions, pooling and turns on CPUs: {kernels}")
 
     if keep_freed_memory():
         yield Finding("ok", "mallopt", "freed memory is kept in the process while training")

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 Layer = TypeVar("Layer")
-Forward = Callable[[Layer, Tensor], Tensor]
+Forward = Callable[..., Tensor]
 
 
 def float32_in_autocast(forward: Forward) -> Forward:
@@ -24,11 +24,11 @@ def float32_in_autocast(forward: Forward) -> Forward:
     """
 
     @functools.wraps(forward)
-    def computed(self: Layer, x: Tensor) -> Tensor:
+    def computed(self: Layer, x: Tensor, **options: bool) -> Tensor:
         device = x.device.type
         if x.is_meta or not torch.is_autocast_enabled(device):  # the meta device knows no autocast, and raises
-            return forward(self, x)
+            return forward(self, x, **options)
         with torch.autocast(device, enabled=False):
-            return forward(self, x.float() if x.dtype in (torch.float16, torch.bfloat16) else x)
+            return forward(self, x.float() if x.dtype in (torch.float16, torch.bfloat16) else x, **options)
 
     return computed

@@ -67,3 +67,21 @@ class FieldSequential(nn.Sequential):
                 expected = "a layer for fields whose channels mix, such as make_activation gives"
                 got = f"one of single numbers, after {self.out_type}"
                 raise InputError(what, expected=expected, got=got)
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        """Return what the layers give one after the other; a pooling that can takes a ReLU before it into its pass."""
+        layers = [*self]
+        rectify = False
+        for layer, following in zip(layers, [*layers[1:], None], strict=True):
+            if type(layer) is nn.ReLU and getattr(following, "takes_relu", False) and not _is_watched(layer):
+                rectify = True
+                continue
+            x_BCHW = layer(x_BCHW, rectify=True) if rectify else layer(x_BCHW)
+            rectify = False
+        return x_BCHW
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    """Return whether somebody hooked on to what the layer takes or gives."""
+    hooks = (layer._forward_hooks, layer._forward_pre_hooks, layer._backward_hooks, layer._backward_pre_hooks)
+    return any(hooks) or torch.jit.is_tracing() or torch.compiler.is_compiling()

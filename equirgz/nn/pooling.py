@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError
 from equirgz.geometry.field_type import FieldType
 from equirgz.nn.autocast import float32_in_autocast
+from equirgz.nn.cpu.max_blur import Pooling, max_blur2d, pool_kernels
 from equirgz.nn.cpu.sliding_max import sliding_max2d
 from equirgz.nn.derived import DerivedBuffers
 
@@ -90,6 +91,8 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
     published networks is not (half a pixel off) and is kept for reproduction.
     """
 
+    takes_relu = True
+
     def __init__(self, in_type: FieldType, window: int = 3, sigma: float = 0.6, stride: int = 2) -> None:
         super().__init__(in_type, sigma, stride)
         if not in_type.permutes:
@@ -99,8 +102,18 @@ class AntialiasedMaxPool2d(_GaussianDownsample):
         self.window = window
         self.window_padding = window // 2 if window % 2 else 0
 
+    def exact_buffers(self) -> dict[str, Tensor]:
+        """Return the Gaussian, and the same along one axis."""
+        return super().exact_buffers() | {"line_W": self.exact_kernel().sum(0)}
+
     @float32_in_autocast
-    def forward(self, x_BCHW: Tensor) -> Tensor:
+    def forward(self, x_BCHW: Tensor, rectify: bool = False) -> Tensor:
+        """Return the pooled maps; with ``rectify`` those of the positive part of ``x_BCHW``, sooner than by a ReLU."""
+        kernels = pool_kernels(x_BCHW, self.window, self.window_padding)
+        if kernels is not None and self.line_W.dtype == torch.float32 and self.padding == self.half_width:
+            pooling = Pooling(self.window, self.window_padding, self.stride, rectify, self.line_W)
+            return max_blur2d(kernels, x_BCHW, pooling)
+        x_BCHW = torch.relu(x_BCHW) if rectify else x_BCHW
         return self.blur(sliding_max2d(x_BCHW, self.window, self.window_padding))
 
     def to_plain(self) -> nn.Module:

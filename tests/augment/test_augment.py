@@ -154,7 +154,7 @@ def test_generator_position_does_not_depend_on_what_was_drawn() -> None:
         (lambda: create_augmentation("rotation", max_angle_deg=400), "max_angle_deg: expected a number from 0 to 180"),
         (lambda: create_augmentation("flips", flip_probability=1.5), "flip_probability"),
         (lambda: create_augmentation("none")(torch.rand(2, 1, 8, 9), _rng()), "square"),
-        (lambda: create_augmentation("none")(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), _rng()), "float"),
+        (lambda: create_augmentation("none")(torch.zeros(2, 1, 8, 8, dtype=torch.int64), _rng()), "float"),
         (lambda: create_augmentation("none")(torch.rand(2, 1, 8, 8), 3), "torch.Generator"),
     ],
 )

@@ -187,7 +187,7 @@ class Slabs:
         """Return the basis maps of a slab: every filter over every map, then sums of two of those."""
         if self.kernels is not None:
             z, edges = self._maps("z", images * rows * self.columns)
-            self.kernels.basis_maps(self._call(images, start, rows), flat, z, edges)
+            self.kernels.run("basis_maps", self._call(images, start, rows), flat, z, edges)
             return z, edges
         shifted = self._shifted(flat, images, start, rows)
         copies = self._buffer("copies", *shifted.shape).copy_(shifted)
@@ -223,7 +223,7 @@ class Slabs:
     def _spread(self, flat: Tensor, z: Tensor, edges: Tensor, images: int, start: int, rows: int) -> None:
         """Add the gradients at the basis maps of a slab to those at the padded slots."""
         if self.kernels is not None:
-            return self.kernels.spread(self._call(images, start, rows), flat, z, edges)
+            return self.kernels.run("spread", self._call(images, start, rows), flat, z, edges)
         shifted = self._shifted(flat, images, start, rows)
         copies = self._buffer("copies", *shifted.shape)
         r = self._filtered(copies).zero_()

@@ -29,12 +29,13 @@ def sliding_max2d(x_BCHW: Tensor, window: int, padding: int = 0) -> Tensor:
     ordinary operators will do (tracing, export, compilation, function transforms), on other devices
     than CPUs and in half precision this is ``F.max_pool2d`` itself. Differentiable once.
     """
-    if window == 1 or _needs_ordinary(x_BCHW) or min(x_BCHW.shape[-2:]) + 2 * padding < window:
+    if window == 1 or needs_ordinary(x_BCHW) or min(x_BCHW.shape[-2:]) + 2 * padding < window:
         return F.max_pool2d(x_BCHW, window, 1, padding)
     return _SlidingMax.apply(x_BCHW, window, padding)
 
 
-def _needs_ordinary(x: Tensor) -> bool:
+def needs_ordinary(x: Tensor) -> bool:
+    """Return whether only ordinary operators will do: exports and transforms, other devices, half precision."""
     return (
         torch.jit.is_tracing()
         or torch.compiler.is_compiling()

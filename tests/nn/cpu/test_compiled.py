@@ -2,57 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from equirgz import kernels
+from equirgz.kernels import VARIANTS, load_kernels
 from equirgz.nn import GroupConv2d
-from equirgz.nn.cpu import compiled, slabs
-from equirgz.nn.cpu.compiled import VARIANTS, load_kernels
+from equirgz.nn.cpu import slabs
 from tests.field_types import regular
+from tests.kernel_library import build
 
-ROOT = Path(__file__).resolve().parents[3]
 LIMIT = {torch.float32: 1e-5, torch.float64: 1e-9}
 FEW = settings(max_examples=25, deadline=None, derandomize=True)
-
-
-def build(folder: Path, **environment: str) -> list[Path]:
-    """Build as an installation does; return the libraries that came out."""
-    command = [sys.executable, "setup.py", "-q", "build_ext", "--build-lib", str(folder), "--build-temp"]
-    subprocess.run([*command, str(folder / "temp")], cwd=ROOT, env=os.environ | environment, check=True)
-    return list((folder / "equirgz" / "nn" / "cpu").glob("_kernels*"))
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory):
-    found = build(tmp_path_factory.mktemp("kernels"))
-    if not found:
-        assert not any(shutil.which(name) for name in ("cc", "gcc", "clang"))
-        pytest.skip("no C compiler")
-    return found[0]
-
-
-@pytest.fixture
-def loaded(library, monkeypatch):
-    monkeypatch.setenv("EQUIRGZ_KERNELS", str(library))
-    load_kernels.cache_clear()
-    yield load_kernels()
-    load_kernels.cache_clear()
-
-
-@pytest.fixture
-def without(monkeypatch):
-    monkeypatch.setenv("EQUIRGZ_KERNELS", "off")
-    load_kernels.cache_clear()
-    yield
-    load_kernels.cache_clear()
 
 
 @st.composite
@@ -105,8 +68,8 @@ def test_kernels_equal_the_expanded_convolution(variant, loaded, monkeypatch):
     monkeypatch.setattr(loaded, "variant", variant)
     monkeypatch.setattr(slabs, "_SLAB_BYTES", 2**16)  # several slabs of these small images
     calls = []
-    run = compiled.Kernels._run
-    monkeypatch.setattr(compiled.Kernels, "_run", lambda self, *a: calls.append(1) or run(self, *a))
+    run = kernels.Kernels.run
+    monkeypatch.setattr(kernels.Kernels, "run", lambda self, *a: calls.append(1) or run(self, *a))
     FEW(given(cases())(lambda case: assert_equal_to_dense(case, torch.float32)))()
     assert len(calls) > 50
     assert str(loaded) == f"compiled, {VARIANTS[variant]}"
@@ -133,12 +96,12 @@ def test_a_machine_without_a_compiler_installs_and_computes(tmp_path, without):
 def test_a_library_of_another_kind_is_left_out_with_one_line(tmp_path, monkeypatch, caplog, library):
     (tmp_path / "_kernels.so").write_bytes(b"no library")
     for path, version, words in (
-        (tmp_path / "_kernels.so", compiled.VERSION, "was left out, torch does its work"),
-        (tmp_path / "missing.so", compiled.VERSION, "was left out, torch does its work"),
-        (library, compiled.VERSION + 1, f"expected version {compiled.VERSION + 1}, got {compiled.VERSION}"),
+        (tmp_path / "_kernels.so", kernels.VERSION, "was left out, torch does its work"),
+        (tmp_path / "missing.so", kernels.VERSION, "was left out, torch does its work"),
+        (library, kernels.VERSION + 1, f"expected version {kernels.VERSION + 1}, got {kernels.VERSION}"),
     ):
         monkeypatch.setenv("EQUIRGZ_KERNELS", str(path))
-        monkeypatch.setattr(compiled, "VERSION", version)
+        monkeypatch.setattr(kernels, "VERSION", version)
         caplog.clear()
         load_kernels.cache_clear()
         assert load_kernels() is None
