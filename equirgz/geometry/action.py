@@ -12,6 +12,7 @@ moves pixels. Legend: B batch, C channel, H W pixels.
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 
 import torch
@@ -151,7 +152,8 @@ def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: st
     kernels = sampler_for(x_BCHW, mode)
     if kernels is not None and not (inverse_B22.requires_grad or shift_B2.requires_grad):
         return sample(kernels, x_BCHW, inverse_B22, shift_B2, mode, out_size)
-    x_BCHW = as_floats(x_BCHW)
+    if x_BCHW.dtype == torch.uint8:
+        x_BCHW = as_floats(_cut_to_what_is_read(x_BCHW, inverse_B22, shift_B2, out_size))
     size = x_BCHW.shape[-1]
     # The grid is a sum over its axes, so only one pass over the pixels is made, in their own type.
     axis_W = (torch.arange(out_size, dtype=torch.float64) - (out_size - 1) / 2) * (2.0 / size)
@@ -163,6 +165,14 @@ def _interpolate(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, mode: st
     grid_2BHW = parts_22BW[1][..., None] + parts_22BW[0][:, :, None]
     grid_BHW2 = grid_2BHW.permute(1, 2, 3, 0)
     return F.grid_sample(x_BCHW, grid_BHW2, mode=mode, padding_mode="zeros", align_corners=False)
+
+
+def _cut_to_what_is_read(x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tensor, out_size: int) -> Tensor:
+    """Return the central square that holds every pixel which a result of ``out_size`` pixels is interpolated from."""
+    reach_B2 = inverse_B22.abs().sum(2) * (out_size - 1) / 2 + torch.einsum("bij,bj->bi", inverse_B22, shift_B2).abs()
+    size = x_BCHW.shape[-1]
+    margin = max(0, math.floor((size - 1) / 2 - float(reach_B2.max()) - 2))
+    return x_BCHW[..., margin : size - margin, margin : size - margin]
 
 
 def apply_element(x_BCHW: Tensor, group: Group, g: int, mode: str = "bilinear") -> Tensor:
