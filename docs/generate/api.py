@@ -22,6 +22,9 @@ PAGES: dict[str, tuple[str, ...]] = {
     "objectives": ("equirgz.objectives", "equirgz.objectives.heads"),
     "train": ("equirgz.train", "equirgz.train.loggers", "equirgz.train.estimators.classifier"),
     "evaluate": ("equirgz.evaluate",),
+    "answers": (
+        "equirgz.answers.classify_images", "equirgz.answers.source_model", "equirgz.answers.fit",
+    ),
     "metrics": ("equirgz.metrics",),
     "report": ("equirgz.report",),
     "config": ("equirgz.config",),

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pytest
 
 from tests.without_torch import run_without_torch
@@ -71,6 +72,18 @@ def test_what_is_kept_is_small_whole_and_not_an_error(path):
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert outputs and not [output for output in outputs if output["output_type"] == "error"]
     assert not [output for output in outputs if output.get("name") == "stderr"]
+
+
+def test_a_folder_of_fits_becomes_a_table(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    names, told = run("own_folder")
+    table = names["table"]
+    assert told[0] == "12 maps\n" and len(table) == 12 and table.attrs["left_out"] == {}
+    np.testing.assert_allclose(table["p_FRI"] + table["p_FRII"], 1)
+    assert (table.loc[~table["cannot_tell"], "flags"] == "").all() and table["alike_1"].str.contains(
+        " (FR", regex=False
+    ).all()
+    assert told[-1].count("looks like") == 4
 
 
 def test_an_encoder_learns_in_a_foreign_loop_and_keeps_its_symmetry(run):
