@@ -96,6 +96,7 @@ class SourceModel:
         return table.to_numpy(float)
 
     def seen_by_name(self) -> dict[str, int]:
+        """Place of each labelled source that was seen, by its name."""
         return {} if self.seen is None else {name: i for i, name in enumerate(self.seen["name"])}
 
     def save(self, path: Path | str) -> Path:
