@@ -202,8 +202,10 @@ def write_report(folder: Path) -> str:
 
 
 def _figure(rows: pd.DataFrame, stem: Path) -> None:
-    kinds = ("radius_r2", "accuracy_nonlinear", "r2_nonlinear", "anomaly_auroc")
+    kinds = ("radius_r2", "accuracy_linear", "accuracy_nonlinear", "r2_linear", "r2_nonlinear", "anomaly_auroc")
     rows = rows[rows["kind"].isin(kinds) & ~((rows["column"] == "distance") & (rows["kind"] != "radius_r2"))]
+    keys = ["experiment", "what", "column", "seed"]
+    rows = rows.groupby(keys, sort=False, as_index=False).agg({"value": "max", "chance": "mean"})  # the better probe
     found = [name for name in EXPERIMENTS if name in set(rows["experiment"])]
     with figure_style():
         figure, axes = make_panels(1, len(found), panel_height_in=2.2, sharey=True)
@@ -220,7 +222,7 @@ def _figure(rows: pd.DataFrame, stem: Path) -> None:
                 panel.hlines(chance, i - 0.4, i + 0.4, color="0.5", linestyle=":", linewidth=0.8)
             panel.set_xticks(range(len(columns)), [WORDS.get(c, c) for c in columns], rotation=35, ha="right")
             panel.set_title(name.replace("_", ", "))
-        axes[0][0].set_ylabel("accuracy of class, R2 of numbers, AUROC of bent")
+        axes[0][0].set_ylabel("accuracy, R2 or AUROC")
         axes[0][0].set_ylim(-0.1, 1.05)
         add_legend(figure, axes[0])
     save_figure(figure, stem)

@@ -21,8 +21,8 @@ CORE = (  # what `pip install equirgz` brings
     "torch", "tqdm", "typer",
 )  # fmt: skip
 EXTRA_OF = {
-    "astroquery": "astro", "faiss-cpu": "approximate", "huggingface-hub": "hub", "onnx": "onnx", "onnxruntime": "onnx",
-    "onnxscript": "onnx", "pyarrow": "parquet", "tensorboard": "tensorboard", "wandb": "wandb",
+    "astroquery": "astro", "ducc0": "imaging", "faiss-cpu": "approximate", "huggingface-hub": "hub", "onnx": "onnx",
+    "onnxruntime": "onnx", "onnxscript": "onnx", "pyarrow": "parquet", "tensorboard": "tensorboard", "wandb": "wandb",
 }  # fmt: skip
 
 

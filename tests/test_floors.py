@@ -19,7 +19,7 @@ FLOORS = (
     {"nn", "data", "augment", "retrieval"},
     {"backbones"},
     {"objectives"},
-    {"train", "evaluate", "tags"},
+    {"train", "evaluate", "tags", "imaging"},
     {"grid", "machine", "residual", "answers"},
     {"cli", "__main__"},
 )
