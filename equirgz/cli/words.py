@@ -22,9 +22,9 @@ def tags(
     ] = 0.5,
     folds: Annotated[int, typer.Option("--folds", min=2, help="Parts of the subjects; each is tested once.")] = 5,
     shuffles: Annotated[int, typer.Option("--shuffles", help="Controls with shuffled subjects; 0: none.")] = 39,
-    new_annotators: Annotated[
-        bool, typer.Option("--new-annotators", help="Test on descriptions by other people than those trained on.")
-    ] = False,
+    annotators: Annotated[
+        str, typer.Option("--annotators", help="all; new: tested by other people; half: by as few people, the same.")
+    ] = "all",
     vectors: Annotated[
         Path | None, path_option("--vectors", help="Word vectors, a text file: phrases that mean alike merge.")
     ] = None,
@@ -37,7 +37,7 @@ def tags(
 
     settings = Settings(
         terms=terms, tags=keep, agreement=agreement, n_folds=folds, n_shuffles=shuffles,
-        new_annotators=new_annotators, seed=seed,
+        annotators=annotators, seed=seed,
     )  # fmt: skip
     annotations = read_annotations(folder)
     words = {word for phrase in annotations.words["phrase"].unique() for word in phrase.split()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import InputError, require
+from equirgz.errors import InputError, check_choice, require
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.seeding import derive_seed
 from equirgz.tags.annotations import Annotations
@@ -20,7 +20,7 @@ from equirgz.tags.terms import CharacterLikeness, Likeness, Terms
 
 SIMILARITIES = (0.5, 0.6, 0.7)
 SIZES = (5, 10, 15, 20, 25, 35, 50)
-SHARE_KEPT = 0.9
+ANNOTATORS = ("all", "half", "new")
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,9 @@ class Settings:
 
     terms: how many of the commonest terms there are. similarities: of phrases that merge; a fold takes the one of the
     best out-of-bag F1. tags: how many of the terms are kept as tags. agreement: the share of a subject's experts above
-    which it has a class; it defines the target, so that nothing may choose it. new_annotators: train and tested
-    subjects are described by two halves of the annotators, which tells whether tags hold for other people.
+    which it has a class; it defines the target, so that nothing may choose it. annotators: ``all`` describe every
+    subject; ``new``: subjects that train are described by one half of them, tested ones by the other, which tells
+    whether tags hold for other people; ``half``: both by the same half, as fewer people alone would have it.
     """
 
     terms: int = 100
@@ -41,12 +42,13 @@ class Settings:
     n_folds: int = 5
     n_trees: int = N_TREES
     n_shuffles: int = 39
-    new_annotators: bool = False
+    annotators: str = "all"
     seed: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.tags <= self.terms:
             raise InputError("tags", expected=f"1 to {self.terms}, the number of terms", got=self.tags)
+        check_choice("annotators", self.annotators, ANNOTATORS)
         require(self.n_folds >= 2, "folds", expected=">= 2", got=self.n_folds)
         require(len(self.similarities) > 0, "similarities", expected="at least one", got="none")
         if self.n_shuffles and self.n_shuffles < 19:
@@ -170,7 +172,7 @@ def study_tags(annotations: Annotations, settings: Settings | None = None, liken
 
 
 def make_folds(annotations: Annotations, settings: Settings, likeness: Likeness | None) -> Iterator[Fold]:
-    """Yield the folds over subjects; with ``new_annotators`` no annotator describes both sides of one."""
+    """Yield the folds over subjects; with ``annotators`` new nobody describes both sides of one."""
     from sklearn.model_selection import KFold
 
     subject_N, words = annotations.subject_N, annotations.words
@@ -180,11 +182,12 @@ def make_folds(annotations: Annotations, settings: Settings, likeness: Likeness 
     cut = KFold(settings.n_folds, shuffle=True, random_state=settings.seed)
     for number, (train_N, test_N) in enumerate(cut.split(subject_N)):
         sides = [words[words["subject"].isin(subject_N[side])] for side in (train_N, test_N)]
-        if settings.new_annotators:
+        if settings.annotators != "all":
             dealt = np.random.default_rng(derive_seed(settings.seed, "annotators", number)).permutation(people)
-            halves = dealt[: len(dealt) // 2], dealt[len(dealt) // 2 :]
+            first, second = dealt[: len(dealt) // 2], dealt[len(dealt) // 2 :]
+            halves = (first, second if settings.annotators == "new" else first)
             sides = [side[side["annotator"].isin(half)] for side, half in zip(sides, halves, strict=True)]
-            check_apart(*sides)
+            check_apart(*sides, ("subject", "annotator") if settings.annotators == "new" else ("subject",))
         counts = []
         for similarity in settings.similarities:
             model = CharacterLikeness(sides[0]["phrase"].unique()) if likeness is None else likeness
@@ -193,9 +196,11 @@ def make_folds(annotations: Annotations, settings: Settings, likeness: Likeness 
         yield Fold(train_N, test_N, tuple(counts))
 
 
-def check_apart(train: pd.DataFrame, test: pd.DataFrame) -> None:
-    """Raise InputError where an annotator or a subject is on both sides, or where a side is empty."""
-    for what in ("annotator", "subject"):
+def check_apart(
+    train: pd.DataFrame, test: pd.DataFrame, what_differs: Sequence[str] = ("subject", "annotator")
+) -> None:
+    """Raise InputError where a subject or an annotator is on both sides, or where a side is empty."""
+    for what in what_differs:
         both = sorted(set(train[what]) & set(test[what]))
         require(not both, f"{what}s", expected="none on both sides of a fold", got=", ".join(map(str, both[:3])))
     require(

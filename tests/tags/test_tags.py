@@ -113,7 +113,7 @@ def test_a_fold_knows_nothing_of_the_subjects_it_tests():
 
 
 def test_new_annotators_are_new():
-    chosen = Settings(terms=12, tags=3, similarities=(0.7,), n_trees=50, new_annotators=True)
+    chosen = Settings(terms=12, tags=3, similarities=(0.7,), n_trees=50, annotators="new")
     annotations = make_annotations(*made_tables(noise=0))
     for fold in make_folds(annotations, chosen, None):
         assert fold.counts[0][1].sum(1).max() <= 2 * 3  # two of four annotators, up to three terms each
@@ -164,7 +164,10 @@ def test_published_names_of_columns_are_read(tmp_path):
         read_annotations(tmp_path)
 
 
-@pytest.mark.parametrize("wrong", [{"tags": 200}, {"n_folds": 1}, {"similarities": ()}, {"n_shuffles": 5}, {"tags": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"tags": 200}, {"n_folds": 1}, {"similarities": ()}, {"n_shuffles": 5}, {"tags": 0}, {"annotators": "other"}],
+)
 def test_settings_that_cannot_be(wrong):
     with pytest.raises(InputError):
         Settings(**wrong)
