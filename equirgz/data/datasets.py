@@ -14,13 +14,13 @@ from pathlib import Path
 from equirgz.data.imageset import Data
 from equirgz.registry import Registry
 
-ROOMS = ("sets", "own", "simulate")
+ROOMS = ("sets", "own", "simulate", "simulate.spirals")
 DATASETS: Registry[Callable[..., Data]] = Registry(
     "dataset",
     tuple(
         f"equirgz.data.{room}.{module.name}"
         for room in ROOMS
-        for module in pkgutil.iter_modules([str(Path(__file__).parent / room)])
+        for module in pkgutil.iter_modules([str(Path(__file__).parent.joinpath(*room.split(".")))])
     ),
 )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from equirgz.errors import DataError, InputError
-from equirgz.metrics.masks import SUMS, count_pixels, dice, intersection_over_union
+from equirgz.errors import DataError, InputError, check_choice, require
+from equirgz.metrics.masks import SUMS, calibration_error, count_pixels, dice, intersection_over_union
 from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, make_row
+
+LOSSES = ("binomial", "beta_binomial", "mse")
 
 
 @dataclass(frozen=True)
@@ -16,10 +19,20 @@ class Segmentation(Task):
     """Probability maps, scored at 1/2 by intersection over union and Dice, and per pixel by the Brier score.
 
     A target is map_NKHW, shares in [0, 1] in register with the images, NaN where a pixel was not asked. An answer is
-    p_NKHW. What is kept of a source and part are sums over its pixels (:data:`equirgz.metrics.masks.SUMS`).
+    p_NKHW. What is kept of a source and part are sums over its pixels (:data:`equirgz.metrics.masks.SUMS`). A map of
+    zeros says that the part is absent, and is learnt as that.
+
+    Attributes
+    ----------
+    parts : names of the maps.
+    loss : per pixel, of shares s and answers p, "binomial" (-s log p - (1 - s) log(1 - p)), "beta_binomial" (of
+        s times ``volunteers`` votes) or "mse".
+    volunteers : votes behind each share, of which a beta-binomial loss needs the number.
     """
 
     parts: tuple[str, ...]
+    loss: Literal["binomial", "beta_binomial", "mse"] = "binomial"
+    volunteers: int = 1
     name = "segmentation"
     dense = True
     kept = {"sums": "s"}
@@ -27,6 +40,7 @@ class Segmentation(Task):
         "segmentation/iou": "Intersection over union",
         "segmentation/dice": "Dice coefficient",
         "segmentation/brier": "Brier score of pixels",
+        "segmentation/ece": "Calibration error of pixels",
     }
 
     @property
@@ -42,7 +56,7 @@ class Segmentation(Task):
 
     @property
     def shown(self) -> tuple[str, ...]:
-        return (self.headline.metric, "segmentation/dice", "segmentation/brier")
+        return (self.headline.metric, "segmentation/dice", "segmentation/brier", "segmentation/ece")
 
     def has_targets(self, images: Targets) -> bool:
         return tuple(images.map_names) == self.parts
@@ -68,7 +82,8 @@ class Segmentation(Task):
             raise InputError("maps to learn from", expected="pixels that were asked", got="none")
         low, high = np.nanmin(map_NKHW), np.nanmax(map_NKHW)
         if low < 0 or high > 1:
-            raise InputError("maps", expected="shares in [0, 1], or NaN where not asked", got=f"{low:g} to {high:g}")
+            expected, mend = "shares in [0, 1], or NaN where not asked", "divide votes by the number of those who voted"
+            raise InputError("maps", expected=expected, got=f"{low:g} to {high:g}", mend=mend)
         if high == low:
             raise InputError("maps to learn from", expected="pixels in and outside of the parts", got=f"all {low:g}")
 
@@ -89,6 +104,7 @@ class Segmentation(Task):
             make_row("segmentation/iou", _mean(iou_NK), "1", "higher", n),
             make_row("segmentation/dice", _mean(dice_NK), "1", "higher", n),
             make_row("segmentation/brier", brier / asked, "1", "lower", n),
+            make_row("segmentation/ece", calibration_error(sums_NKS), "1", "lower", n),
         ]
         return rows + [
             make_row(f"segmentation/iou/{part}", _mean(iou_N), "1", "higher", int(np.isfinite(iou_N).sum()))
@@ -106,8 +122,18 @@ def _mean(array: np.ndarray) -> float | None:
 
 
 @TASKS.register("segmentation")
-def segmentation(images: Named | Targets) -> Segmentation:
-    """A value per pixel for each of the set's maps."""
+def segmentation(images: Named | Targets, *, loss: str = "binomial", volunteers: int = 1) -> Segmentation:
+    """A value per pixel for each of the set's maps.
+
+    Parameters
+    ----------
+    loss : "binomial", "beta_binomial" or "mse", of the shares of votes in each pixel.
+    volunteers : how many votes a share is of; a beta-binomial loss needs 2 or more.
+    """
+    check_choice("task segmentation: loss", loss, LOSSES)
+    enough = isinstance(volunteers, int) and volunteers >= (2 if loss == "beta_binomial" else 1)
+    require(enough, f"task segmentation: volunteers of the loss {loss}",
+            expected="a whole number, 2 or more for beta_binomial", got=volunteers)  # fmt: skip
     if not images.map_names:
         raise DataError(f"{images.name}: task segmentation", expected="a set with maps", got="images alone")
-    return Segmentation(tuple(images.map_names))
+    return Segmentation(tuple(images.map_names), loss, volunteers)

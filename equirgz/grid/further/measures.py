@@ -8,6 +8,7 @@ from equirgz.grid.further.anomalies import anomaly_rows
 from equirgz.grid.further.answers import Answers, Rows
 from equirgz.grid.further.decisions import conformal_rows, share_rows
 from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outside_rows, size_rows
+from equirgz.grid.further.mask_rows import mask_rows
 from equirgz.grid.further.pruned import pruning_rows
 from equirgz.grid.further.turned import attention_rows, source_rotation_rows, turned_query_rows
 from equirgz.grid.run.trained import TrainedRun
@@ -18,6 +19,7 @@ FURTHER: dict[str, Callable[[Answers], Rows]] = {
     "class_shares": share_rows,
     "clusters": cluster_rows,
     "conformal": conformal_rows,
+    "masks": mask_rows,
     "neighbours": neighbour_rows,
     "outside": outside_rows,
     "pruning": pruning_rows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from equirgz.config import RunConfig
 from equirgz.errors import InputError
 
+OF_TASK = {"masks": "segmentation"}  # of a classification are all others
 NEED_VALIDATION = ("class_shares", "conformal")
 
 
@@ -12,8 +13,9 @@ def check_further(config: RunConfig) -> None:
     """Raise InputError, before any training, where a run lacks what a further measurement needs."""
     for name in config.evaluation.further:
         what = f"evaluation.further: {name}"
-        if config.task.name != "classification":
-            raise InputError(what, expected="the task classification", got=config.task.name, mend="leave it out")
+        task = OF_TASK.get(name, "classification")
+        if config.task.name != task:
+            raise InputError(what, expected=f"the task {task}", got=config.task.name, mend="leave it out")
         if name in NEED_VALIDATION and config.split.n_val == 0:
             raise InputError(what, expected="validation sources to fit it on", got="none", mend="set split.n_val")
         if name == "pruning" and not _has_posterior(config.objective.name):

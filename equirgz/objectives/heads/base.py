@@ -28,11 +28,16 @@ class Head(nn.Module, ABC):
         super().__init__()
         self.task = task
 
+    @property
+    def n_raw(self) -> int:
+        """How many raw outputs there are, per source or pixel; by default those of the task."""
+        return self.task.n_outputs
+
     def make_layers(self, backbone: nn.Module, dropout: float = 0.0) -> nn.Module:
         """Return the layers that map what :meth:`encode` gives to raw outputs."""
         if self.task.dense:
-            return MapLayers(backbone, self.task.n_outputs, dropout, what=f"task {self.task.name!r}")
-        return make_classifier(backbone.num_features, self.task.n_outputs, dropout)
+            return MapLayers(backbone, self.n_raw, dropout, what=f"task {self.task.name!r}")
+        return make_classifier(backbone.num_features, self.n_raw, dropout)
 
     def encode(self, backbone: nn.Module, x_BCHW: Tensor) -> Tensor:
         """Return what the layers read of images: features h_BF, or maps (B, fields, |G|, H', W') of a dense task."""
@@ -56,7 +61,10 @@ class Head(nn.Module, ABC):
 
 HEADS: Registry[Callable[..., Head]] = Registry(
     "head",
-    tuple(f"equirgz.objectives.heads.{name}" for name in ("classification", "votes", "numbers", "shares", "several")),
+    tuple(
+        f"equirgz.objectives.heads.{name}"
+        for name in ("classification", "votes", "numbers", "shares", "pixel_votes", "several")
+    ),
 )
 
 

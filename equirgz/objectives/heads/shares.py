@@ -11,7 +11,6 @@ from equirgz.objectives.precision import widen
 
 
 @HEADS.register("multilabel")
-@HEADS.register("segmentation")
 class SharesHead(Head):
     """Binomial cross entropy (nat) against shares s in [0, 1], the mean over all that was asked.
 

@@ -1,0 +1,1 @@
+"""Galaxies with bars and spiral arms, and volunteers who draw masks of them."""
