@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.answers.source_model import SourceModel
-from equirgz.data import load_data
+from equirgz.data.datasets import DATASETS
 from equirgz.evaluate.anomaly import AnomalySearch
 from equirgz.metrics.interval import student_interval
 
@@ -49,10 +49,7 @@ def simulate_user(h_NF: np.ndarray, score_N: np.ndarray, seed: int) -> dict[str,
 
 def measure_ratings(model: SourceModel, root: Path | None) -> pd.DataFrame:
     """Return mean and half-width of Student's 95 % interval over 10 seeds, one row per order."""
-    data = load_data(
-        "mgcls_extended", root, image_size=150, crop=None, stretch="linear", mask=False, normalise=False,
-        params={"scored": True},
-    ).train  # fmt: skip
+    data = DATASETS.create("mgcls_extended", root, scored=True).train
     h_NF = model.features(data)
     score_N = data.table["anomaly_score"].to_numpy(float)
     found = [simulate_user(h_NF, score_N, seed) for seed in range(SEEDS)]

@@ -16,31 +16,28 @@ import pandas as pd
 from equirgz.answers.classify_images import classify_sources
 from equirgz.answers.inputs import Given
 from equirgz.answers.source_model import SourceModel
-from equirgz.data import ImageSet, load_data
+from equirgz.data import ImageSet
+from equirgz.data.datasets import DATASETS
 from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.overlap.objects import load_object_images
 from equirgz.errors import DataError
 from equirgz.metrics import compute_metrics
 from equirgz.metrics.calibration.reliability_bins import reliability_table
 
-RAW = {"crop": None, "stretch": "linear", "mask": False, "normalise": False}
 BEAMS = {"FIRST": 5.4, "NVSS": 45.0, "MGCLS": 7.8}  # arcsec, surveys.yaml
 METRICS = ("error/rate", "nll/mean", "calibration/ece")
 
 
 def iterate_sets(root: Path | None, fitted: ImageSet) -> Iterator[tuple[str, ImageSet, dict[str, float]]]:
     """Yield name, images with the labels of two classes (-1: another) and what the user would say of them."""
-    confident = load_data("mirabest_confident", root, image_size=150, **RAW)
+    confident = DATASETS.create("mirabest_confident", root)
     yield "MiraBest confident, training sources out of fold", confident.train, {"beam_arcsec": BEAMS["FIRST"]}
     yield "MiraBest confident, test sources", confident.tests["test"], {"beam_arcsec": BEAMS["FIRST"]}
-    uncertain = load_data("mirabest_uncertain", root, image_size=150, **RAW)
+    uncertain = DATASETS.create("mirabest_uncertain", root)
     for part in (uncertain.train, *uncertain.tests.values()):
         yield f"MiraBest uncertain, {part.name.split('/')[1]}", part, {"beam_arcsec": BEAMS["FIRST"]}
-    for name, size, words in (
-        ("radio_galaxy_dataset", 300, "RadioGalaxyDataset"),
-        ("frdeep_first", 150, "FR-DEEP FIRST"),
-    ):
-        data = load_data(name, root, image_size=size, **RAW)
+    for name, words in (("radio_galaxy_dataset", "RadioGalaxyDataset"), ("frdeep_first", "FR-DEEP FIRST")):
+        data = DATASETS.create(name, root)
         parts = [data.train, *data.tests.values()]
         options = {"first": load_object_images([*parts, fitted], root), "held": "fitted", "drop": True}
         for part in parts:
@@ -49,17 +46,17 @@ def iterate_sets(root: Path | None, fitted: ImageSet) -> Iterator[tuple[str, Ima
             except DataError:  # all of it
                 continue
             yield f"{words}, {part.name.rpartition('/')[2]}", part, {"beam_arcsec": BEAMS["FIRST"]}
-    nvss = load_data("frdeep_nvss", root, image_size=150, **RAW).train
+    nvss = DATASETS.create("frdeep_nvss", root).train
     yield "FR-DEEP NVSS, as its header says", nvss, {"beam_arcsec": BEAMS["NVSS"]}
     as_first = {"beam_arcsec": BEAMS["FIRST"], "pixel_scale_arcsec": 1.8}
     yield "FR-DEEP NVSS, if the user calls it FIRST", nvss, as_first
-    mgcls = load_data("mgcls_extended", root, image_size=150, **RAW).train
+    mgcls = DATASETS.create("mgcls_extended", root).train
     yield "MGCLS, brought to the scale of FIRST", mgcls.subset(np.arange(0, len(mgcls), 4)), as_first
 
 
 def measure_reliability(model: SourceModel, root: Path | None) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the rows of all sets, and the bins of stated against observed probability of those with labels."""
-    fitted = load_data("mirabest_confident", root, image_size=150, **RAW).train
+    fitted = DATASETS.create("mirabest_confident", root).train
     rows, bins = [], []
     for name, images, told in iterate_sets(root, fitted):
         row, lines = measure_set(model, images, Given(**told))
