@@ -34,13 +34,23 @@ def grids() -> None:
         typer.echo(line)
 
 
-def doctor(data_dir: DataDir = None) -> None:
+def doctor(
+    data_dir: DataDir = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Time this machine's convolutions first, and keep that in the cache.")
+    ] = False,
+) -> None:
     """Show versions, devices, threads, folders, extras and SLURM, and what would be slow; exit 1 if nothing can train.
 
     One line each: ok, none (an optional part that is not there), slow, warn, or FAIL (no training works).
     """
     from equirgz.machine.doctor import examine
 
+    if measure:
+        from equirgz.machine.measure_costs import measure_costs
+        from equirgz.nn.cpu.machine_costs import save_costs
+
+        typer.echo(f"measured and kept in {save_costs(measure_costs())}")
     findings = examine(data_dir)
     for finding in findings:
         typer.echo(str(finding))

@@ -102,11 +102,23 @@ def _examine_torch() -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", "kernels", f"convolutions, pooling and turns on CPUs: {kernels}")
-
+    yield _examine_costs()
     if keep_freed_memory():
         yield Finding("ok", "mallopt", "freed memory is kept in the process while training")
     else:
         yield Finding("slow", "mallopt", "not there (Linux with glibc has it): large arrays cost anew each step")
+
+
+def _examine_costs() -> Finding:
+    """Say what chooses between the two ways of a convolution."""
+    from equirgz.nn.cpu.machine_costs import Costs, load_costs
+
+    costs = load_costs()
+    if costs == Costs():
+        text = "built-in formula; `equirgz doctor --measure` times the convolutions of this machine, 10 s"
+        return Finding("none", "costs", text)
+    text = f"measured here: expanded {costs.dense:.2f}, factored {costs.fourier:.2f} times the formula"
+    return Finding("ok", "costs", text)
 
 
 def _examine_memory() -> Finding:

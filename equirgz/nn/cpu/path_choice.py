@@ -11,8 +11,9 @@ sums of two of those. Fitted by non-negative least squares of relative errors to
 to 128 fields, kernels 3, 5, 7, maps of 3 to 40 pixels; float32, AVX-512, torch 2.13), with the compiled kernels
 (:mod:`equirgz.nn.cpu.compiled`) and without. A wrong choice costs time, never digits.
 
-The choice depends on the layer, the map size and whether those kernels do the work, never on timings, batch or thread
-count, so that runs repeat exactly; it changes a result by rounding only.
+The choice depends on the layer, the map size, whether those kernels do the work, and on what was measured on this
+machine once and for all if that was asked for (:mod:`equirgz.nn.cpu.machine_costs`); never on batch, thread count or
+timings of a run, so that runs repeat exactly. It changes a result by rounding only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from equirgz.geometry.group import Group
+from equirgz.nn.cpu.machine_costs import load_costs
 
 _DENSE = 0.045
 _MARGIN = 1.15  # dense unless the gain is worth the doubt
@@ -67,6 +69,7 @@ def prefers_fourier(
     compiled: bool = False,
 ) -> bool:
     """Return whether the factored convolution is clearly cheaper on a CPU, for ``pixels`` output pixels."""
-    dense = dense_ns(group, in_fields, out_fields, kernel_size, pixels)
+    costs = load_costs()
+    dense = costs.dense * dense_ns(group, in_fields, out_fields, kernel_size, pixels)
     sizes = (in_fields, out_fields, kernel_size, n_functions, pixels)
-    return dense > _MARGIN * fourier_ns(group, *sizes, compiled=compiled)
+    return dense > _MARGIN * costs.fourier * fourier_ns(group, *sizes, compiled=compiled)
