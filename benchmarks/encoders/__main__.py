@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 ENCODERS: dict[str, tuple[str, ...]] = {
     "radio_d4_small": (),
     "radio_d8_small": ("backbone.group=D8",),
+    "radio_d4_base": ("backbone.match=params:300000",),
     "radio_d4_small_meerkat": ("data.params.survey=MGCLS",),
     "radio_d4_small_lotss": ("data.params.survey=LoTSS-DR2",),
 }
