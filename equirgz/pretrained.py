@@ -18,7 +18,7 @@ WEIGHTS = Path(__file__).parent / "weights"
 
 
 def list_pretrained(pattern: str = "*") -> list[str]:
-    """Return the names of the shipped encoders that match a shell-style pattern, sorted; this version has none."""
+    """Return the names of the shipped encoders that match a shell-style pattern, sorted."""
     return sorted(fnmatch.filter((file.stem for file in WEIGHTS.glob("*.safetensors")), pattern))
 
 

@@ -23,7 +23,9 @@ LABEL_COUNTS, LABEL_SETS = (50, 145, 729), 10
 NUMBERS = ("error/rate", "nll/mean", "calibration/ece")
 
 
-def measure_encoder(path: Path, config: RunConfig, data_dir: Path | None) -> list[dict[str, Any]]:
+def measure_encoder(
+    path: Path, config: RunConfig, data_dir: Path | None, label_counts: tuple[int, ...] = LABEL_COUNTS
+) -> list[dict[str, Any]]:
     """Return rows (set, labels, metric, value, half_width, n): a logistic probe, its penalty chosen among the labels.
 
     Label sets are those of split seeds 0 to 9; the interval is Student's over them (none where all are labelled).
@@ -34,7 +36,7 @@ def measure_encoder(path: Path, config: RunConfig, data_dir: Path | None) -> lis
     data = load_data(data_config, data_root(data_dir))
     test, rows = data.tests["test"], []
     h_test_MF, h_train_NF = (embed(encoder, images.x_NCHW) for images in (test, data.train))
-    for n_labels in LABEL_COUNTS:
+    for n_labels in label_counts:
         found: dict[str, list[float]] = {name: [] for name in NUMBERS}
         for seed in range(LABEL_SETS if n_labels < len(data.train) else 1):
             split = split_data(data, data_config, SplitConfig(n_labels=n_labels, split_seed=seed))[1]
