@@ -97,3 +97,10 @@ def test_a_block_is_short_and_explains_its_options(title):
     lines = [line for line in BLOCKS[title].splitlines() if line.strip()]
     assert len(lines) < MOST_LINES and max(map(len, lines)) <= 120
     assert "Parameters\n    ----------" in BLOCKS[title]
+
+
+def test_every_folder_of_the_package_is_named():
+    package = Path(__file__).parents[1] / "equirgz"
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    lost = {name for name in folders if not re.search(rf"(?<![\w/]){name}/", TEXT)}
+    assert not lost, "say under 'Where things are' what they are for"
