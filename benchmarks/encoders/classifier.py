@@ -55,23 +55,28 @@ What `equirgz classify` reads: the encoder `{encoder}` with read-outs of {classe
 """
 
 
-def make_classifier(name: str, encoder: Path, survey: dict[str, Any], data_dir: Path | None) -> SourceModel:
-    """Return the model of one encoder; ``survey`` and ``labels`` are those of the simulator that trained it."""
+def make_classifier(name: str, encoder: Path, simulated: dict[str, Any], data_dir: Path | None) -> SourceModel:
+    """Return the model of one encoder, which sources of the parameters ``simulated`` of `synthetic_radio` trained.
+
+    Where no real source teaches the classes, sources as plain as those of the training do; else sizes are learnt on
+    sources as the sky has them.
+    """
     network = load_encoder(encoder).float()
-    chosen = get_survey(survey["survey"])
+    chosen, labels = get_survey(simulated["survey"]), simulated["labels"]
     sky = Sky(chosen.name, chosen.pixel_scale_arcsec, chosen.beam_arcsec)
-    stream = stream_sources(chosen, labels=survey["labels"], size_px=sky.field_px, name="answers", seed=0)
-    labelled = None
+    labelled, taught = None, {key: simulated[key] for key in ("mixture", "priors") if key in simulated}
     if chosen.name == "FIRST":
+        taught = {}
         labelled = load_data("mirabest_confident", data_root(data_dir), **RAW).train
     facts = {
         "name": name, "encoder": name, "version": code_version(), "packages": package_versions(),
-        "summary": f"{' or '.join(survey['labels'])} on images of {chosen.name}",
+        "summary": f"{' or '.join(labels)} on images of {chosen.name}",
     }  # fmt: skip
-    simulated = stream.image_set(N_SIMULATED)
-    model = fit_source_model(network, sky, network.facts["preprocessing"], simulated, labelled, facts=facts)
+    stream = stream_sources(chosen, labels=labels, size_px=sky.field_px, name="answers", seed=0, **taught)
+    images = stream.image_set(N_SIMULATED)
+    model = fit_source_model(network, sky, network.facts["preprocessing"], images, labelled, facts=facts)
     fresh = stream.image_set(N_FRESH, start=10 * N_SIMULATED)
-    measured = {"classes": measure_classes(model, labelled or simulated), "numbers": measure_numbers(model, fresh)}
+    measured = {"classes": measure_classes(model, labelled or images), "numbers": measure_numbers(model, fresh)}
     return replace(model, facts={**model.facts, **measured})
 
 
@@ -130,11 +135,11 @@ def write_card(path: Path, model: SourceModel) -> None:
 
 
 def simulator_of(name: str) -> dict[str, Any]:
-    """Return the survey and labels that the encoder called ``name`` was trained on."""
+    """Return the parameters of `synthetic_radio` that the encoder called ``name`` was trained on."""
     fields = load_yaml(HERE / "radio.yaml")
     for setting in ENCODERS.get(name, ()):
         set_dotted(fields, *parse_setting(setting))
-    return {key: fields["data"]["params"][key] for key in ("survey", "labels")}
+    return fields["data"]["params"]
 
 
 def main(

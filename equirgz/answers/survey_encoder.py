@@ -27,7 +27,8 @@ from equirgz.records import read_json, write_bytes_atomic
 
 BEAMS, FEW, TOO_FEW = 2.0, 0.5, 0.05  # of a resolved source; shares below which a line warns, or a survey is refused
 WINDOW_ARCSEC, WINDOW_PX = 146.0, (33, 301)  # what the encoders of FIRST see of a field
-PER_STEP, LEAST = 8, 240  # simulated sources a step of training, and for the read-outs at least
+FIELD_PX = 150  # at least, in which noise and range are measured
+PER_STEP, LEAST = 20, 240  # simulated sources a step of training, and for the read-outs at least
 CARD = """# {name}
 
 An encoder and read-outs of {classes} for {survey}: beam {beam:.3g} arcsec, pixels of {pixel:.3g} arcsec, noise
@@ -83,7 +84,7 @@ def make_config(survey: Survey, steps: int | None = None, seed: int = 0) -> tupl
     train["optimizer"]["warmup_steps"] = min(train["optimizer"]["warmup_steps"], train["steps"] // 10)
     n_train = int(np.clip(PER_STEP * train["steps"], BLOCK, data["params"]["n_train"]))
     data["params"] |= {
-        "survey": {"name": "FIRST", **numbers}, "size_px": crop, "n_train": n_train, "seed": seed,
+        "survey": {"name": "FIRST", **numbers}, "size_px": max(FIELD_PX, crop), "n_train": n_train, "seed": seed,
         "n_test": min(data["params"]["n_test"], max(BLOCK, n_train // 4)),
     }  # fmt: skip
     return parse_run(fields, survey.name), line if share < FEW else ""
@@ -104,9 +105,9 @@ def pretrain_for_survey(
         train_one(config, work, device=device)
     run, encoder = read_json(work / "run.json"), load_encoder(work / "encoder").float()
     params = config.data.params
-    field = max(150, params["size_px"])
-    sky = Sky(survey.name, survey.pixel_scale_arcsec, survey.beam_arcsec, field)
-    stream = stream_sources(survey, labels=params["labels"], size_px=field, name="answers", seed=seed)
+    sky = Sky(survey.name, survey.pixel_scale_arcsec, survey.beam_arcsec, params["size_px"])
+    taught = {key: params[key] for key in ("labels", "mixture", "priors") if key in params}
+    stream = stream_sources(survey, size_px=params["size_px"], name="answers", seed=seed, **taught)
     simulated = stream.image_set(int(np.clip(params["n_train"], LEAST, 4500)))
     facts = {"name": output.name, "version": code_version(), "survey": asdict(survey), "run_key": run["run_key"]}
     model = fit_source_model(encoder, sky, encoder.facts["preprocessing"], simulated, facts=facts)
