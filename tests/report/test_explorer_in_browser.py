@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from equirgz.answers.from_marks import read_marks
 from equirgz.errors import InputError, ResultsError
 from equirgz.report.page.explorer import MOST, choose_sources, make_explorer
 from equirgz.report.page.screenshot import FLAGS, find_browser
@@ -80,7 +81,7 @@ def test_the_page_needs_no_network_and_escapes_what_users_name(page):
     assert links == set() and "<sources>" not in page and "</script> " not in page.partition('id="data"')[2][:200]
 
 
-def test_it_works_in_a_browser(browse):
+def test_it_works_in_a_browser(browse, tmp_path):
     """One start of the browser for all: choosing, keys, look-alikes, filters, lasso, rating, labels, export."""
     out = browse("""
         localStorage.clear();
@@ -119,6 +120,9 @@ def test_it_works_in_a_browser(browse):
     exported = pd.read_csv(io.StringIO(out["csv"]), dtype={"source_id": str}).set_index("source_id")
     assert exported.loc["source_37", "label"] == "odd, one"
     assert exported["rating"].to_dict() == {"source_3": 2, "source_37": 4}
+    (tmp_path / "labels.csv").write_text(out["csv"])  # what equirgz finetune and anomalies read
+    assert read_marks(tmp_path / "labels.csv", "label").to_dict() == {"source_37": "odd, one"}
+    assert read_marks(tmp_path / "labels.csv", "rating").to_dict() == {"source_3": "2", "source_37": "4"}
     p_N = np.linspace(0.05, 0.95, N)
     sure_N = np.abs(p_N - 0.5) >= 0.1
     assert out["fri"] == ((p_N > 0.5) & sure_N).sum() and out["doubt"] == out["flagged"] == (~sure_N).sum()
