@@ -15,7 +15,7 @@ def list_encoders(
 ) -> None:
     """List the shipped encoders with their network, parameters, image size and what they were trained on."""
     from equirgz.errors import InputError, suggest
-    from equirgz.pretrained import list_pretrained, read_description
+    from equirgz.pretrained import list_classifiers, list_pretrained, read_description
 
     names = list_pretrained(pattern)
     if not list_pretrained():
@@ -29,11 +29,18 @@ def list_encoders(
         config, facts = described["backbone"], described["facts"]
         network = f"{config['name']} {config.get('group', 'C1')}, {config['image_size']} px"
         typer.echo(f"{name:24s} {network:28s} {facts.get('parameters', 0):>9d} parameters  {facts.get('summary', '')}")
+    if list_classifiers():
+        typer.echo(f"equirgz classify takes {', '.join(list_classifiers())}")
 
 
 @pretrained.command("card")
 def show_card(name: Annotated[str, typer.Argument(help="Name of a shipped encoder.")]) -> None:
-    """Print the card of an encoder: data, versions, licence, errors with intervals, where it fails."""
-    from equirgz.pretrained import read_card
+    """Print the card of an encoder (data, versions, licence, errors with intervals, where it fails) and of its model.
+
+    The model is what `equirgz classify` reads, where the encoder has one.
+    """
+    from equirgz.pretrained import find_classifier, list_classifiers, read_card
 
     typer.echo(read_card(name).rstrip())
+    if name in list_classifiers():
+        typer.echo("\n" + find_classifier(name).with_suffix(".md").read_text(encoding="utf-8").rstrip())

@@ -191,6 +191,12 @@ def test_the_shipped_model_of_the_nearest_beam_is_taken(model, folder, tmp_path,
         )
     assert load_model("auto", 5.4).facts["name"] == "sharp" and load_model("auto", 30.0).facts["name"] == "coarse"
     assert pretrained.list_classifiers() == ["coarse", "sharp"]
+    (tmp_path / "coarse.md").write_text("# an encoder\n")
+    for ending in ("json", "safetensors"):
+        (tmp_path / f"coarse.{ending}").write_bytes((tmp_path / "classifiers" / f"coarse.{ending}").read_bytes())
+    (tmp_path / "classifiers" / "coarse.md").write_text("# its model\n")
+    assert CliRunner().invoke(app, ["pretrained", "card", "coarse"]).output == "# an encoder\n\n# its model\n"
+    assert "equirgz classify takes coarse, sharp" in CliRunner().invoke(app, ["pretrained", "list"]).output
     with pytest.raises(DataError, match="no such file; give what .* or one of coarse, sharp"):
         load_model("shrp")
     assert classify_sources(folder / "good_0.fits", given=Given(beam_arcsec=40.0)).model.facts["name"] == "coarse"
