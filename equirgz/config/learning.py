@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from equirgz.config.section import Section
 from equirgz.registry import default_group
@@ -67,7 +67,11 @@ class OptimizerConfig(Section):
 
 
 class TrainConfig(Section):
-    """One training: ``steps`` optimiser updates on batches of ``batch_size`` sources."""
+    """One training: ``steps`` optimiser updates on batches of ``batch_size`` sources.
+
+    With ``ema`` the moving average of the weights is validated and kept (:mod:`equirgz.train.average`); unset, it is no
+    part of a run's identity.
+    """
 
     steps: int = Field(600, ge=1, description="optimiser updates")
     batch_size: int = Field(64, ge=1, description="sources in a batch, over all processes")
@@ -79,3 +83,14 @@ class TrainConfig(Section):
     )
     eval_every: int = Field(0, ge=0, description="validate every so many steps; 0: at the end only")
     precision: Literal["32-true", "64-true", "bf16-mixed"] = Field("32-true", description="of weights and arithmetic")
+    ema: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="decay per update of the moving average of the weights, which is kept",
+    )
+
+    @model_serializer(mode="wrap")
+    def _leave_out_unset(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = dump(self)
+        return {key: value for key, value in fields.items() if key != "ema" or value is not None}

@@ -14,7 +14,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, mode
 from equirgz.config.learning import BackboneConfig, ObjectiveConfig, TaskConfig, TrainConfig
 from equirgz.config.section import Section, explain_validation
 from equirgz.config.sources import DataConfig, SplitConfig
-from equirgz.config.stages import PretrainConfig, check_stages, inherit_pixels
+from equirgz.config.stages import JointConfig, PretrainConfig, check_stages, inherit_pixels
 from equirgz.errors import InputError
 from equirgz.records import content_hash
 
@@ -65,7 +65,7 @@ class EvaluationConfig(Section):
 class RunConfig(Section):
     """Everything that determines the numbers of one run.
 
-    Classification, the default task, is no part of a run's identity.
+    Classification, the default task, is no part of a run's identity, and neither is ``joint`` where it is unset.
     """
 
     data: DataConfig = Field(DataConfig(), description="sources and their pixels")
@@ -77,13 +77,18 @@ class RunConfig(Section):
     pretrain: PretrainConfig | tuple[PretrainConfig, ...] | None = Field(
         None, description="training before it: a stage, or a list of stages in a row; usually without labels"
     )
+    joint: JointConfig | None = Field(None, description="labelled sources of another set in every batch of `train`")
     evaluation: EvaluationConfig = Field(EvaluationConfig(), description="what is measured")
     seed: int = Field(0, ge=0, description="weights, batches, views and samples; everything but the split")
 
     @model_validator(mode="before")
     @classmethod
     def _inherit(cls, fields: Any) -> Any:
-        stages = fields.get("pretrain") if isinstance(fields, dict) else None
+        if not isinstance(fields, dict):
+            return fields
+        if fields.get("joint") is not None:
+            fields = {**fields, "joint": inherit_pixels(fields["joint"], fields.get("data"))}
+        stages = fields.get("pretrain")
         if not isinstance(stages, (list, tuple)):
             return fields if stages is None else {**fields, "pretrain": inherit_pixels(stages, fields.get("data"))}
         if not stages:
@@ -93,7 +98,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _check_stages(self) -> RunConfig:
-        check_stages(self.stages, self.data)
+        check_stages(self.stages, self.joint, self.data)
         return self
 
     @model_serializer(mode="wrap")
@@ -101,6 +106,8 @@ class RunConfig(Section):
         fields = dump(self)
         if self.task == TaskConfig():
             fields.pop("task", None)
+        if self.joint is None:
+            fields.pop("joint", None)
         return fields
 
     @property

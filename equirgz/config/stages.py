@@ -1,4 +1,4 @@
-"""What comes before the training of a run, stage by stage, each with its own sources, task and objective."""
+"""What comes before the training of a run, stage by stage, or beside it, with sources of its own."""
 
 from __future__ import annotations
 
@@ -60,6 +60,23 @@ class PretrainConfig(Section):
         return {key: value for key, value in fields.items() if key not in younger or value is not None}
 
 
+class JointConfig(Section):
+    """Labelled sources of another set in every batch of a run's own training, such as simulated ones beside few real.
+
+    Their classes are matched by name with the run's; those that the run does not know are left out. Keys of ``data`` on
+    pixels are those of the run unless they are set. What the run tests and validates on is refused there.
+    """
+
+    data: DataConfig = Field(description="the other set, all of whose training sources are used")
+    share: float = Field(0.5, gt=0, lt=1, description="part of every batch that comes from it")
+
+    @model_validator(mode="after")
+    def _labelled_alone(self) -> JointConfig:
+        if self.data.extra_tests or self.data.unlabelled is not None:
+            raise ValueError("expected data without extra_tests and unlabelled, got some; it gives training sources")
+        return self
+
+
 def inherit_pixels(stage: Any, data: Any) -> Any:
     """Return the fields of a stage as they were given, with the run's settings of pixels where it has none."""
     own = stage.get("data") if isinstance(stage, dict) else None
@@ -70,12 +87,15 @@ def inherit_pixels(stage: Any, data: Any) -> Any:
     return {**stage, "data": {**given, **own}}
 
 
-def check_stages(stages: tuple[PretrainConfig, ...], data: DataConfig) -> None:
+def check_stages(stages: tuple[PretrainConfig, ...], joint: JointConfig | None, data: DataConfig) -> None:
     """Raise ValueError for an encoder after other stages, and for images of another size than the run's."""
+    sizes = {} if joint is None else {"joint": joint.data.image_size}
     for place, stage in enumerate(stages):
         where = "pretrain" if len(stages) == 1 else f"pretrain.{place}"
         if stage.encoder is not None and place:
             raise ValueError(f"expected an encoder as the first stage, got {where}.encoder; it would undo those before")
-        if stage.data is not None and stage.data.image_size != data.image_size:
-            got = stage.data.image_size
-            raise ValueError(f"expected {where}.data.image_size {data.image_size} as the run's, got {got}")
+        if stage.data is not None:
+            sizes[where] = stage.data.image_size
+    for where, size in sizes.items():
+        if size != data.image_size:
+            raise ValueError(f"expected {where}.data.image_size {data.image_size} as the run's, got {size}")

@@ -6,6 +6,7 @@ Legend: N sources, H W pixels, C channels, K maps. Arrays are kept C-contiguous 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -253,13 +254,16 @@ def _join_canvases(a_NHW: np.ndarray | None, b_NHW: np.ndarray | None) -> np.nda
 class Data:
     """What one run sees: a training set, named test sets and, optionally, images without labels.
 
-    ``whole`` is the checksum of the data that a fold was cut from, empty for all other data.
+    ``whole`` is the checksum of the data that a fold was cut from, empty for all other data. ``endless`` gives further
+    sources of the kind of the training set, ``endless(start, n)`` those with the numbers ``start`` to
+    ``start + n - 1`` behind it, each the same whenever it is asked for; None where there are no more.
     """
 
     train: ImageSet
     tests: dict[str, ImageSet]
     unlabelled: ImageSet | None = None
     whole: str = ""
+    endless: Callable[[int, int], ImageSet] | None = None
 
     def __repr__(self) -> str:
         parts = {"train": self.train, **self.tests, "unlabelled": self.unlabelled}

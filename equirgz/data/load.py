@@ -84,7 +84,7 @@ def load_data(
             tests[f"{name}_{part}"] = renumber(images, [data.train, *tests.values()])
     if [images.own_ids for images in tests.values()] == [True]:
         tests = {"test": next(iter(tests.values()))}  # one's own folder that tests, and no other
-    data = Data(data.train, tests, data.unlabelled)
+    data = replace(data, tests=tests)
     held = data.tests or {"train": data.train}  # without a test set training sources will be held out
     for name, extra in pools.items():
         extra = refuse_unchecked(extra, held | held_out, allow=config.allow_unchecked, **options)
@@ -143,10 +143,11 @@ def divide_by_rms(data: Data) -> Data:
         image_NHW, recipe = images.image_NHW / np.float32(rms), f"{images.recipe}|rms"
         return replace(images, image_NHW=image_NHW, canvas_NHW=canvas_NHW, recipe=recipe)
 
-    tests = {name: divided(images) for name, images in data.tests.items()}
+    tests, more = {name: divided(images) for name, images in data.tests.items()}, data.endless
     return replace(
         data,
         train=divided(data.train),
         tests=tests,
         unlabelled=None if data.unlabelled is None else divided(data.unlabelled),
+        endless=None if more is None else lambda start, n: divided(more(start, n)),
     )

@@ -230,8 +230,10 @@ class Preprocessing:
 
     def apply(self, data: Data, canvas: float = 1.0) -> Data:
         """Apply the chain to every part of ``data``."""
+        more = data.endless
         return Data(
             self(data.train, canvas),
             {name: self(images, canvas) for name, images in data.tests.items()},
             None if data.unlabelled is None else self(data.unlabelled, canvas),
+            endless=None if more is None else lambda start, n: self(more(start, n), canvas),
         )

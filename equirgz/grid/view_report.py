@@ -20,7 +20,7 @@ from equirgz.errors import InputError, check_choice, require
 from equirgz.evaluate.view_quality import Judge, make_judge, make_views, measure_views
 from equirgz.objectives.teachers import load_teachers
 from equirgz.seeding import derive_seed
-from equirgz.train.batches import make_train_augmentation
+from equirgz.train.sources.batches import make_train_augmentation
 
 WHOLE = "all of it"
 

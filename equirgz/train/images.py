@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from equirgz.errors import InputError
 from equirgz.evaluate.input import as_input
 from equirgz.images import as_images
 from equirgz.objectives.base import Objective
+from equirgz.train.sources.fresh import FreshSources
 
 
 @dataclass
@@ -32,6 +33,9 @@ class TrainImages:
         ``canvas``; None: views are cut from the images.
     share_of_parts : (sources, share) of consecutive parts of the unlabelled ones: a batch holds each part in its
         share. Empty: they are drawn as one set.
+    parts_of_labelled : the same of the labelled ones.
+    fresh : pool -> sources that are drawn anew for every batch, in place of those of the pool, or of its last part;
+        the latter still tell heads the scale of their targets.
     pixel_scale_arcsec : of the images, for augmentations that count in arcsec; NaN: unknown.
     mask : whether views are zero outside the inscribed disk; as the images are that are predicted later.
     """
@@ -46,6 +50,8 @@ class TrainImages:
     u_canvas_MCHW: Any = None
     share_of_parts: Sequence[tuple[int, float]] = ()
     pixel_scale_arcsec: float = float("nan")
+    parts_of_labelled: Sequence[tuple[int, float]] = ()
+    fresh: Mapping[str, FreshSources] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.x_NCHW = _as_images("labelled", self.x_NCHW)
@@ -79,11 +85,47 @@ class TrainImages:
         own = self.x_NCHW if name == "labelled" else self.u_MCHW
         return second if own is None else first
 
+    def parts(self, name: str) -> Sequence[tuple[int, float]]:
+        """Return (sources, share) of the consecutive parts of a pool; empty where it is drawn as one."""
+        if name == "labelled":
+            return self.parts_of_labelled
+        return self.share_of_parts if self.u_MCHW is not None else ()
+
+    def weight_of(self, name: str) -> Tensor | None:
+        """Return how often each source of a pool is drawn."""
+        return self.weight_N if name == "labelled" else None
+
+    def take(self, name: str, index_B: Tensor, kinds: Collection[bool]) -> Taken:
+        """Return sources of a pool as a batch; those behind its end are drawn anew, and come last.
+
+        ``kinds`` asks for images (False), canvases (True; where there are none, nothing), or both.
+        """
+        stored = {False: self.pool(name), True: self.canvas(name)}
+        stored = {wide: x_NCHW for wide, x_NCHW in stored.items() if wide in kinds and x_NCHW is not None}
+        y_N, n = self.y_N if name == "labelled" else None, len(self.pool(name))
+        known_B, new_B = index_B[index_B < n], index_B[index_B >= n]
+        x = {wide: _select(x_NCHW, known_B) for wide, x_NCHW in stored.items()}
+        y_B = None if y_N is None else _select(y_N, known_B)
+        if len(new_B):
+            drawn = self.fresh[name].take(new_B - n)
+            for wide, x_BCHW in x.items():
+                x[wide] = torch.cat([x_BCHW, (drawn.canvas_NCHW if wide else drawn.x_NCHW).to(x_BCHW)])
+            y_B = None if y_B is None else torch.cat([y_B, drawn.y_N.to(y_B)])
+        return Taken(x, y_B)
+
+    def close(self) -> None:
+        """Stop drawing sources ahead."""
+        for sources in self.fresh.values():
+            sources.close()
+
     def _check_parts(self) -> None:
-        n, shares = 0 if self.u_MCHW is None else len(self.u_MCHW), [share for _, share in self.share_of_parts]
-        if self.share_of_parts and (sum(count for count, _ in self.share_of_parts) != n or min(shares) <= 0):
-            expected = f"parts of {n} unlabelled sources with shares above 0"
-            raise InputError("share_of_parts", expected=expected, got=list(self.share_of_parts))
+        pools = {"share_of_parts": ("unlabelled", self.u_MCHW), "parts_of_labelled": ("labelled", self.x_NCHW)}
+        for what, (pool, images) in pools.items():
+            n, parts = 0 if images is None else len(images), getattr(self, what)
+            if parts and (sum(count for count, _ in parts) != n or min(share for _, share in parts) <= 0):
+                raise InputError(what, expected=f"parts of {n} {pool} sources with shares above 0", got=list(parts))
+        if self.weight_N is not None and (self.parts_of_labelled or "labelled" in self.fresh):
+            raise InputError("weight_N", expected="labelled sources in one set", got="several parts, or ever new ones")
 
     def to(self, device: torch.device, dtype: torch.dtype) -> TrainImages:
         """Return the same set on ``device``, with images of ``dtype`` but where integers are kept."""
@@ -98,6 +140,8 @@ class TrainImages:
             *(None if canvas is None else canvas.to(device, dtype) for canvas in canvases),
             self.share_of_parts,
             self.pixel_scale_arcsec,
+            self.parts_of_labelled,
+            self.fresh,
         )
 
     def checksum(self) -> str:
@@ -105,11 +149,25 @@ class TrainImages:
         digest = hashlib.sha256(repr(self.mask).encode())
         if self.share_of_parts:
             digest.update(repr(tuple(self.share_of_parts)).encode())
+        for more in (tuple(self.parts_of_labelled), {pool: new.identity for pool, new in self.fresh.items()}):
+            if more:
+                digest.update(repr(more).encode())
         for part in (self.x_NCHW, self.y_N, self.u_MCHW, self.weight_N, self.x_canvas_NCHW, self.u_canvas_MCHW):
             if part is not None:
                 digest.update(repr((tuple(part.shape), str(part.dtype))).encode())
                 digest.update(part.detach().cpu().contiguous().numpy().tobytes())
         return digest.hexdigest()[:16]
+
+
+class Taken(NamedTuple):
+    """Images (False) and canvases (True) of a batch, and its targets, where there are any."""
+
+    x: dict[bool, Tensor]
+    y_B: Tensor | None
+
+
+def _select(value_N: Tensor, index_B: Tensor) -> Tensor:
+    return value_N.index_select(0, index_B.to(value_N.device))
 
 
 def _as_images(name: str, value: Any, keep_bytes: bool = False) -> Tensor | None:
@@ -142,9 +200,15 @@ def check_training_set(objective: Objective, images: TrainImages) -> None:
     name = type(objective).__name__
     if objective.needs_unlabelled and images.u_MCHW is None:
         raise InputError(f"objective {name}: expected unlabelled images, got none; give data.unlabelled")
-    if images.weight_N is not None and type(objective).after_training is not Objective.after_training:
-        expected, mend = "an objective that learns from batches alone", "leave the weights out, or take another"
-        raise InputError("sample_weight", expected=expected, got=name, mend=mend)
+    beyond = {
+        "sample_weight": images.weight_N is not None,
+        "joint": bool(images.parts_of_labelled),
+        "stream": "labelled" in images.fresh,
+    }
+    for what, holds in beyond.items():
+        if holds and type(objective).after_training is not Objective.after_training:
+            expected, mend = "an objective that learns from batches alone", "leave it out, or take another"
+            raise InputError(what, expected=expected, got=name, mend=mend)
     if not objective.needs_labels:
         return
     if images.y_N is None:

@@ -7,23 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
-from equirgz.backbones.structure import describe_layer
 from equirgz.config import TrainConfig
 from equirgz.errors import NumericalError
 from equirgz.objectives.base import Batch, Objective
 from equirgz.objectives.frozen import convert_precision
 from equirgz.paths import as_path
-from equirgz.records import content_hash
 from equirgz.train import checkpoint as checkpoints
+from equirgz.train.average import WeightAverage
 from equirgz.train.batch_norm import synchronised
-from equirgz.train.batches import BatchMaker, split_batch
 from equirgz.train.fabric import precision_of
 from equirgz.train.finite import FiniteCheck, can_defer
 from equirgz.train.images import TrainImages
@@ -31,25 +30,9 @@ from equirgz.train.log import TrainLog
 from equirgz.train.loggers import CsvTable, JsonLines, RowLogger
 from equirgz.train.optim import lr_factor, make_optimizer, set_lr
 from equirgz.train.rank import describe_loss, make_rank_meter
+from equirgz.train.sources.batches import BatchMaker, split_batch
+from equirgz.train.step import Sealed, Step, fingerprint
 from equirgz.train.validation import Validate, is_better
-
-
-class _Sealed:
-    """Holds a batch that Fabric passes on as it is: labels and votes must not be rounded to bfloat16."""
-
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
-
-
-class _Step(nn.Module):
-    """The training step as a forward pass, so that autocast and DDP apply to it."""
-
-    def __init__(self, objective: Objective) -> None:
-        super().__init__()
-        self.objective = objective
-
-    def forward(self, sealed: _Sealed, step: int, n_steps: int) -> tuple[Tensor, dict[str, Any]]:
-        return self.objective.training_step(sealed.batch, step, n_steps)
 
 
 class TrainingRun:
@@ -70,15 +53,16 @@ class TrainingRun:
         self.work_dir = None if work_dir is None else as_path(work_dir)
         dtype = torch.float64 if config.precision == "64-true" else torch.float32
         self.converted = convert_precision(objective, dtype)
-        self.fingerprint = _fingerprint(objective, images, config, seed, fabric.world_size)
+        self.fingerprint = fingerprint(objective, images, config, seed, fabric.world_size)
         objective.train()
         self.parts = fabric.world_size * accumulate
         self.images = images.to(fabric.device, dtype)
         self.batches = BatchMaker(objective, self.images, config, seed, self.parts, dtype)
         optimizer = make_optimizer(objective, config.optimizer, fabric.device)
-        self.module, self.optimizer = fabric.setup(_Step(objective), optimizer)
+        self.module, self.optimizer = fabric.setup(Step(objective), optimizer)
         self.finite = FiniteCheck(optimizer, can_defer(optimizer), self._fail)
         self.trained = [p for group in self.optimizer.param_groups for p in group["params"]]
+        self.average = None if config.ema is None else WeightAverage(objective, config.ema)
         self.rank = make_rank_meter(objective, self.images.pool("unlabelled"), dtype)
         self.step = 0
         self.best: dict[str, Any] | None = None
@@ -109,6 +93,8 @@ class TrainingRun:
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.objective.after_step(self.step, self.config.steps)
+        if self.average is not None:
+            self.average.update(self.objective, self.step)
         self.step += 1
         return {"loss": loss, "lr": lr} | values
 
@@ -118,7 +104,7 @@ class TrainingRun:
             part = split_batch(batch, self.fabric.global_rank * self.accumulate + i, self.parts)
             alone = self.fabric.no_backward_sync(self.module, enabled=i + 1 < self.accumulate)
             with alone, synchronised(self.objective, self.fabric.world_size):
-                loss, values = self.module(_Sealed(part), self.step, self.config.steps)
+                loss, values = self.module(Sealed(part), self.step, self.config.steps)
                 if self.finite.deferred or self.fabric.world_size > 1 or bool(torch.isfinite(loss)):
                     self.fabric.backward(loss / self.accumulate)
             total = total + loss.detach() / self.accumulate
@@ -152,19 +138,21 @@ class TrainingRun:
         self.finite.flush()
         if validate is None:
             return {}
-        found = validate(self.objective)
+        with self._kept_weights():
+            found = validate(self.objective)
+            if is_better(found, self.best and self.best["found"]):
+                model = {name: value.detach().clone() for name, value in self.objective.state_dict().items()}
+                self.best = {"found": found, "model": model if self.config.selection_rule == "best_val" else {}}
+                self.log.best_step = self.step
         self.objective.train()
-        if is_better(found, self.best and self.best["found"]):
-            model = {name: value.detach().clone() for name, value in self.objective.state_dict().items()}
-            self.best = {"found": found, "model": model if self.config.selection_rule == "best_val" else {}}
-            self.log.best_step = self.step
         return {f"val/{name}": value for name, value in found.items()}
 
     def watch(self, probe: Validate | None) -> dict[str, float]:
         """Return the probe's numbers for the log; warn where the last are no better than its ``guess_error``."""
         if probe is None:
             return {}
-        found = probe(self.objective)
+        with self._kept_weights():
+            found = probe(self.objective)
         self.objective.train()
         if self.step == self.config.steps and found["error"] >= found.get("guess_error", math.inf):
             self.log.warn(
@@ -172,6 +160,18 @@ class TrainingRun:
                 f"{found['guess_error']:.3g} for always naming the commonest class; train longer or on other views"
             )
         return {f"probe/{name}": value for name, value in found.items()}
+
+    def _kept_weights(self) -> AbstractContextManager[None]:
+        """Give the objective, for as long as the context lasts, the weights that the training keeps."""
+        return nullcontext() if self.average is None else self.average.inside(self.objective)
+
+    def finish(self) -> None:
+        """Leave the objective with the weights that the training keeps, in eval mode."""
+        if self.config.selection_rule == "best_val":
+            self.objective.load_state_dict(self.best["model"])
+        elif self.average is not None:
+            self.average.put_into(self.objective)
+        self.objective.eval()
 
     def measure_rank(self) -> dict[str, float]:
         """Return the rank of the features where the objective watches it and it is due, for the log."""
@@ -199,7 +199,8 @@ class TrainingRun:
         return row
 
     def close(self) -> None:
-        """End the loggers: the training is over, or failed."""
+        """End the loggers, and what draws sources ahead: the training is over, or failed."""
+        self.images.close()
         for logger in self.loggers:
             logger.close()
 
@@ -225,6 +226,7 @@ class TrainingRun:
             "best_step": self.log.best_step,
             "rows": self.log.rows,
             "warnings": self.log.warnings,
+            "average": None if self.average is None else self.average.value,
             "untrained_rank": None if self.rank is None else self.rank.untrained,
         }
 
@@ -245,6 +247,8 @@ class TrainingRun:
             self.step, self.best = state["step"], state["best"]
             if self.rank is not None:
                 self.rank.untrained = state["untrained_rank"]
+            if self.average is not None:
+                self.average.load(state["average"])
             self.log = TrainLog(state["rows"], state["warnings"], state["best_step"], resumed_from=self.step)
         else:
             if self.rank is not None:
@@ -258,20 +262,3 @@ class TrainingRun:
             self.log.warn(f"asked for {self.config.precision}, computed in {computed}")
         for logger in self.loggers:
             logger.start(self.log.rows)
-
-
-def _fingerprint(objective: Objective, images: TrainImages, config: TrainConfig, seed: int, world_size: int) -> str:
-    """Hash what determines a training, apart from the values of the initial weights."""
-    frozen = [name for name, p in objective.backbone.named_parameters() if not p.requires_grad]
-    return content_hash(
-        ({"frozen": frozen} if frozen else {})
-        | {
-            "config": config.model_dump(mode="json"),
-            "seed": seed,
-            "data": images.checksum(),
-            "objective": type(objective).__name__,
-            "layers": [(name, *describe_layer(module)) for name, module in objective.named_modules()],
-            "shapes": {name: list(value.shape) for name, value in objective.state_dict().items()},
-            "processes": world_size,
-        }
-    )

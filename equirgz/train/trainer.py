@@ -100,9 +100,7 @@ def train(
                     run.save()
                 bar.update()
     run.log.seconds = time.perf_counter() - start_s
-    if config.selection_rule == "best_val":
-        objective.load_state_dict(run.best["model"])
-    objective.eval()
+    run.finish()
     if images.x_NCHW is not None:
         objective.after_training(run.images.x_NCHW, run.images.y_N)
     return run.log

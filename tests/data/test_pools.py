@@ -16,7 +16,7 @@ from equirgz.data.imageset import ImageSet
 from equirgz.data.pools import join_pools, measure_shares
 from equirgz.data.preprocess import Preprocessing, disk
 from equirgz.errors import EquirgzError, InputError
-from equirgz.train.batches import MixedStream
+from equirgz.train.sources.streams import MixedStream
 
 
 def _set(name: str, n: int, size: int = 21, **more) -> ImageSet:
@@ -124,8 +124,8 @@ def test_bad_lists_are_one_line(fields: dict, words: str) -> None:
 
 def test_views_are_cut_from_the_canvas() -> None:
     """Without a turn of the source in the middle, what lies outside the image comes into view."""
-    from equirgz.train.batches import BatchMaker
     from equirgz.train.images import TrainImages
+    from equirgz.train.sources.batches import BatchMaker
 
     class TwoViews(torch.nn.Module):
         from equirgz.objectives.base import View

@@ -11,6 +11,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from equirgz.backbones import create_backbone
@@ -25,6 +26,7 @@ from equirgz.train.batch_norm import synchronised
 from equirgz.train.fabric import make_fabric
 from equirgz.train.log import TrainLog
 from equirgz.train.run import TrainingRun
+from equirgz.train.sources.fresh import Drawn, FreshSources
 from tests.train.toy import make_backbone, make_task
 
 CONFIG = TrainConfig(
@@ -68,6 +70,22 @@ def make_several() -> tuple[Several, torch.Tensor]:
     return task, target_N2
 
 
+def make_fresh(start: int, n: int) -> Drawn:
+    """Return new sources, each made by numpy from its number: bright left halves, and bright right halves."""
+    numbers = range(start, start + n)
+    image_NHW = np.stack([0.3 * np.random.default_rng(number).random((9, 9)) for number in numbers]).astype(np.float32)
+    for image_HW, number in zip(image_NHW, numbers, strict=True):
+        image_HW[:, slice(0, 4) if number % 2 == 0 else slice(5, 9)] += 0.7
+    return Drawn(image_NHW[:, None], None, np.array([number % 2 for number in numbers]))
+
+
+def make_joint() -> TrainImages:
+    """Return twelve sources and, as a part of their own, ever new ones."""
+    x_NCHW, y_N = make_task(16)
+    fresh = FreshSources(make_fresh, "toy")
+    return TrainImages(x_NCHW, y_N, parts_of_labelled=[(12, 0.5), (4, 0.5)], fresh={"labelled": fresh})
+
+
 def losses(log: TrainLog) -> list[float]:
     return [row["loss"] for row in log.rows]
 
@@ -86,6 +104,8 @@ def run(fabric=None) -> dict[str, list[float]]:
     task, target_N2 = make_several()
     objective = create_objective("supervised", make_backbone(), init_seed=1, task=task)
     curves["several"] = losses(train(objective, replace(make_images(), y_N=target_N2), CONFIG, **keywords))
+    objective = create_objective("supervised", make_backbone(), 2, init_seed=1)
+    curves["joint"] = losses(train(objective, make_joint(), CONFIG.model_copy(update={"ema": 0.9}), **keywords))
     torch.manual_seed(0)
     steerable = create_backbone("steerable_lenet", group="C4", image_size=33, width=2)
     objective = create_objective("supervised", steerable, 2, init_seed=1)

@@ -10,8 +10,9 @@ import torch
 from equirgz.config import TrainConfig
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
-from equirgz.train.batches import BatchMaker, IndexStream, split_batch
 from equirgz.train.images import TrainImages
+from equirgz.train.sources.batches import BatchMaker, split_batch
+from equirgz.train.sources.streams import IndexStream
 from tests.train.toy import make_backbone, make_task
 
 

@@ -20,8 +20,8 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from equirgz.backbones import create_backbone
 from equirgz.errors import ImageError, ImagesChangedWarning, InputError
-from equirgz.train.batches import IndexStream
 from equirgz.train.estimators.classifier import EquirgzClassifier, finetune
+from equirgz.train.sources.streams import IndexStream
 
 SIDE = 17
 TINY = {"backbone": "lenet", "width": 0.2, "steps": 1, "batch_size": 16, "augmentation": "none", "mask": False}

@@ -15,8 +15,8 @@ from equirgz.config import TrainConfig
 from equirgz.errors import InputError
 from equirgz.objectives import create_objective
 from equirgz.train import TrainImages
-from equirgz.train.batches import BatchMaker
 from equirgz.train.fabric import make_fabric
+from equirgz.train.sources.batches import BatchMaker
 from tests.train import ddp_worker
 from tests.train.toy import make_backbone, make_task
 

@@ -6,13 +6,14 @@ surveys by name and the truth of every source in its table.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.simulate.stream import SourceStream, stream_sources
+from equirgz.data.simulate.stream import BLOCK, SourceStream, stream_sources
 from equirgz.errors import InputError
 from equirgz.registry import explained_by
 
@@ -56,6 +57,7 @@ def synthetic_radio(
     shift: str | dict[str, Any] | None = None,
     size_px: int = 150,
     priors: dict[str, Any] | None = None,
+    stream: bool = False,
 ) -> Data:
     """Simulated sources of any family: train, test and, with ``shift``, the test sources as a second survey sees them.
 
@@ -68,6 +70,8 @@ def synthetic_radio(
     n_test : test sources, 0 or more.
     n_unlabelled : sources without labels, 0 or more; of the shifted survey where there is one.
     seed : of all sources.
+    stream : a training draws new sources in every batch, those behind the ``n_train`` of the set, of which there is no
+        end; the set itself gives the scale of pixels and targets, and sources to validate and to measure on.
     shift : another survey, by name, or options over ``survey``: it sees the test sources again.
     """
     if min(n_train, n_test, n_unlabelled) < 0 or n_train < 1:
@@ -76,15 +80,25 @@ def synthetic_radio(
     base = _survey_options(survey)
     other = None if shift is None else _survey_options(shift) if isinstance(shift, str) else {**base, **shift}
 
+    def sources(part: str, seen: dict[str, Any]) -> SourceStream:
+        name = f"synthetic_radio/{part}"
+        return stream_sources(seen, mixture, seed, labels=labels, size_px=size_px, priors=priors, name=name)
+
     def make(n: int, part: str, seen: dict[str, Any], name: str | None = None) -> ImageSet:
-        stream = stream_sources(
-            seen, mixture, seed, labels=labels, size_px=size_px, priors=priors, name=f"synthetic_radio/{part}"
-        )
-        return _image_set(_Set(stream, n, f"synthetic_radio/{name or part}"))
+        return _image_set(_Set(sources(part, seen), n, f"synthetic_radio/{name or part}"))
 
     train = make(n_train, "train", base)
     tests = {"test": make(n_test, "test", base)} if n_test else {}
     if other is not None and n_test:
         tests["test_shift"] = make(n_test, "test", other, "test_shift")
     unlabelled = make(n_unlabelled, "unlabelled", other or base).without_labels() if n_unlabelled else None
-    return Data(train, tests, unlabelled)
+    return Data(train, tests, unlabelled, endless=_go_on(sources("train", base), n_train) if stream else None)
+
+
+def _go_on(stream: SourceStream, n: int) -> Callable[[int, int], ImageSet]:
+    """Return what gives the sources behind the first ``n``, from the next whole block on."""
+    if (stream.label_F[stream.weight_F > 0] < 0).any():
+        mend = "draw labelled families alone, by mixture or labels"
+        raise InputError("synthetic_radio: stream", expected="a label of every source", got="some without", mend=mend)
+    first = -(-n // BLOCK) * BLOCK
+    return lambda start, count: stream.image_set(count, first + start)

@@ -28,6 +28,8 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig, task: Ta
     a target of ``task`` (default: classes) neither train nor validate.
     """
     n_labels = split.n_labels
+    if data.endless is not None:
+        _check_endless(data_config, split)
     if split.fold is not None:
         pool, pieces = make_folds(data, data_config, n_folds=split.n_folds, split_seed=split.split_seed, task=task)
         n_labels = count_labels(len(pool), split, max(map(len, pieces)))
@@ -47,6 +49,16 @@ def split_data(data: Data, data_config: DataConfig, split: SplitConfig, task: Ta
         kept = thin_to_share(pool, share, seed=split.split_seed)
         made = replace(made, unlabelled_index=made.unlabelled_index[kept])
     return data, made
+
+
+def _check_endless(data: DataConfig, split: SplitConfig) -> None:
+    """Refuse what chooses among the training sources where a training draws ever new ones."""
+    chosen = {"split." + key: getattr(split, key) for key in ("n_labels", "fold", "hold_out")}
+    chosen["data.unlabelled_class_share"] = data.unlabelled_class_share
+    for key, value in chosen.items():
+        if value is not None:
+            mend = f"leave {key} out, or set data.params.stream: false"
+            raise InputError(f"data {data.name}", expected=f"no {key} with an endless stream", got=value, mend=mend)
 
 
 def find_strata(images: ImageSet, task: Task | None) -> np.ndarray:

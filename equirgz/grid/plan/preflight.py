@@ -14,7 +14,7 @@ from equirgz.config import DataConfig, RunConfig, TaskConfig
 from equirgz.errors import EquirgzError, InputError
 from equirgz.grid.further.needs import check_further
 from equirgz.grid.plan.grid import Grid
-from equirgz.grid.plan.stage_check import CheckedStage, check_stage, check_zero_shot
+from equirgz.grid.plan.stage_check import CheckedStage, check_joint, check_stage, check_zero_shot
 from equirgz.grid.plan.training_check import check_strong_views, check_training
 from equirgz.grid.run.pretraining import stage_keys
 from equirgz.grid.run.readouts import check_readouts, check_served
@@ -103,6 +103,7 @@ class _Parts:
         self._views: dict[str, int] = {}
         self._stages: dict[str, CheckedStage] = {}
         self._counted: set[str] = set()
+        self._joint: set[str] = set()
 
     def check(self, config: RunConfig, task: Task, data: Data, split: Split, data_dir: Path | None) -> float:
         """Return the multiply-adds of the run's trainings, having made each part of it once.
@@ -111,6 +112,7 @@ class _Parts:
         """
         from equirgz.backbones import measure_cost
         from equirgz.grid.run.prepare import PreparedRun, make_backbone
+        from equirgz.grid.run.training import make_objective
 
         check_readouts(config)
         check_further(config)
@@ -127,6 +129,11 @@ class _Parts:
             for place, stage in enumerate(stages):
                 if stage not in self._stages:
                     self._stages[stage] = check_stage(run, place)
+        joint = config.model_copy(update={"pretrain": None, "seed": 0}).run_key()
+        if config.joint is not None and joint not in self._joint:
+            run = PreparedRun(config, data, split, make_backbone(config, n_channels), data_dir=data_dir)
+            check_joint(run, make_objective(run, config.objective))
+            self._joint.add(joint)
         check_zero_shot(config, task, self._stages[stages[-1]] if stages else None)
         images = self._views[name] * config.train.steps * config.train.batch_size
         for stage, settings in zip(stages, config.stages, strict=True):

@@ -1,11 +1,11 @@
-"""Find the mistakes of one stage of a pre-training before any work: its data, task, objective and encoder."""
+"""Find the mistakes of a stage of a pre-training, or of sources beside a run's own, before any work."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, TypeVar
 
-from equirgz.config import PretrainConfig, RunConfig
+from equirgz.config import JointConfig, PretrainConfig, RunConfig
 from equirgz.errors import EquirgzError
 from equirgz.grid.plan.training_check import check_training
 from equirgz.grid.run.pretraining import SIMULATED
@@ -13,7 +13,9 @@ from equirgz.tasks import Task
 
 if TYPE_CHECKING:
     from equirgz.grid.run.prepare import PreparedRun
+    from equirgz.objectives.base import Objective
 
+Part = TypeVar("Part", PretrainConfig, JointConfig)
 FEW = 128  # simulated sources that a check makes of a set
 
 
@@ -54,13 +56,22 @@ def _check(run: PreparedRun, stage: PretrainConfig) -> CheckedStage:
     return CheckedStage(n_views, prepared.task if answers else None)
 
 
-def thin(stage: PretrainConfig) -> PretrainConfig:
-    """Return a stage with few simulated sources, whose options are checked all the same."""
-    data = stage.data
+def check_joint(run: PreparedRun, objective: Objective) -> None:
+    """Make the joint sources of a run; raise EquirgzError where its objective cannot learn from them."""
+    from equirgz.grid.run.training import gather_images
+    from equirgz.train.images import check_training_set
+
+    config = run.config.model_copy(update={"joint": thin(run.config.joint)})
+    check_training_set(objective, gather_images(replace(run, config=config), objective))
+
+
+def thin(part: Part) -> Part:
+    """Return a stage, or a joint set, with few simulated sources, whose options are checked all the same."""
+    data = part.data
     if data is None or not data.name.startswith(SIMULATED):
-        return stage
+        return part
     counts = {key: min(n, FEW) for key, n in data.params.items() if key.startswith("n_") and isinstance(n, int)}
-    return stage.model_copy(update={"data": data.model_copy(update={"params": data.params | counts})})
+    return part.model_copy(update={"data": data.model_copy(update={"params": data.params | counts})})
 
 
 def check_zero_shot(config: RunConfig, task: Task, last: CheckedStage | None) -> None:

@@ -25,6 +25,7 @@ from equirgz.seeding import derive_seed
 from equirgz.tasks import Task
 from equirgz.train.images import TrainImages
 from equirgz.train.memory import keep_freed_memory
+from equirgz.train.sources.beside import draw_fresh, label_sources, load_joint
 
 
 @dataclass(frozen=True)
@@ -87,16 +88,27 @@ class PreparedRun:
             return [self.own_pool]
         return [self.data.unlabelled, *([self.own_pool] if self.config.data.unlabelled_with_train else [])]
 
-    def make_images(self, *, labels: np.ndarray | None = None, unlabelled: bool = True) -> TrainImages:
-        """Return what a training sees: the labelled sources with ``labels``, if given, and the unlabelled ones."""
-        labelled = {}
-        if labels is not None:
-            labelled = {"x_NCHW": self.labelled.x_NCHW, "y_N": labels, "x_canvas_NCHW": self.labelled.canvas_NCHW}
-        pool = {}
+    @cached_property
+    def joint(self) -> Data | None:
+        """The sources of another set in every batch of the training, labelled as the run's; None without them."""
+        joint = self.config.joint
+        if joint is None:
+            return None
+        val_ids, canvas = self.data.train.source_id_N[self.split.val_index], find_canvas(self.config)
+        return load_joint(joint, self.config.data, self.data, val_ids, self.data_dir, canvas=canvas)
+
+    def make_images(self, *, task: Task | None = None, unlabelled: bool = True) -> TrainImages:
+        """Return what a training sees: labelled sources with the targets of ``task``, if given, and unlabelled ones."""
+        labelled: dict[str, Any] = {}
+        if task is not None:
+            labelled = label_sources(self.labelled, self.data, self.joint, self.config.joint, task)
+        pool: dict[str, Any] = {}
         if unlabelled:
             pool = {"u_MCHW": self.pool_NCHW, "u_canvas_MCHW": self.pool_canvas_NCHW}
             pool["share_of_parts"] = self.share_of_parts
-            if labels is not None and self.task.categorical:
+            if task is None and self.data.unlabelled is None and self.data.endless is not None:
+                pool["fresh"] = {"unlabelled": draw_fresh(self.data)}
+            if task is not None and self.task.categorical:
                 pool["hidden_label_M"] = self.hidden_label_M
         scale = self.data.train.pixel_scale_arcsec
         return TrainImages(**labelled, **pool, mask=self.config.data.mask, pixel_scale_arcsec=scale)
@@ -133,7 +145,7 @@ def prepare_stage(run: PreparedRun, stage: PretrainConfig) -> PreparedRun:
 
     A stage without ``data`` sees the run's own; other data hold nothing that the run tests or validates on.
     """
-    changes: dict[str, Any] = {"objective": stage.objective, "train": stage.train}
+    changes: dict[str, Any] = {"objective": stage.objective, "train": stage.train, "joint": None}
     if stage.seed is not None:
         changes["seed"] = stage.seed
     if stage.data is None:

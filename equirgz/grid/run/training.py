@@ -91,7 +91,7 @@ def _train_stage(run: PreparedRun, place: int, options: TrainOptions) -> tuple[L
         run.backbone.load_state_dict(make_backbone(stage.config, run.backbone.in_channels).state_dict())
     objective = make_objective(stage, config.objective, name)
     check_labels(stage, config, objective)
-    log = _fit(name, stage, objective, _make_images(stage, objective), config.train, options)
+    log = _fit(name, stage, objective, gather_images(stage, objective), config.train, options)
     if not (config.data is not None and objective.needs_labels and objective.has_answers):
         return log, None
     described = describe_task(stage.config.task.name, stage.config.task.params, stage.data.train)
@@ -126,17 +126,21 @@ def _restore_head(
     return objective.to(next(run.backbone.parameters()).device).eval()
 
 
-def _make_images(run: PreparedRun, objective: Objective) -> TrainImages:
+def gather_images(run: PreparedRun, objective: Objective) -> TrainImages:
+    """Return what an objective learns from on a run's sources; InputError for joint sources that it has no use for."""
     if not objective.needs_labels:
+        got, mend = type(objective).__name__, "leave joint out"
+        expected = "an objective that learns from labels"
+        require(run.config.joint is None, "joint", expected=expected, got=got, mend=mend)
         return run.make_images()
-    return run.make_images(labels=objective.target_task.targets(run.labelled), unlabelled=objective.uses_unlabelled)
+    return run.make_images(task=objective.target_task, unlabelled=objective.uses_unlabelled)
 
 
 def train_objective(run: PreparedRun, options: TrainOptions = TrainOptions()) -> tuple[Objective, Log]:
     """Train the run's objective on the labelled sources, starting from the network as it is."""
     config = run.config
     objective = make_objective(run, config.objective, "objective")
-    return objective, _fit("train", run, objective, _make_images(run, objective), config.train, options)
+    return objective, _fit("train", run, objective, gather_images(run, objective), config.train, options)
 
 
 def make_objective(run: PreparedRun, settings: ObjectiveConfig, stream: str = "objective") -> Objective:

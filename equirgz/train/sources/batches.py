@@ -1,4 +1,4 @@
-"""Which sources a batch holds and what its views look like, both from seeded generators.
+"""What the views of a batch look like, from seeded generators; which sources it holds say its streams.
 
 Legend: B batch, C channel, H W pixels, N sources.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -20,89 +19,7 @@ from equirgz.images import scale_bytes
 from equirgz.objectives.base import Batch, Objective, View
 from equirgz.seeding import derive_seed
 from equirgz.train.images import TrainImages
-
-
-class IndexStream:
-    """An endless stream of passes over ``n`` sources, each pass in a new random order.
-
-    Batches all have the same size: one that reaches the end of a pass is filled from the next one,
-    so that after any number of batches no source was drawn more than once more often than another.
-    With weights w a pass still has n draws, and holds source i ``n w_i / sum w`` times, rounded up or down at
-    random without bias (systematic sampling).
-    """
-
-    def __init__(self, n: int, batch_size: int, seed: int, weight_N: Tensor | None = None) -> None:
-        self.n, self.batch_size = n, batch_size
-        self.cumulated_N = None if weight_N is None else (weight_N / weight_N.sum()).cpu().cumsum(0)
-        self.generator = torch.Generator().manual_seed(seed)
-        self.left = torch.empty(0, dtype=torch.int64)
-
-    def next(self) -> Tensor:
-        """Return the next index_B."""
-        while len(self.left) < self.batch_size:
-            self.left = torch.cat([self.left, self._draw_pass()])
-        index_B, self.left = self.left[: self.batch_size], self.left[self.batch_size :]
-        return index_B
-
-    def _draw_pass(self) -> Tensor:
-        order_N = torch.randperm(self.n, generator=self.generator)
-        if self.cumulated_N is None:
-            return order_N
-        start = torch.rand(1, dtype=torch.float64, generator=self.generator)
-        drawn_N = torch.searchsorted(self.cumulated_N, (torch.arange(self.n) + start) / self.n, right=True)
-        return drawn_N.clamp_max(self.n - 1)[order_N]
-
-    def state_dict(self) -> dict[str, Tensor]:
-        """Return the position in the current pass and the state of the generator."""
-        return {"left": self.left.clone(), "generator": self.generator.get_state()}
-
-    def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
-        self.left = state["left"].clone()
-        self.generator.set_state(state["generator"].cpu())
-
-
-class MixedStream:
-    """A stream that fills every batch from consecutive parts of a set, each in its share.
-
-    Part k of share s_k gives ``batch_size s_k / sum s`` sources, rounded so that the sum is ``batch_size`` (largest
-    remainders first), and at least one; each part is an :class:`IndexStream` of its own.
-    """
-
-    def __init__(self, parts: Sequence[tuple[int, float]], batch_size: int, seed: int) -> None:
-        self.n, self.batch_size = sum(n for n, _ in parts), batch_size
-        wanted_P = torch.tensor([share for _, share in parts], dtype=torch.float64)
-        sizes = _round_shares(batch_size * wanted_P / wanted_P.sum(), batch_size)
-        starts = [sum(n for n, _ in parts[:k]) for k in range(len(parts))]
-        streams = [IndexStream(n, size, derive_seed(seed, f"part {k}"))
-                   for k, ((n, _), size) in enumerate(zip(parts, sizes, strict=True))]  # fmt: skip
-        self.parts = list(zip(starts, streams, strict=True))
-
-    def next(self) -> Tensor:
-        """Return the next index_B, part after part."""
-        return torch.cat([start + stream.next() for start, stream in self.parts])
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the states of all parts."""
-        return {str(k): stream.state_dict() for k, (_, stream) in enumerate(self.parts)}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where :meth:`state_dict` was taken."""
-        for k, (_, stream) in enumerate(self.parts):
-            stream.load_state_dict(state[str(k)])
-
-
-def _round_shares(wanted_P: Tensor, total: int) -> list[int]:
-    """Return whole numbers near ``wanted_P``, each at least 1, that add up to ``total``."""
-    if len(wanted_P) > total:
-        mend = "raise batch_size or name fewer sets"
-        raise InputError("batch_size", expected=f"at least {len(wanted_P)}, one of each set", got=total, mend=mend)
-    size_P = wanted_P.floor().clamp_min(1).long()
-    while (left := total - int(size_P.sum())) != 0:
-        short_P = wanted_P - size_P
-        place = int(short_P.argmax()) if left > 0 else int(short_P.masked_fill(size_P <= 1, float("inf")).argmin())
-        size_P[place] += 1 if left > 0 else -1
-    return size_P.tolist()
+from equirgz.train.sources.streams import make_stream
 
 
 def batch_sizes(objective: Objective, images: TrainImages, batch_size: int, multiple: int) -> dict[str, int]:
@@ -110,7 +27,7 @@ def batch_sizes(objective: Objective, images: TrainImages, batch_size: int, mult
     sizes = {}
     for pool in dict.fromkeys(view.pool for view in objective.views.values()):
         ratio = objective.unlabelled_ratio if pool == "unlabelled" else 1
-        size = min(batch_size * ratio, len(images.pool(pool)))
+        size = batch_size * ratio if pool in images.fresh else min(batch_size * ratio, len(images.pool(pool)))
         sizes[pool] = size - size % multiple
         needed = 2 if has_batch_norm(objective) else 1
         if sizes[pool] // multiple < needed:
@@ -147,7 +64,7 @@ class BatchMaker:
         self.views = dict(objective.views)
         sizes = batch_sizes(objective, images, config.batch_size, multiple)
         self.streams = {
-            pool: _make_stream(images, pool, size, derive_seed(seed, "batches", pool)) for pool, size in sizes.items()
+            pool: make_stream(images, pool, size, derive_seed(seed, "batches", pool)) for pool, size in sizes.items()
         }
         self.augmentations = {
             role: _augmentation(view, config, images, turned=role == self.turned) for role, view in self.views.items()
@@ -158,13 +75,11 @@ class BatchMaker:
     def next(self) -> Batch:
         """Return the next batch, with all its views."""
         index = {pool: stream.next() for pool, stream in self.streams.items()}
+        taken = {pool: self.images.take(pool, index_B, self._kinds(pool)) for pool, index_B in index.items()}
         drawn = {
-            (pool, wide): self._floats(_take(images, index_B))
-            for pool, index_B in index.items()
-            for wide, images in ((False, self.images.pool(pool)), (True, self.images.canvas(pool)))
-            if images is not None and any((role in self.wide) == wide for role in self._roles(pool))
+            (pool, wide): self._floats(x_BCHW) for pool, kinds in taken.items() for wide, x_BCHW in kinds.x.items()
         }
-        label_B, view = _take(self.images.y_N, index.get("labelled")), {}
+        label_B, view = taken["labelled"].y_B if "labelled" in taken else None, {}
         for role, spec in self.views.items():
             augmentation, generator = self.augmentations[role], self.generators[role]
             x_BCHW = drawn[spec.pool, role in self.wide]
@@ -179,8 +94,9 @@ class BatchMaker:
             hidden_label_B=_take(self.images.hidden_label_M, index.get("unlabelled")),
         )
 
-    def _roles(self, pool: str) -> list[str]:
-        return [role for role, spec in self.views.items() if spec.pool == pool]
+    def _kinds(self, pool: str) -> set[bool]:
+        """Return whether canvases (True), images (False) or both of a pool are looked at."""
+        return {role in self.wide for role, spec in self.views.items() if spec.pool == pool}
 
     def _floats(self, x_BCHW: Tensor) -> Tensor:
         return (x_BCHW if x_BCHW.is_floating_point() else scale_bytes(x_BCHW)).to(self.dtype)
@@ -198,12 +114,6 @@ class BatchMaker:
             stream.load_state_dict(state["streams"][pool])
         for role, generator in self.generators.items():
             generator.set_state(state["views"][role].cpu())
-
-
-def _make_stream(images: TrainImages, pool: str, size: int, seed: int) -> IndexStream | MixedStream:
-    if pool == "unlabelled" and images.share_of_parts:
-        return MixedStream(images.share_of_parts, size, seed)
-    return IndexStream(len(images.pool(pool)), size, seed, images.weight_N if pool == "labelled" else None)
 
 
 def _augmentation(view: View, config: TrainConfig, images: TrainImages, *, turned: bool) -> Augmentation:
