@@ -7,7 +7,8 @@ Every cell (group, image size) is a fresh process of the reference environment (
 install-reference``); ``benchmarks/speed/cell.py`` says what happens in it. D32 runs without the
 libraries, which need minutes to build it, unless ``--all`` is given. Without a reference
 environment (``--no-reference``) only native, dense, bf16 and plain are compared. Writes rows.csv,
-run.json, tables and a figure, and prints the ratio table. ``--report`` draws anew from rows.csv.
+run.json, tables and a figure, and prints the ratio table. ``--report`` draws anew from rows.csv. ``--quick`` measures
+less, in under four minutes (:mod:`benchmarks.speed.quick`).
 """
 
 from __future__ import annotations
@@ -45,16 +46,19 @@ def run_augmentation(options: argparse.Namespace) -> list[dict]:
     """Return the rows of augmentation against Pillow, in this environment: threads of equirgz, workers of Pillow."""
     rows = []
     n = options.threads
-    for threads, workers, turn in (
-        (1, 0, "nearest"), (n, 0, "nearest"), (n, n, "nearest"), (1, 0, "bilinear"), (n, 0, "bilinear"),
+    for threads, workers, turn, own in (
+        (1, 0, "nearest", "bilinear"), (n, 0, "nearest", "bilinear"), (n, n, "nearest", "bilinear"),
+        (1, 0, "bilinear", "bilinear"), (n, 0, "bilinear", "bilinear"), (n, 0, "nearest", "nearest"),
     ):  # fmt: skip
         command = [sys.executable, "-m", "benchmarks.speed.augment", "--device", options.device]
         command += ["--threads", str(threads), "--workers", str(workers), "--turn", turn]
+        command += ["--own", own]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
         found = json.loads(done.stdout.splitlines()[-1])
+        words = [f"pillow, {turn}", *([f"{workers} workers"] * (workers > 0)), *(["own nearest"] * (own == "nearest"))]
         rows.append({
             "image_size_px": found["size_px"], "batch": found["batch"], "threads": threads,
-            "device": options.device, "engine": f"pillow, {turn}" + (f", {workers} workers" if workers else ""),
+            "device": options.device, "engine": ", ".join(words),
             "quantity": "two_views", "value": found["equirgz_images_per_s"], "unit": "images / s",
             "rounds": found["rounds"], "ratio": found["ratio"], "ratio_q25": found["ratio_q25"],
             "ratio_q75": found["ratio_q75"],
@@ -92,10 +96,31 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=12.0, help="of alternation per cell and quantity")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--report", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="under four minutes: see benchmarks.speed.quick")
+    parser.add_argument("--minutes", type=float, default=4.0, help="with --quick: after which no part begins")
     options = parser.parse_args()
+    if options.quick:
+        return run_quick(options)
     if not options.report:
         measure_all(options)
     sys.stdout.write(write_report(options.out))
+
+
+def run_quick(options: argparse.Namespace) -> None:
+    """Run :mod:`benchmarks.speed.quick` in the reference environment, or in this one where there is none."""
+    python = options.reference_python
+    if options.no_reference or not Path(python).exists():
+        python = sys.executable
+    command = [python, "-W", "ignore", "-m", "benchmarks.speed.quick", "--threads", str(options.threads)]
+    command += [
+        "--seconds",
+        str(min(options.seconds, 6.0)),
+        "--minutes",
+        str(options.minutes),
+        "--out",
+        str(options.out),
+    ]
+    sys.exit(subprocess.run(command, cwd=ROOT, check=False).returncode)
 
 
 def measure_all(options: argparse.Namespace) -> None:
