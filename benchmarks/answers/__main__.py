@@ -20,8 +20,9 @@ from equirgz.records import write_bytes_atomic
 
 WORDS = """# What the answers of {name} are worth
 
-Made by `python -m benchmarks.answers {model}`, equirgz {version}. Nothing here chose anything. told: sources of which
-the rule lets something be told; ECE in shares; rates in %.
+Made by `python -m benchmarks.answers {model}`, equirgz {version}. Nothing here
+chose anything. told: sources of which the rule lets something be told; shares of 1, errors in %, NLL in nat.
+las_inside: share of the catalogue's sizes within the 68 % interval; las_ratio: median of answered over catalogued size.
 
 {reliability}
 
