@@ -37,3 +37,9 @@ def test_workflows_test_every_python_and_system_that_the_classifiers_promise(set
     assert promised <= set(re.findall(r"3\.\d+", sessions))
     assert setup["options"]["python_requires"].removeprefix(">=") == min(promised)
     assert [line for line in classifiers if "Operating System" in line] == ["Operating System :: POSIX :: Linux"]
+
+
+def test_the_page_on_installing_names_every_extra(setup):
+    page = (ROOT / "docs" / "start" / "install.md").read_text()
+    lost = [extra for extra in setup["options.extras_require"] if f"`{extra}`" not in page]
+    assert not lost, "a row in docs/start/install.md"
