@@ -19,18 +19,29 @@ PAGES: dict[str, tuple[str, ...]] = {
     "augment": ("equirgz.augment",),
     "data": ("equirgz.data",),
     "tasks": ("equirgz.tasks",),
-    "objectives": ("equirgz.objectives", "equirgz.objectives.heads"),
+    "objectives": (
+        "equirgz.objectives", "equirgz.objectives.heads", "equirgz.objectives.generative.flow_matching",
+        "equirgz.objectives.generative.score_matching", "equirgz.objectives.generative.noise_schedules",
+        "equirgz.objectives.generative.velocity_field", "equirgz.objectives.generative.condition",
+        "equirgz.objectives.generative.ode",
+    ),
     "train": ("equirgz.train", "equirgz.train.loggers", "equirgz.train.estimators.classifier"),
     "evaluate": ("equirgz.evaluate",),
     "answers": (
         "equirgz.answers.classify_images", "equirgz.answers.source_model", "equirgz.answers.fit",
     ),
-    "metrics": ("equirgz.metrics",),
+    "metrics": ("equirgz.metrics", "equirgz.metrics.uncertainty.coverage"),
     "report": ("equirgz.report",),
     "config": ("equirgz.config",),
     "grid": (
         "equirgz.grid.plan.grid", "equirgz.grid.plan.preflight", "equirgz.grid.runner", "equirgz.grid.single",
         "equirgz.grid.results.publish", "equirgz.grid.engine.engine_config",
+    ),
+    "residual": ("equirgz.residual.flow", "equirgz.residual.of_table", "equirgz.residual.readings"),
+    "imaging": (
+        "equirgz.imaging.antennas", "equirgz.imaging.measurement", "equirgz.imaging.gridded",
+        "equirgz.imaging.non_uniform", "equirgz.imaging.gaussian_prior", "equirgz.imaging.network_prior",
+        "equirgz.imaging.posterior_score", "equirgz.imaging.samplers", "equirgz.imaging.clean",
     ),
     "retrieval": (
         "equirgz.retrieval.engine", "equirgz.retrieval.judge", "equirgz.retrieval.weights",

@@ -29,6 +29,7 @@ class Tarp:
 
     @property
     def passes(self) -> bool:
+        """Whether the deviation is within the band."""
         return self.deviation <= self.band
 
 
