@@ -109,5 +109,6 @@ def directive(thing: object) -> str:
 def options(thing: object) -> list[str]:
     """Return the options of that directive."""
     if inspect.isclass(thing):
-        return ["   :members:", "   :exclude-members: set_fit_request, set_score_request"]  # the latter of scikit-learn
+        routing = ("fit", "score", "transform", "inverse_transform")  # methods that scikit-learn adds for these
+        return ["   :members:", f"   :exclude-members: {', '.join(f'set_{name}_request' for name in routing)}"]
     return [] if callable(thing) and hasattr(thing, "__name__") else ["   :no-value:"]
