@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from equirgz.config import load_yaml
+from equirgz.config import load_yaml, parse_run
 from equirgz.data import load_data
 from equirgz.grid.plan.grid import load_grid
 from equirgz.grid.plan.preflight import check_grid
-from equirgz.grid.run.pretraining import pretrain_key
+from equirgz.grid.run.pretraining import pretrain_key, stage_keys
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GRIDS = sorted(FOLDER.glob("*.yaml"))
@@ -79,3 +79,28 @@ def test_shift_tasks_never_train_on_target_labels_and_name_both_domains():
         data = load_data(config.data, params={**config.data.params, **few})
         assert set(data.tests) == {"test", "test_shift"} and (data.unlabelled.label_N == -1).all()
         assert not set(data.train.source_id_N) & set(data.unlabelled.source_id_N)
+
+
+def test_the_simulator_of_the_foundation_grid_is_that_of_the_shipped_encoders():
+    taught = parse_run(load_yaml(FOLDER / "encoders" / "radio.yaml"))
+    grid = load_grid(FOLDER / "foundation.yaml", profile="cpu")
+    stages = [p.config.stages[0] for p in grid.points if p.labels["pretraining"].startswith("simulator")]
+    assert {stage.model_dump_json() for stage in stages} == {stages[0].model_dump_json()}
+    (stage,) = {stage.model_dump_json(): stage for stage in stages}.values()
+    assert stage.data.params == taught.data.params | {"n_test": 0}
+    assert (stage.task, stage.objective, stage.train) == (taught.task, taught.objective, taught.train)
+    assert all(p.config.backbone == taught.backbone for p in grid.points)
+
+
+def test_stages_of_the_foundation_grid_are_shared_by_replicates_and_the_simulator_by_folds():
+    def keys(profile):
+        found: dict[str, set[str]] = {}
+        for point in load_grid(FOLDER / "foundation.yaml", profile=profile).points:
+            found.setdefault(point.labels["pretraining"], set()).update(stage_keys(point.config))
+        return found
+
+    found = keys("cpu")
+    assert {name: len(values) for name, values in found.items()} == {
+        "none": 0, "simulator": 1, "self-supervised": 1, "simulator then self-supervised": 2,
+    }  # fmt: skip
+    assert keys("folds")["simulator"] == found["simulator"]

@@ -120,6 +120,9 @@ def test_a_stage_is_shared_by_all_that_do_not_differ_in_what_it_reads():
     assert keys(seeded, seed=1) == keys(seeded) != keys(SIMULATED)
     changed = keys([seeded, ALONE], seed=1)
     assert changed[0] == keys(seeded)[0] and changed[1] != keys([seeded, ALONE])[1]
+    shared, held = ALONE | {"seed": 0}, {"split_seed": 3, "n_val": 5}
+    assert keys(shared, split={"split_seed": 3}) == keys(shared) != keys(shared, split=held), "nobody is held apart"
+    assert keys(shared, split=held | {"split_seed": 4}) != keys(shared, split=held)
     cleaned = SIMULATED | {"data": RADIO | {"drop_leaks": True}}
     assert keys(cleaned, **other) != keys(cleaned), "what is dropped depends on what the run holds out"
 

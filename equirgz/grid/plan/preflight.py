@@ -129,7 +129,8 @@ class _Parts:
             for place, stage in enumerate(stages):
                 if stage not in self._stages:
                     self._stages[stage] = check_stage(run, place)
-        joint = config.model_copy(update={"pretrain": None, "seed": 0}).run_key()
+        parts = (config.joint, config.data, config.objective, config.task, config.train)
+        joint = " ".join(part.model_dump_json() for part in parts if part is not None)
         if config.joint is not None and joint not in self._joint:
             run = PreparedRun(config, data, split, make_backbone(config, n_channels), data_dir=data_dir)
             check_joint(run, make_objective(run, config.objective))

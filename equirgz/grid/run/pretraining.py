@@ -35,7 +35,10 @@ def _stage_key(config: RunConfig, stages: tuple[PretrainConfig, ...]) -> str:
     fields = config.model_copy(update={"pretrain": stages if len(stages) > 1 else stages[0]}).model_dump(mode="json")
     split, read = fields["split"], {}
     if not all(map(_is_its_own, stages)):
-        apart = ("fold", "n_folds", "hold_out", "n_val", "split_seed")
+        apart = ["fold", "n_folds", "hold_out", "n_val"]
+        held_apart = split["n_val"] or "fold" in split or "hold_out" in split or config.data.unlabelled_class_share
+        if held_apart or any(stage.seed is None for stage in stages):  # else nobody is chosen by it
+            apart.append("split_seed")
         read = {"data": fields["data"], **{key: split[key] for key in apart if key in split}}
     if any(stage.seed is None and stage.encoder is None for stage in stages):
         read["seed"] = fields["seed"]
