@@ -34,7 +34,8 @@ encoder.facts["preprocessing"]  # how its images were cut, stretched and scaled
 ## On real sources
 
 A logistic regression on its features, penalty chosen by cross-validation among the labelled sources; mean and
-half-width of Student's 95 % interval over label sets. The test set chose nothing here; it has been read for other
+half-width of Student's 95 % interval over label sets. With 0 labels the regression has seen simulated sources alone.
+The test set chose nothing here; it has been read for other
 networks before.
 
 {real}
@@ -65,7 +66,8 @@ def write_card(path: Path, name: str, settings: tuple[str, ...], config: RunConf
             for row in facts["simulated"] if row["value"] is not None and row["metric"].startswith(SHOWN)
         ]),
         real=make_table(("set", "labels", "number", "value", "label sets"), [
-            (row["set"], str(row["labels"] or "-"), row["metric"], _value(row), str(row["n"])) for row in rows
+            (row["set"], "-" if row["set"].startswith("turned") else str(row["labels"]), row["metric"], _value(row),
+             str(row["n"])) for row in rows
         ]),
     )  # fmt: skip
     path.with_suffix(".md").write_text(text, encoding="utf-8")
