@@ -96,10 +96,18 @@ def _table_file(path: Path, target: str) -> Path:
 
 
 def main_table(folder: Path) -> str:
-    """Return the name of the table that stands for a results folder: the task's headline, network, test split."""
+    """Return the name of the table that stands for a results folder: the task's headline on the test split.
+
+    Of the network's own answers; where no run has them (encoders without labels), of the first read-out by name.
+    """
     plan = read_json(folder / "grid.json") if (folder / "grid.json").exists() else {}
     metric = restore_task(plan.get("task")).headline.metric
-    return re.sub(r"[^\w.+-]+", "_", f"{metric}_test_network")
+    readout = "network"
+    if find_rows(folder).exists():
+        rows = load_results(folder)
+        found = sorted(set(rows.loc[(rows["metric"] == metric) & (rows["split"] == "test"), "readout"]))
+        readout = readout if readout in found or not found else found[0]
+    return re.sub(r"[^\w.+-]+", "_", f"{metric}_test_{readout}")
 
 
 def _table(path: Path, target: str) -> str:

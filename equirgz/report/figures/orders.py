@@ -22,7 +22,7 @@ STEP, SPREAD = 0.08, 0.5  # shift between series: at most STEP, all of them SPRE
 
 def plot_turned_queries(part: Part) -> Figure | None:
     """Return the share of turned sources that find themselves first, against group order; None where not measured."""
-    return plot_metrics_vs_group(part, TURNED, "turned sources that find themselves")
+    return plot_metrics_vs_group(part, TURNED, "share found first")
 
 
 def plot_metrics_vs_group(part: Part, metric: str | None = None, axis: str = "") -> Figure | None:
