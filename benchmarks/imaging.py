@@ -1,6 +1,6 @@
 """How well do priors image radio sources from visibilities, and do their samples cover the truth?
 
-    python -m benchmarks.imaging [--profile cpu|smoke] [--out results/imaging] [--report]
+    python -m benchmarks.imaging [--profile cpu|smoke] [--methods NAME ...] [--out results/imaging] [--report]
 
 Simulated sources (25 pixels of 3.6 arcsec, in units of the training images' rms) are observed by a VLA-like array at
 0.7 GHz, gridded, with noise of one unit per dirty beam. Methods: the dirty image; CLEAN; a Gaussian prior of the
@@ -243,6 +243,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--profile", choices=PROFILES, default="cpu")
     parser.add_argument("--out", type=Path, default=Path("results/imaging"))
+    parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES, help="which; default: all")
     parser.add_argument("--report", action="store_true", help="draw anew from rows.csv")
     options = parser.parse_args(arguments)
     file, pictures = options.out / "rows.csv", options.out / "images.csv"
@@ -253,7 +254,7 @@ def main(arguments: list[str] | None = None) -> None:
             raise SystemExit(f"{file} holds rows of another profile; choose another --out, or delete it")
         truth = load_images(profile)[1][0].flatten().numpy()
         images = pd.read_csv(pictures) if pictures.exists() else pd.DataFrame({"truth": truth})
-        for name in (name for name in NAMES if name not in set(rows["method"])):
+        for name in (name for name in options.methods if name not in set(rows["method"])):
             print(name, flush=True)
             found, image_HW = measure(name, profile)
             found = pd.DataFrame(found).assign(profile=options.profile, version=code_version())
