@@ -12,6 +12,7 @@ import pandas as pd
 
 from equirgz.data.datasets import DATASETS
 from equirgz.data.imageset import Data, ImageSet
+from equirgz.data.simulate.stream import stream_sources
 from equirgz.data.simulate.synthetic_radio import synthetic_radio
 from equirgz.errors import DataError
 from equirgz.registry import explained_by
@@ -68,7 +69,7 @@ def add_tags(images: ImageSet) -> ImageSet:
 
 
 @DATASETS.register("synthetic_tags")
-@explained_by(synthetic_radio)
+@explained_by(synthetic_radio, stream_sources)
 def synthetic_tags(
     data_dir: Path | None = None,
     /,
