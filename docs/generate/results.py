@@ -26,7 +26,7 @@ def pages(results: Path, *, tables: bool) -> Iterator[tuple[str, str]]:
 
 def list_tables(folder: Path) -> list[Path]:
     """Return the tables of a folder, those of errors first."""
-    return errors_first([*folder.glob("tables/*.md"), *folder.glob("*.md")])
+    return errors_first([*folder.glob("tables/**/*.md"), *folder.glob("*.md")])
 
 
 def errors_first(paths: Iterable[Path]) -> list[Path]:

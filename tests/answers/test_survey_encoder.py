@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from own_maps import double_map, write_map
 from typer.testing import CliRunner
@@ -46,7 +48,8 @@ def test_a_beam_that_resolves_few_sources_is_said_and_one_that_resolves_none_ref
     assert shares[0] > 0.8 > 0.5 > shares[1] > 0.05
     assert make_config(first)[1] == ""
     config, line = make_config(wide, steps=10)
-    assert line == f"{100 * shares[1]:.0f} % of the simulated sources are larger than 2 beams of 45 arcsec"
+    said = re.fullmatch(r"(\d+) % of the simulated sources are larger than 2 beams of 45 arcsec", line)
+    assert abs(int(said[1]) - 100 * shares[1]) < 5  # of the plainer sources that teach, not of all families
     assert config.train.steps == 10 and config.data.params["survey"]["beam_arcsec"] == 45
     with pytest.raises(InputError, match=r"survey NVSS: expected 5 % of the sources or more larger than 2 beams, got"):
         make_config(read_survey("NVSS", size_scale=0.3))
