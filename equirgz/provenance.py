@@ -36,6 +36,8 @@ SCIENCE = (  # parts of the package that decide numbers, relative to its folder
     "objectives",
     "train",
     "evaluate",
+    "retrieval",
+    "pretrained.py",
     "metrics",
     "grid/run",
     "grid/further",

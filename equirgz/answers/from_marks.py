@@ -20,6 +20,7 @@ from equirgz.data.catalogues.labels import tidy_text
 from equirgz.errors import DataError, InputError, suggest
 from equirgz.evaluate.anomaly import AnomalySearch
 from equirgz.metrics import compute_metrics
+from equirgz.metrics.error import ERROR_RATE
 from equirgz.paths import as_path
 from equirgz.provenance import code_version
 from equirgz.records import write_bytes_atomic
@@ -105,7 +106,7 @@ def finetune_folder(
     n_folds = min(5, *counts.values())
     classes, fold_M = fit_classes(h_MF, label_M, seed=seed, n_folds=n_folds)
     p_MK = classes.out_of_fold(h_MF, fold_M)
-    rows = compute_metrics(p_MK, label_M, ["error/rate", "nll/mean"])
+    rows = compute_metrics(p_MK, label_M, [ERROR_RATE, "nll/mean"])
     base = (found.model.facts or {}).get("name", "a model")
     kept = ("metric", "value", "unit", "n")
     facts = {

@@ -21,6 +21,7 @@ from equirgz.data.simulate.surveys import Survey, get_survey, list_surveys
 from equirgz.errors import InputError
 from equirgz.grid.plan.packaged import find_recipe
 from equirgz.grid.single import train_one
+from equirgz.metrics.error import ERROR_RATE
 from equirgz.paths import as_path
 from equirgz.provenance import code_version
 from equirgz.records import read_json, write_bytes_atomic
@@ -112,7 +113,7 @@ def pretrain_for_survey(
     facts = {"name": output.name, "version": code_version(), "survey": asdict(survey), "run_key": run["run_key"]}
     model = fit_source_model(encoder, sky, encoder.facts["preprocessing"], simulated, facts=facts)
     path = model.save(output)
-    shown = ("error/rate", "calibration/ece", "regression/spearman")
+    shown = (ERROR_RATE, "calibration/ece", "regression/spearman")
     rows = [
         f"| {row['metric']} | {row['value']:.3g} {row['unit']} |"
         for row in run["rows"]

@@ -7,6 +7,9 @@ import numpy as np
 from equirgz.metrics.base import Terms, alone, metric
 from equirgz.metrics.check import UndefinedMetricError, check_predictions
 
+#: the name of the share of wrong answers, the headline of classes
+ERROR_RATE = "error/rate"
+
 
 def wrong_N1(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
     """Return 1.0 for each source whose most probable class is wrong."""
@@ -20,7 +23,7 @@ def surprise_N1(p_NK: np.ndarray, target_N: np.ndarray) -> np.ndarray:
 
 
 @metric(
-    "error/rate",
+    ERROR_RATE,
     unit="%",
     direction="lower",
     lowest=0,

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import DataError, InputError, require
+from equirgz.paths import as_path
 
 #: a table's columns, each under the names that it has in published files and in ours
 NAMES = {
@@ -60,7 +61,7 @@ class Annotations:
 
 def read_annotations(folder: Path | str) -> Annotations:
     """Read a folder with the two tables as the authors of arXiv 2210.14760 published them, or as ours."""
-    folder = Path(folder)
+    folder = as_path(folder)
     paths = []
     for what, names in (("descriptions", DESCRIPTIONS), ("experts' classes", EXPERTS)):
         found = [folder / name for name in names if (folder / name).is_file()]

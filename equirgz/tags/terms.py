@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import DataError, InputError, require
+from equirgz.paths import as_path
 
 
 class Likeness(Protocol):
@@ -44,7 +45,7 @@ class WordLikeness:
     name = "word vectors"
 
     def __init__(self, path: Path | str, vocabulary: set[str] | None = None) -> None:
-        path = Path(path)
+        path = as_path(path)
         self._vector_of: dict[str, np.ndarray] = {}
         opened = gzip.open if path.suffix == ".gz" else open
         try:

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import DataError, InputError
+from equirgz.paths import as_path
 
 COLUMNS = ("id", "title", "abstract", "year", "citations", "keywords")
 #: what other files call the columns
@@ -40,7 +41,7 @@ def read_papers(path: Path | str) -> pd.DataFrame:
     are left out. Raises DataError for a file that is none of these or holds no abstract, InputError for ids that stand
     twice.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         rows = list(_rows(path))
     except OSError as error:

@@ -12,6 +12,7 @@ import pandas as pd
 from scipy import sparse
 
 from equirgz.errors import DataError, InputError, check_choice, require
+from equirgz.paths import as_path
 from equirgz.records import write_bytes_atomic
 from equirgz.retrieval.engine import search
 from equirgz.retrieval.papers.word_model import TOPICS, WordModel
@@ -166,7 +167,7 @@ class PaperIndex:
         """Write the papers, their counts and embeddings as one .npz without pickle; the rest follows from them."""
         import io
 
-        path = Path(path)
+        path = as_path(path)
         if path.suffix != ".npz":
             raise InputError("index", expected="a path ending in .npz", got=path.name)
         count_NT = self.words.count_NT.tocsr()
