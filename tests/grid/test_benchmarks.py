@@ -90,9 +90,13 @@ def test_the_simulator_of_the_foundation_grid_is_that_of_the_shipped_encoders():
     assert stage.data.params == taught.data.params | {"n_test": 0}
     assert (stage.task, stage.objective, stage.train) == (taught.task, taught.objective, taught.train)
     assert all(p.config.backbone == taught.backbone for p in grid.points)
+    folds = load_grid(FOLDER / "foundation_cv.yaml").points
+    beside = [p.config.joint.data for p in folds if p.config.joint is not None]
+    taught_beside = {key: value for key, value in taught.data.params.items() if key != "n_test"}
+    assert beside and all(data.params == taught_beside | {"n_train": 512, "stream": True} for data in beside)
 
 
-def test_stages_of_the_foundation_grid_are_shared_by_replicates_and_the_simulator_by_folds():
+def test_stages_of_the_foundation_grid_are_shared_by_replicates_and_the_simulator_by_profiles():
     def keys(profile):
         found: dict[str, set[str]] = {}
         for point in load_grid(FOLDER / "foundation.yaml", profile=profile).points:
@@ -103,4 +107,4 @@ def test_stages_of_the_foundation_grid_are_shared_by_replicates_and_the_simulato
     assert {name: len(values) for name, values in found.items()} == {
         "none": 0, "simulator": 1, "self-supervised": 1, "simulator then self-supervised": 2,
     }  # fmt: skip
-    assert keys("folds")["simulator"] == found["simulator"]
+    assert keys("few")["simulator"] == found["simulator"]

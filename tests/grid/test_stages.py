@@ -166,7 +166,7 @@ def test_labels_and_an_unlabelled_set_go_into_one_stage():
 
 def test_an_encoder_is_where_a_run_starts(tmp_path):
     encoder = create_backbone("steerable_lenet", group="D4", image_size=17, width=0.5)
-    facts = {"stretch": "sqrt", "mask": True, "pixel_scale_arcsec": 1.8 * 150 / 17}
+    facts = {"stretch": "sqrt", "mask": True, "pixel_scale_arcsec": 1.8 * 150 / 17, "rms": 0.2}
     path = str(save_encoder(encoder, tmp_path / "mine", preprocessing=facts))
     state, _ = features_after(config({"encoder": path}))
     assert same(state, encoder.state_dict())
@@ -178,6 +178,10 @@ def test_an_encoder_is_where_a_run_starts(tmp_path):
         (config({"encoder": path}, backbone=BASE["backbone"] | {"width": 1.0}), "width: expected 0.5, got 1.0"),
         (config({"encoder": path}, data=BASE["data"] | {"crop": 75}), "size of a pixel: expected 15.88 arcsec"),
         (config({"encoder": path}, data=BASE["data"] | {"stretch": "linear"}), "data.stretch: expected sqrt"),
+        (
+            config({"encoder": path}, data=BASE["data"] | {"normalise": False}),
+            "data.normalise: expected True, got False",
+        ),
     ]
     for bad, line in wrong:
         with pytest.raises(InputError, match=line):

@@ -21,7 +21,7 @@ def start_from_encoder(run: PreparedRun, name: str, stage: str = "pretrain") -> 
 
     Returns the log of a stage without a training. Raises InputError where there is no such encoder, or it is another
     network (architecture, group, width, channels, size of the images) or was trained on other pixels (scale to 2 per
-    cent, stretch, mask) than the run has.
+    cent, stretch, mask, in units of their root mean square or not) than the run has.
     """
     if not find_encoder(name).is_file():
         known = ", ".join(list_pretrained()) or "none in this version"
@@ -53,3 +53,7 @@ def check_pixels(where: str, facts: dict[str, Any], data: DataConfig, pixel_scal
         own = getattr(data, key)
         if key in facts and facts[key] != own and (key != "softening" or data.stretch == "asinh"):
             raise InputError(f"{where}: data.{key}", expected=facts[key], got=own, mend="it was trained on such images")
+    in_rms = facts.get("rms", 1.0) != 1.0  # 1: its images were not divided
+    if "rms" in facts and in_rms != data.normalise:
+        mend = "it was trained on images of that scale"
+        raise InputError(f"{where}: data.normalise", expected=in_rms, got=data.normalise, mend=mend)
