@@ -5,7 +5,8 @@ A preset: the recipe of the shipped encoders (``benchmarks/encoders/radio.yaml``
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ CARD = """# {name}
 An encoder and read-outs of {classes} for {survey}: beam {beam:.3g} arcsec, pixels of {pixel:.3g} arcsec, noise
 {noise:.3g} mJy/beam, {frequency:.4g} MHz. Trained on {n_train} simulated sources, {steps} updates; no pixel of a survey
 is in it, and no real source: how it does on real ones is not known. Made by `equirgz pretrain`, version {version}.
-{share:.0f} % of its simulated sources are larger than {beams:g} beams.
+{share:.0f} % of its simulated sources are larger than {beams:g} beams.{warned}
 
 On {n_test} simulated sources that it has not seen:
 
@@ -57,10 +58,29 @@ def read_survey(survey: Path | str, **options: float | None) -> Survey:
 
 
 def resolved_share(survey: Survey, labels: Any, n_blocks: int = 4) -> float:
-    """Return the share of simulated sources that are larger than two beams of the survey."""
+    """Return the share of simulated sources, with the sizes of the survey, that are larger than two of its beams."""
     stream = stream_sources(survey, labels=labels, size_px=64, name="resolved")
     las = np.concatenate([stream.scene(block)[1].truth["las_arcsec"] for block in range(n_blocks)])
     return float((las > BEAMS * survey.beam_arcsec).mean())
+
+
+def say_resolved(survey: Survey, labels: Any) -> tuple[float, str]:
+    """Return the share of the sources that train which the beam resolves, and a line where it, or that of sources
+    with the sizes of MiraBest's, is under a half.
+
+    A survey's ``size_scale`` is that of a sample picked to be resolved; what its beam does to other sources is said.
+    """
+    beams = f"larger than {BEAMS:g} beams of {survey.beam_arcsec:.3g} arcsec"
+    share = resolved_share(survey, labels)
+    line = f"{100 * share:.0f} % of the simulated sources are {beams}" if share < FEW else ""
+    if survey.size_scale != 1:
+        plain = resolved_share(replace(survey, size_scale=1.0), labels)
+        if plain < FEW:
+            line = (
+                f"{100 * plain:.0f} % of sources with the sizes of MiraBest's are {beams}; those that train are "
+                f"{survey.size_scale:g} times as large, and {100 * share:.0f} % are"
+            )
+    return share, line
 
 
 def make_config(survey: Survey, steps: int | None = None, seed: int = 0) -> tuple[RunConfig, str]:
@@ -70,9 +90,7 @@ def make_config(survey: Survey, steps: int | None = None, seed: int = 0) -> tupl
     """
     fields = load_yaml(find_recipe("radio"))
     data, train = fields["data"], fields["train"]
-    share = resolved_share(survey, data["params"]["labels"])
-    beams = f"{BEAMS:g} beams of {survey.beam_arcsec:.3g} arcsec"
-    line = f"{100 * share:.0f} % of the simulated sources are larger than {beams}"
+    share, line = say_resolved(survey, data["params"]["labels"])
     if share < TOO_FEW:
         mend = "such a survey needs another question, or give --size-scale where its sources are larger"
         expected = f"{100 * TOO_FEW:.0f} % of the sources or more larger than {BEAMS:g} beams"
@@ -88,19 +106,27 @@ def make_config(survey: Survey, steps: int | None = None, seed: int = 0) -> tupl
         "survey": {"name": "FIRST", **numbers}, "size_px": max(FIELD_PX, crop), "n_train": n_train, "seed": seed,
         "n_test": min(data["params"]["n_test"], max(BLOCK, n_train // 4)),
     }  # fmt: skip
-    return parse_run(fields, survey.name), line if share < FEW else ""
+    return parse_run(fields, survey.name), line
 
 
 def pretrain_for_survey(
-    survey: Survey, output: Path | str, *, steps: int | None = None, device: str = "cpu", seed: int = 0
-) -> tuple[SourceModel, list[str]]:
-    """Train an encoder for a survey and fit a model; return it, saved at ``output`` with a card, and lines to say.
+    survey: Survey,
+    output: Path | str,
+    *,
+    steps: int | None = None,
+    device: str = "cpu",
+    seed: int = 0,
+    say: Callable[[str], None] = lambda line: None,
+) -> SourceModel:
+    """Train an encoder for a survey and fit a model; return it, saved at ``output`` with a card.
 
-    ``OUTPUT_training`` keeps the run and the encoder alone, and an interrupted training goes on from there. Raises
-    InputError where the beam resolves under 5 % of the sources.
+    ``OUTPUT_training`` keeps the run and the encoder alone, and an interrupted training goes on from there. ``say`` gets
+    the warning that few sources are resolved, before the training. Raises InputError where under 5 % are.
     """
     output = as_path(output)
     config, line = make_config(survey, steps, seed)
+    if line:
+        say(f"warning: {line}")
     work = output.with_name(f"{output.name}_training")
     if not (work / "run.json").is_file() or read_json(work / "config.json") != config.model_dump(mode="json"):
         train_one(config, work, device=device)
@@ -124,8 +150,9 @@ def pretrain_for_survey(
         name=output.name, classes=" and ".join(model.class_names), survey=survey.name, beam=survey.beam_arcsec,
         pixel=survey.pixel_scale_arcsec, noise=survey.noise_mjy_per_beam, frequency=survey.frequency_mhz,
         n_train=params["n_train"], steps=config.train.steps, version=facts["version"], n_test=params["n_test"],
-        share=100 * resolved_share(survey, params["labels"]), beams=BEAMS, rows="\n".join(rows),
+        share=100 * resolved_share(survey, params["labels"]), beams=BEAMS,
+        warned=f" Warning: {line}." if line else "", rows="\n".join(rows),
         temperature=float(model.classes.temperature), rule=words_of(model.rule),
     )  # fmt: skip
     write_bytes_atomic(path.with_suffix(".md"), card.encode())
-    return model, [f"warning: {line}"] if line else []
+    return model

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from own_maps import double_map, write_map
@@ -10,11 +11,14 @@ from typer.testing import CliRunner
 
 import equirgz
 from equirgz.answers.source_model import SourceModel
-from equirgz.answers.survey_encoder import make_config, read_survey, resolved_share
+from equirgz.answers.survey_encoder import make_config, read_survey, resolved_share, say_resolved
 from equirgz.cli import app
+from equirgz.config import load_yaml
 from equirgz.errors import InputError
+from equirgz.grid.plan.packaged import find_recipe
 
 LABELS = {"FRI": ["FRI", "bent"], "FRII": ["FRII"]}
+RECIPE = load_yaml(find_recipe("radio"))["data"]["params"]["labels"]
 
 
 def test_a_header_makes_a_model_that_classifies_its_images(tmp_path):
@@ -53,6 +57,20 @@ def test_a_beam_that_resolves_few_sources_is_said_and_one_that_resolves_none_ref
     assert config.train.steps == 10 and config.data.params["survey"]["beam_arcsec"] == 45
     with pytest.raises(InputError, match=r"survey NVSS: expected 5 % of the sources or more larger than 2 beams, got"):
         make_config(read_survey("NVSS", size_scale=0.3))
+
+
+def test_nvss_is_warned_of_with_the_share_that_its_beam_resolves_of_ordinary_sources():
+    """Its own sources are taken four times as large as MiraBest's: what its beam does to those of MiraBest is said."""
+    nvss = read_survey("NVSS")
+    plain, own = (resolved_share(survey, RECIPE) for survey in (replace(nvss, size_scale=1.0), nvss))
+    assert own > 0.5 > plain
+    said = make_config(nvss, steps=10)[1]
+    assert re.fullmatch(
+        rf"{100 * plain:.0f} % of sources with the sizes of MiraBest's are larger than 2 beams of 45 arcsec; those that "
+        rf"train are 4 times as large, and {100 * own:.0f} % are",
+        said,
+    )
+    assert say_resolved(replace(read_survey("FIRST"), size_scale=0.9), RECIPE)[1] == ""
 
 
 def test_the_window_is_as_large_on_the_sky_as_that_of_first():

@@ -97,8 +97,8 @@ def pretrain(
         survey, pixel_scale_arcsec=pixel_scale, beam_arcsec=beam, noise_mjy_per_beam=noise, frequency_mhz=frequency,
         size_scale=size_scale,
     )  # fmt: skip
-    model, lines = pretrain_for_survey(chosen, output, steps=steps, device=choose_device(device))
-    for line in lines:
-        typer.echo(line, err=True)
+    model = pretrain_for_survey(
+        chosen, output, steps=steps, device=choose_device(device), say=lambda line: typer.echo(line, err=True)
+    )
     typer.echo(f"{model!r}: beam {chosen.beam_arcsec:.3g} arcsec, pixels of {chosen.pixel_scale_arcsec:.3g} arcsec")
     typer.echo(f"model {output}, card {output}.md")
