@@ -1,7 +1,7 @@
 """``python -m benchmarks.answers.surveys``: encoders for NVSS and MGCLS, trained and tried on real images of both.
 
-Each is what ``equirgz pretrain --survey NAME`` makes; no real source trains it or chooses anything. Cards and one table go
-into ``results/answers/surveys``, weights stay in ``runs/surveys``.
+Each is what ``equirgz pretrain --survey NAME`` makes; no real source trains it or chooses anything. Cards and one table
+go into ``results/answers/surveys``, weights stay in ``runs/surveys``.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ WORDS = """# Encoders for other surveys
 Made by `python -m benchmarks.answers.surveys --steps {steps}`, equirgz {version}: each model by
 `equirgz pretrain --survey NAME --steps {steps}` ({options}), from simulated sources
 alone, and then asked about real images, which chose nothing. Errors in %, NLL in nat; told: sources of which the rule
-lets something be told. FR-DEEP NVSS: all its sources, of which {majority:.1f} % are of the larger class. Cutouts of
-MGCLS have no class, and grow with their source: their scale is not that of the survey.
+lets something be told. {nvss}Cutouts of MGCLS have no
+class, and grow with their source: their scale is not that of the survey.
 
 {table}
 """
@@ -61,16 +61,16 @@ def main(
     work: Annotated[Path, typer.Option("--work", help="Folder for weights.")] = Path("runs/surveys"),
 ) -> None:
     """Train encoders for surveys, and ask them about real images."""
-    rows, majority = [], np.nan
+    rows, majority = [], ""
     for name in names or MODELS:
         survey, options, asked = MODELS[check_choice("model", name, MODELS)]
         model = pretrain_for_survey(read_survey(survey, **options), work / name, steps=steps, say=print)
         images, told = real_images(asked, data_root(data_dir))
         rows.append({"model": name, "images": asked, **measure_set(model, images, Given(**told))[0]})
         if asked == "frdeep_nvss":
-            majority = 100 * np.bincount(images.label_N).max() / len(images)
+            majority = f"{100 * np.bincount(images.label_N).max() / len(images):.1f}"
         write_bytes_atomic(out / f"{name}.md", (work / f"{name}.md").read_bytes())
-    if np.isfinite(majority):
+    if majority:
         images, _ = real_images("frdeep_nvss", data_root(data_dir))
         as_first = Given(beam_arcsec=5.4, pixel_scale_arcsec=1.8)
         row = measure_set(SourceModel.load("radio_d4_small"), images, as_first)[0]
@@ -79,7 +79,13 @@ def main(
     write_bytes_atomic(out / "real.csv", table.to_csv(index=False, float_format="%.5g").encode())
     options = "; ".join(f"{name}: {', '.join(f'{k}={v:g}' for k, v in MODELS[name][1].items()) or 'as named'}"
                         for name in names or MODELS)  # fmt: skip
-    text = WORDS.format(steps=steps, version=code_version(), options=options, majority=majority, table=show(table))
+    text = WORDS.format(
+        steps=steps,
+        version=code_version(),
+        options=options,
+        nvss=majority and f"Of all sources of FR-DEEP NVSS {majority} % are of one class. ",
+        table=show(table),
+    )
     write_bytes_atomic(out / "README.md", text.encode())
     print(text)
 

@@ -120,8 +120,8 @@ def pretrain_for_survey(
 ) -> SourceModel:
     """Train an encoder for a survey and fit a model; return it, saved at ``output`` with a card.
 
-    ``OUTPUT_training`` keeps the run and the encoder alone, and an interrupted training goes on from there. ``say`` gets
-    the warning that few sources are resolved, before the training. Raises InputError where under 5 % are.
+    ``OUTPUT_training`` keeps the run and the encoder alone, and an interrupted training goes on from there. ``say``
+    gets the warning that few sources are resolved, before the training. Raises InputError where under 5 % are.
     """
     output = as_path(output)
     config, line = make_config(survey, steps, seed)

@@ -66,8 +66,8 @@ def test_nvss_is_warned_of_with_the_share_that_its_beam_resolves_of_ordinary_sou
     assert own > 0.5 > plain
     said = make_config(nvss, steps=10)[1]
     assert re.fullmatch(
-        rf"{100 * plain:.0f} % of sources with the sizes of MiraBest's are larger than 2 beams of 45 arcsec; those that "
-        rf"train are 4 times as large, and {100 * own:.0f} % are",
+        rf"{100 * plain:.0f} % of sources with the sizes of MiraBest's are larger than 2 beams of 45 arcsec; those "
+        rf"that train are 4 times as large, and {100 * own:.0f} % are",
         said,
     )
     assert say_resolved(replace(read_survey("FIRST"), size_scale=0.9), RECIPE)[1] == ""
