@@ -1,4 +1,7 @@
-"""``equirgz selftest``: the path from simulated sources to an exported network, once, small, in a temporary folder."""
+"""``equirgz selftest``: the path from simulated sources to an exported network, once, small, in a temporary folder.
+
+The last step asks what comes with the package: every encoder and every model of ``equirgz classify``, with its card.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,15 @@ def run_selftest(device: str = "cpu") -> Iterator[tuple[str, str, str]]:
     with tempfile.TemporaryDirectory(prefix="equirgz_selftest_") as folder, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the advice of libraries; what is wrong is raised
         steps = _Steps(Path(folder), device)
-        for step in (steps.simulator, steps.training, steps.encoder, steps.audit, steps.export, steps.onnx):
+        for step in (
+            steps.simulator,
+            steps.training,
+            steps.encoder,
+            steps.audit,
+            steps.export,
+            steps.onnx,
+            steps.shipped,
+        ):
             try:
                 state, text = step()
             except Exception as error:  # whatever a broken install raises is the answer asked for
@@ -110,6 +121,29 @@ class _Steps:
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
         features = torch.from_numpy(session.run(None, {"images": images.numpy()})[0])
         return "ok", f"onnxruntime gives the features, relative difference {_compare(features, self.plain(images)):.0e}"
+
+    def shipped(self) -> tuple[str, str]:
+        import numpy as np
+
+        from equirgz.answers.classify_images import classify
+        from equirgz.answers.source_model import SourceModel
+        from equirgz.backbones import load_pretrained
+        from equirgz.pretrained import find_classifier, list_classifiers, list_pretrained, read_card
+
+        encoders, models = list_pretrained(), list_classifiers()
+        require(bool(encoders and models), "weights", expected="encoders and models in the package", got="none")
+        for name in encoders:
+            load_pretrained(name)
+            read_card(name)
+        noise = np.random.default_rng(0).normal(size=(1, 150, 150))
+        noise[:, 70:80, 72:78] += 100
+        for name in models:
+            require(find_classifier(name).with_suffix(".md").is_file(), name, expected="a card", got="none")
+            sky = SourceModel.load(name).sky
+            table = classify(noise, name, pixel_scale_arcsec=sky.pixel_scale_arcsec, beam_arcsec=sky.beam_arcsec)
+            total = table.filter(regex="^p_").to_numpy(float).sum()
+            require(abs(total - 1) < TOLERANCE, name, expected="probabilities", got=total, error=NumericalError)
+        return "ok", f"{len(encoders)} encoders and {len(models)} models of `equirgz classify` answer"
 
     def _images(self) -> Any:
         import torch
