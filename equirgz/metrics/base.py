@@ -69,6 +69,7 @@ METRICS: Registry[Metric] = Registry(
         "equirgz.metrics.calibration.ece",
         "equirgz.metrics.calibration.brier",
         "equirgz.metrics.calibration.debiased",
+        "equirgz.metrics.calibration.smooth",
     ),
 )
 

@@ -34,6 +34,8 @@ class Classification(Task):
         "calibration/ece_classwise": "Class-wise calibration error",
         "calibration/ece_debiased": "Debiased calibration error",
         "calibration/ece_perfect": "ECE of a perfectly calibrated model",
+        "calibration/ece_smooth": "Smooth calibration error (no bins)",
+        "calibration/ece_smooth_perfect": "Smooth calibration error of a perfectly calibrated model",
         "calibration/mce": "Maximum calibration error",
     }
 

@@ -48,7 +48,7 @@ def test_what_is_defined_for_few_sources_of_one_class_and_what_is_not(n):
     """With n sources of class 0 at 0.7: each number by hand, or none."""
     found = {row["metric"]: row["value"] for row in compute_metrics([[0.7, 0.3]] * n, [0] * n)}
     defined = {"error/rate": 0, "nll/mean": -math.log(0.7), "calibration/brier": 0.18, "calibration/ece": 0.3,
-               "calibration/mce": 0.3, "calibration/ece_debiased": 0.3}  # fmt: skip
+               "calibration/mce": 0.3, "calibration/ece_debiased": 0.3, "calibration/ece_smooth": 0.3}  # fmt: skip
     assert {name: found.pop(name) for name in defined} == pytest.approx(defined)
-    assert found.pop("calibration/ece_perfect") > 0
+    assert found.pop("calibration/ece_perfect") > 0 and found.pop("calibration/ece_smooth_perfect") > 0
     assert found == dict.fromkeys(("error/balanced", "calibration/ece_classwise", "calibration/ece_adaptive"))

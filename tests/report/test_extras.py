@@ -13,9 +13,10 @@ from scipy.stats import binomtest
 
 from equirgz.errors import InputError
 from equirgz.grid.plan.grid import make_grid
+from equirgz.metrics.calibration.smooth import smooth_calibration_error
 from equirgz.metrics.compare.source_tests import required_sources
 from equirgz.records import read_json, write_json_atomic
-from equirgz.report import write_tables
+from equirgz.report import format_table, write_tables
 from equirgz.report.figures.selective import plot_selective
 from equirgz.report.figures.style import figure_style
 from equirgz.report.figures.write_figures import make_figures
@@ -131,6 +132,24 @@ def test_needed_sources_are_those_of_mcnemar_at_the_measured_disagreement(extras
         assert int(line["for 5 %"]) == required_sources(5.0, max(5.0, disagreement))
         expected = required_sources(100 * abs(b - c) / 40, disagreement) if b != c else ""
         assert line["for the measured"] == str(expected) and shown[-1] == str(expected or "–")
+
+
+def test_smooth_calibration_is_the_mean_over_seeds_beside_what_a_perfect_network_shows(extras, answers):
+    found = {(line["group"], line["augmentation"], line["metric"]): line for line in extras["smooth_calibration"][0]}
+    assert len(found) == 4 * 5
+    for (group, augmentation), (p_RSK, target_S) in answers.items():
+        line = found[group, augmentation, "calibration/ece_smooth"]
+        value = np.mean([smooth_calibration_error(p_SK, target_S) for p_SK in p_RSK])
+        assert float(line["value"]) == pytest.approx(value, rel=1e-5)
+        assert 0 <= float(line["low_95"]) < float(line["high_95"])
+        assert found[group, augmentation, "calibration/ece_smooth_perfect"]["low_95"] == ""
+
+
+def test_an_extra_is_printed_without_having_been_asked_for(folder, monkeypatch):
+    monkeypatch.setattr("equirgz.report.tables.intervals.N_DRAWS", N_DRAWS)
+    asked = format_table(folder, "smooth_calibration")
+    ask(folder, [])
+    assert format_table(folder, "smooth_calibration") == asked and "smooth ECE" in asked
 
 
 def test_brier_parts_are_those_of_brute_force(extras, answers):

@@ -5,7 +5,7 @@ All follow from predictions.csv.gz. Legend: R runs (seeds), S sources, K classes
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -17,14 +17,14 @@ from equirgz.metrics.compare.over_runs import BRIER_BINS, BRIER_PARTS_RANGE
 from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metrics
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
-from equirgz.report.tables.intervals import Family, Number, make_intervals, of_classes
+from equirgz.report.tables.intervals import Family, Number, make_intervals, of_classes, registered
 from equirgz.report.tables.mcnemar import make_mcnemar
 from equirgz.report.tables.needed_sources import make_needed
 from equirgz.report.tables.sheet import Sheet
 from equirgz.tasks import Task
 from equirgz.tasks.base import Kept
 
-EXTRAS = ("risk_coverage", "brier_parts", "mcnemar", "needed_sources")
+EXTRAS = ("risk_coverage", "brier_parts", "smooth_calibration", "mcnemar", "needed_sources")
 
 
 def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str, ...]:
@@ -42,15 +42,19 @@ def check_extras_of(options: Mapping[str, Any], task: Task) -> None:
         raise InputError("report.extras", expected="a task whose answers are classes", got=task.name, mend=mend)
 
 
-def find_extras(results: Results, part: Part) -> dict[str, Callable[[], tuple[list[list[str]], Sheet] | None]]:
-    """Return by name of each extra asked for what makes (lines of the csv, the printed table); None if it cannot."""
+def find_extras(
+    results: Results, part: Part, also: Iterable[str] = ()
+) -> dict[str, Callable[[], tuple[list[list[str]], Sheet] | None]]:
+    """Return by name of each extra asked for, and of those ``also`` wanted, what makes (lines of the csv, the printed
+    table); None if it cannot."""
 
     def make(name: str) -> tuple[list[list[str]], Sheet] | None:
         if name in FAMILIES:
             return make_intervals(results, part, FAMILIES[name])
         return {"mcnemar": make_mcnemar, "needed_sources": make_needed}[name](results, part)
 
-    wanted = check_extras(results.options, results.name) if part.task.categorical else ()
+    asked = (*check_extras(results.options, results.name), *(name for name in also if name in EXTRAS))
+    wanted = dict.fromkeys(asked) if part.task.categorical else ()
     return {name: partial(make, name) for name in wanted}
 
 
@@ -102,6 +106,23 @@ FAMILIES = {
             Number("calibration/brier_reliability", "reliability", _brier("reliability"), True, *BRIER_PARTS_RANGE),
             Number("calibration/brier_resolution", "resolution", _brier("resolution"), True, *BRIER_PARTS_RANGE),
             Number("calibration/brier_uncertainty", "uncertainty", _brier("uncertainty"), None),
+        ),
+    ),
+    "smooth_calibration": Family(
+        "smooth_calibration",
+        "Calibration with and without bins",
+        (
+            "Calibration errors with 95 % intervals over test sources: smooth ECE, without bins (arXiv 2309.12236), "
+            "and ECE with 15 bins of equal width",
+            "Perfect: what a perfectly calibrated network would show with these confidences and as many sources; the "
+            "intervals are mirrored, which takes much of that bias out",
+        ),
+        (
+            registered("calibration/ece_smooth", "smooth ECE", mirrored=True),
+            registered("calibration/ece_smooth_perfect", "perfect", mirrored=None),
+            registered("calibration/ece", "ECE", mirrored=True),
+            registered("calibration/ece_perfect", "perfect", mirrored=None),
+            registered("nll/mean", "NLL (nat)"),
         ),
     ),
 }

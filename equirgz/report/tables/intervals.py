@@ -55,7 +55,8 @@ class Family:
     numbers: tuple[Number, ...]
 
 
-def _registered(metric: str, title: str, mirrored: bool | None = False) -> Number:
+def registered(metric: str, title: str, mirrored: bool | None = False) -> Number:
+    """Return the column of a registered metric of classes, with its range and its terms."""
     entry = METRICS.get(metric)
     return Number(metric, title, of_classes(entry.function), mirrored, entry.lowest, entry.highest, entry.terms)
 
@@ -70,11 +71,11 @@ MAIN = Family(
     "Intervals over test sources",
     ("Error and calibration with 95 % intervals over test sources",),
     (
-        _registered(CLASSES.headline.metric, "error (%)"),
-        _registered("nll/mean", "NLL (nat)"),
-        _registered("calibration/brier", "Brier"),
-        _registered("calibration/ece", "ECE", mirrored=True),
-        _registered("calibration/ece_debiased", "ECE debiased", mirrored=None),
+        registered(CLASSES.headline.metric, "error (%)"),
+        registered("nll/mean", "NLL (nat)"),
+        registered("calibration/brier", "Brier"),
+        registered("calibration/ece", "ECE", mirrored=True),
+        registered("calibration/ece_debiased", "ECE debiased", mirrored=None),
     ),
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -29,12 +29,12 @@ class Statistic:
 
 
 def make_statistics(
-    results: Results, *, without: Container[str] = (), only: Container[str] | None = None
+    results: Results, *, without: Container[str] = (), only: Container[str] | None = None, also: Iterable[str] = ()
 ) -> Iterator[Statistic]:
     """Yield the comparison, interval and scaling tables and the extras of every test split and read-out.
 
     Args: without: kinds that are not computed (intervals take the longest). only: names of those to compute, None
-    for all.
+    for all. also: extras to compute that the grid does not ask for.
     """
     for part in make_parts(results.rows, results.task):
         makers = {
@@ -42,7 +42,7 @@ def make_statistics(
             "intervals": partial(make_intervals, results, part),
             "scaling": partial(_scale, results, part),
         }
-        makers |= find_extras(results, part)
+        makers |= find_extras(results, part, also)
         for kind, make in makers.items():
             name = _name(kind, part)
             asked = kind not in without and (only is None or name in only)
@@ -60,16 +60,16 @@ def find_statistic(
 ) -> Statistic:
     """Return one such table; without ``readout`` that of the network, without ``data`` of the first data set.
 
-    Raises: ResultsError where there is none.
+    An extra need not have been asked for by the grid. Raises: ResultsError where there is none.
     """
     parts = [p for p in make_parts(results.rows, results.task) if p.split == split and data in (None, p.data)]
     parts = [p for p in parts if p.readout == (readout or "network")]
     names = [_name(kind, part) for part in parts]
     for name in names:
-        for found in make_statistics(results, only=(name,)):
+        for found in make_statistics(results, only=(name,), also=(kind,)):
             return found
     where = f"{kind} on {split} ({readout or 'network'}{f', {data}' if data else ''})"
-    mend = "it needs predictions.csv.gz and several runs, and an extra has to be asked for in the grid's report section"
+    mend = "it needs predictions.csv.gz and several runs, and an extra a task whose answers are classes"
     raise ResultsError(f"{results.folder}", expected=where, got="none", mend=mend)
 
 

@@ -28,9 +28,10 @@ def write_tables(folder: Path | str | Results) -> list[Path]:
 
     tables/<metric>_<split>_<readout>: the metrics of `shown_first` on test splits (all others in tables/more/);
     comparison_...: differences tested over seeds and sources; intervals_...: intervals over sources;
-    scaling_...: power laws, from four label counts on; risk_coverage_..., brier_parts_... and mcnemar_... where the
-    report section of the grid asks for them (`extras`). The bytes are a function of the rows, predictions.csv.gz,
-    timings.csv and grid.json alone. Tables of an earlier call that these no longer give are removed.
+    scaling_...: power laws, from four label counts on; risk_coverage_..., brier_parts_..., smooth_calibration_... and
+    mcnemar_... where the report section of the grid asks for them (`extras`). The bytes are a function of the rows,
+    predictions.csv.gz, timings.csv and grid.json alone. Tables of an earlier call that these no longer give are
+    removed.
     Raises: ResultsError where the rows cannot be read, or mix versions or data within one table;
     nothing is written then.
     """
@@ -103,7 +104,7 @@ def format_table(
 ) -> str:
     """Return one table of a results folder (or of rows from `load_results`) as text.
 
-    Args: metric: such as "nll/mean", or comparison, intervals, scaling or an extra of the grid; None is the headline of
+    Args: metric: such as "nll/mean", or comparison, intervals, scaling or an extra; None is the headline of
     the task. readout: None is
     the network where there is one. data: None is the first data set. style: text (for a terminal), md, tex or csv.
     Raises: ResultsError where there is no such table, or its rows mix versions or data; InputError for another style.
