@@ -27,6 +27,8 @@ Further = Literal[
 class EvaluationConfig(Section):
     """What is measured once a run is trained.
 
+    ``temperature``, ``vector``, ``platt`` and ``isotonic`` are the network's probabilities mended by what its
+    validation sources (``split.n_val``) say of them (:mod:`equirgz.metrics.calibration.recalibration`).
     ``probe`` is logistic regression on the features, its penalty chosen inside the labelled sources (or
     ``probe_penalty``); after a training without labels batch norm is settled on the target's plain training images
     first (``settle_batch_norm``), and the untrained network of the same seed is read out beside it.
@@ -37,7 +39,8 @@ class EvaluationConfig(Section):
     """
 
     readouts: tuple[str, ...] = Field(
-        ("network",), description="network, temperature, probe, knn, linear_probe, zero_shot"
+        ("network",),
+        description="network, temperature, vector, platt, isotonic, probe, knn, linear_probe, zero_shot",
     )
     rotation_angles: int = Field(24, ge=1, description="angles of the rotation curve over 360 degrees")
     views: int = Field(1, ge=1, description="test-time views averaged in probability")

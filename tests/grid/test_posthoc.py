@@ -8,7 +8,8 @@ from equirgz.errors import InputError
 from equirgz.grid.plan.preflight import check_grid
 from equirgz.grid.run.blocks import Block
 from equirgz.grid.run.cell import run_cell
-from equirgz.grid.run.posthoc import scale_blocks, to_logits
+from equirgz.grid.run.posthoc import recalibrate_blocks, to_logits
+from equirgz.metrics.calibration.recalibration import RECALIBRATIONS
 from equirgz.tasks.classification import CLASSES
 from tests.grid.test_cell import plan
 
@@ -23,30 +24,46 @@ def test_the_temperature_is_that_of_the_closed_form_and_scales_the_test_set():
     p = 1 / (1 + np.exp(-2))
     val = block("val", [[p, 1 - p]] * 4, [0, 0, 0, 1])
     test = block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])
-    scaled, (row,) = scale_blocks([val, test])
+    scaled, (row,) = recalibrate_blocks([val, test], ["temperature"])
     assert row["value"] == pytest.approx(2 / np.log(3), rel=1e-5) and row["n"] == 4 and row["split"] == "val"
     assert [(b.readout, b.split) for b in scaled] == [("temperature", "test")]
     odds = (scaled[0].kept["probability"][:, 0] / scaled[0].kept["probability"][:, 1]) ** (2 / np.log(3))
     np.testing.assert_allclose(odds, [9, 0.25], rtol=1e-5)
-    again, _ = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])])
+    again, _ = recalibrate_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [0, 0])], ["temperature"])
     assert (again[0].kept["probability"] == scaled[0].kept["probability"]).all()  # test labels have no say
 
 
-@pytest.mark.parametrize("label_N, n, words", [
-    ([0, 1], 2, "all of them right"), ([0, 0], 2, "class 0 alone"), ([-1, -1], 0, ""),
+@pytest.mark.parametrize("name, label_N, n, words", [
+    ("temperature", [0, 1], 2, "all of them right"), ("temperature", [0, 0], 2, "class 0 alone"),
+    ("temperature", [-1, -1], 0, ""), ("vector", [0, 1], 2, "without an error"), ("platt", [0, 1], 2, "without an"),
+    ("isotonic", [1, 1], 2, "class 1 alone"), ("isotonic", [-1, -1], 0, ""),
 ])  # fmt: skip
-def test_a_validation_set_that_does_not_fix_the_temperature_leaves_the_cells_missing(label_N, n, words, caplog):
+def test_a_validation_set_that_does_not_fix_a_fit_leaves_its_cells_missing(name, label_N, n, words, caplog):
     val = block("val", [[0.9, 0.1], [0.2, 0.8]], label_N)
-    scaled, (row,) = scale_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])])
+    scaled, (row,) = recalibrate_blocks([val, block("test", [[0.9, 0.1], [0.2, 0.8]], [1, 1])], [name])
     assert scaled == [] and row["value"] is None and row["n"] == n
     assert words in caplog.text and np.isfinite(to_logits(np.array([[1.0, 0.0]]))).all()
 
 
-def test_the_readout_needs_validation_sources_and_the_network():
-    with pytest.raises(InputError, match="temperature: expected validation sources.*set split.n_val"):
-        check_grid(plan("evaluation.readouts=[network, temperature]"), None)
-    with pytest.raises(InputError, match="temperature: expected network beside it"):
-        check_grid(plan("evaluation.readouts=[temperature]", "n_val=10"), None)
+@pytest.mark.parametrize("name", sorted(RECALIBRATIONS))
+def test_a_recalibration_needs_validation_sources_and_the_network(name):
+    with pytest.raises(InputError, match=f"{name}: expected validation sources.*set split.n_val"):
+        check_grid(plan(f"evaluation.readouts=[network, {name}]"), None)
+    with pytest.raises(InputError, match=f"{name}: expected network beside it"):
+        check_grid(plan(f"evaluation.readouts=[{name}]", "n_val=10"), None)
+
+
+def test_a_run_is_mended_in_each_way_asked_for_without_a_look_at_the_test_labels():
+    names = ["temperature", "vector", "platt", "isotonic"]
+    p_NK = np.random.default_rng(0).dirichlet([1, 1], 40)
+    val = block("val", p_NK, (np.random.default_rng(1).random(40) < p_NK[:, 1]).astype(int))
+    made = [recalibrate_blocks([val, block("test", p_NK[:9], [label] * 9)], names) for label in (0, 1)]
+    for (blocks, rows), (again, _) in [made]:
+        assert [b.readout for b in blocks] == [row["readout"] for row in rows] == names
+        for one, other in zip(blocks, again, strict=True):
+            assert np.array_equal(one.kept["probability"], other.kept["probability"])
+            np.testing.assert_allclose(one.kept["probability"].sum(1), 1)
+        assert [row["unit"] for row in rows] == ["1", "nat", "nat", "nat"] and {row["split"] for row in rows} == {"val"}
 
 
 def test_a_run_scales_its_test_predictions_by_the_temperature_it_reports():

@@ -14,9 +14,10 @@ from equirgz.config import RunConfig, TaskConfig
 from equirgz.data.splits.labelled import make_manifest
 from equirgz.grid.further.measures import measure_further
 from equirgz.grid.run.blocks import Block, meter_rows, score
-from equirgz.grid.run.posthoc import scale_blocks
+from equirgz.grid.run.posthoc import recalibrate_blocks
 from equirgz.grid.run.prepare import PreparedRun, prepare_run
 from equirgz.grid.run.probes import read_out_features
+from equirgz.grid.run.readouts import recalibrations
 from equirgz.grid.run.resources import measure_peak_bytes
 from equirgz.grid.run.targets import checksum_with_targets
 from equirgz.grid.run.trained import (
@@ -101,8 +102,9 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     trained = replace(before, objective=objective)
     own, uncertain = read_out_network(trained)
     blocks = [*answers, *probes[0], *own]
-    scaled, rows = scale_blocks(blocks) if "temperature" in config.evaluation.readouts else ([], [])
-    blocks += scaled
+    asked = recalibrations(config.evaluation.readouts)
+    mended, rows = recalibrate_blocks(blocks, asked) if asked else ([], [])
+    blocks += mended
     rows += [row for block in blocks for row in score(block)] + meter_rows(log, len(run.pool_NCHW))
     rows += probes[1] + uncertain + measure_rotation(trained) + measure_equivariance(trained) + measure_size(trained)
     rows += measure_further(trained) + count_sources(run.data)

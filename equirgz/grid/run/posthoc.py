@@ -1,4 +1,4 @@
-"""What follows from finished predictions without the network: temperature-scaled probabilities.
+"""What follows from finished predictions without the network: recalibrated probabilities.
 
 Legend: N sources, K classes.
 """
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from equirgz.grid.run.blocks import Block
-from equirgz.metrics.calibration.temperature_scaling import apply_temperature, fit_temperature
+from equirgz.metrics.calibration.recalibration import Recalibration, fit_recalibration, metric_of
 from equirgz.metrics.check import UndefinedMetricError
 
 logger = logging.getLogger("equirgz")
@@ -25,37 +25,46 @@ def to_logits(probability_NK: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(np.asarray(probability_NK, dtype=np.float64), FLOOR))
 
 
-def scale_blocks(blocks: Iterable[Block]) -> tuple[list[Block], list[dict[str, Any]]]:
-    """Return the network's blocks scaled by the temperature of its validation block, and its row.
+def recalibrate_blocks(blocks: Iterable[Block], names: Iterable[str]) -> tuple[list[Block], list[dict[str, Any]]]:
+    """Return the network's blocks as each of ``names`` mends them, fitted on its validation block, and a row of each.
 
-    Test sources are scaled, never fitted on. Where the validation sources do not fix a temperature (all right, all of
-    one class, none with a label) no block is scaled and the row has no value: the cells are missing, not invented.
+    Test sources are mended, never fitted on. Where the validation sources fix no such fit (all right, all of one
+    class, none with a label) there is no block of it and the row has no value: the cells are missing, not invented.
     """
     network = {block.split: block for block in blocks if block.readout == "network"}
     val = network.pop("val")
-    target_N, known_N = val.kept["target"], val.task.known(val.kept["target"])
-    temperature, scaled = None, []
-    if known_N.any():
-        try:
-            logits_NK = to_logits(val.kept["probability"][known_N])
-            temperature = fit_temperature(logits_NK, target_N[known_N]).value
-        except UndefinedMetricError as error:
-            logger.warning("read-out temperature: %s", error)
-    if temperature is not None:
-        scaled = [_scale(block, temperature) for block in network.values()]
-    row = {
-        "readout": "temperature",
-        "split": "val",
-        "metric": "calibration/temperature",
-        "angle_deg": None,
-        "value": temperature,
-        "unit": "1",
-        "direction": "none",
-        "n": int(known_N.sum()),
-    }
-    return scaled, [row]
+    known_N = val.task.known(val.kept["target"])
+    mended, rows = [], []
+    for name in names:
+        found = _fit(name, val.kept["probability"][known_N], val.kept["target"][known_N])
+        if found is not None:
+            mended += [_mend(block, name, found) for block in network.values()]
+        value, unit = (None, "1" if name == "temperature" else "nat") if found is None else (found.value, found.unit)
+        rows.append(
+            {
+                "readout": name,
+                "split": "val",
+                "metric": metric_of(name),
+                "angle_deg": None,
+                "value": value,
+                "unit": unit,
+                "direction": "none",
+                "n": int(known_N.sum()),
+            }
+        )
+    return mended, rows
 
 
-def _scale(block: Block, temperature: float) -> Block:
-    probability_NK = apply_temperature(to_logits(block.kept["probability"]), temperature)
-    return replace(block, readout="temperature", kept={**block.kept, "probability": probability_NK})
+def _fit(name: str, probability_NK: np.ndarray, target_N: np.ndarray) -> Recalibration | None:
+    if not len(target_N):
+        return None
+    try:
+        return fit_recalibration(name, to_logits(probability_NK), target_N)
+    except UndefinedMetricError as error:
+        logger.warning("read-out %s: %s", name, error)
+        return None
+
+
+def _mend(block: Block, name: str, found: Recalibration) -> Block:
+    probability_NK = found.apply(to_logits(block.kept["probability"]))
+    return replace(block, readout=name, kept={**block.kept, "probability": probability_NK})
