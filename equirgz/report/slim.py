@@ -19,6 +19,7 @@ from equirgz.report.tables.statistics import STATISTICS
 TABLES, DRAWN = (".csv", ".md", ".tex"), (".png", ".svg")
 FIGURES = (
     "reliability", "rotation", "scaling", "equivariance", "risk_coverage", "samples", "turned_queries",
+    "pareto",
 )  # fmt: skip
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 

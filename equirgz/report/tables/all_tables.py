@@ -13,6 +13,7 @@ from equirgz.errors import ResultsError, suggest
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.predictions import find_predictions
 from equirgz.report.rows.results import Results
+from equirgz.report.rows.step_times import step_times
 from equirgz.report.rows.table_axes import ANGLE, PAIR, Axes, find_axes, show_labels
 from equirgz.report.tables.cells import Key, Table, make_table
 
@@ -37,7 +38,7 @@ def _make_all(results: Results) -> list[Table]:
 
 def make_tables(results: Results, wanted: Callable[[Key], bool] = lambda key: True) -> Iterator[Table]:
     """Yield the table of every ``wanted`` (data, split, readout, metric, angle, detail) in a fixed order."""
-    steps = _step_times(results)
+    steps = step_times(results)
     for data, of_data in results.rows.groupby("data", sort=True):
         axes = find_axes(of_data)
         planned = plan_runs(results, of_data, str(data), axes)
@@ -193,18 +194,6 @@ def _perfect(rows: pd.DataFrame, key: Key) -> pd.DataFrame:
     wanted = key.metric == "calibration/ece" and np.isnan(key.angle_deg)
     chosen = (rows["metric"] == "calibration/ece_perfect") & (rows["split"] == key.split)
     return rows[chosen & (rows["readout"] == key.readout) & wanted]
-
-
-def _step_times(results: Results) -> pd.DataFrame:
-    """Return the measured wall time of one training step of each run, in ms (no row where the plan lacks its steps)."""
-    configs = results.plan.get("configs", {})
-    steps = {
-        run["run_key"]: configs.get(run.get("cell_key"), {}).get("train", {}).get("steps")
-        for run in results.plan.get("runs", [])
-    }
-    spent = results.timings[results.timings["metric"] == "train/seconds"]
-    value = 1000 * spent["value"] / spent["run_key"].map(steps).astype(float)
-    return spent.assign(metric="train/step_ms", value=value).dropna(subset="value")
 
 
 def _row_costs(rows: pd.DataFrame, timings: pd.DataFrame, axes: Axes) -> dict[str, dict[tuple, float]]:

@@ -18,13 +18,13 @@ from equirgz.metrics.uncertainty.uncertainty_rows import compute_selective_metri
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
 from equirgz.report.tables.intervals import Family, Number, make_intervals, of_classes, registered
-from equirgz.report.tables.mcnemar import make_mcnemar
-from equirgz.report.tables.needed_sources import make_needed
+from equirgz.report.tables.mcnemar import make_mcnemar, make_needed
+from equirgz.report.tables.pareto import make_pareto
 from equirgz.report.tables.sheet import Sheet
 from equirgz.tasks import Task
 from equirgz.tasks.base import Kept
 
-EXTRAS = ("risk_coverage", "brier_parts", "smooth_calibration", "mcnemar", "needed_sources")
+EXTRAS = ("risk_coverage", "brier_parts", "smooth_calibration", "mcnemar", "needed_sources", "pareto")
 
 
 def check_extras(options: Mapping[str, Any], source: str = "grid") -> tuple[str, ...]:
@@ -51,7 +51,7 @@ def find_extras(
     def make(name: str) -> tuple[list[list[str]], Sheet] | None:
         if name in FAMILIES:
             return make_intervals(results, part, FAMILIES[name])
-        return {"mcnemar": make_mcnemar, "needed_sources": make_needed}[name](results, part)
+        return {"mcnemar": make_mcnemar, "needed_sources": make_needed, "pareto": make_pareto}[name](results, part)
 
     asked = (*check_extras(results.options, results.name), *(name for name in also if name in EXTRAS))
     wanted = dict.fromkeys(asked) if part.task.categorical else ()

@@ -1,11 +1,14 @@
-"""McNemar's test of each row against its reference, from stored predictions. Legend: R runs (seeds), S sources."""
+"""McNemar's test of each row against its reference, and how many test sources it would take to tell them apart.
+
+From stored predictions. Legend: R runs (seeds), S sources.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from equirgz.metrics.compare.paired import adjust_holm
-from equirgz.metrics.compare.source_tests import McNemarTest, mcnemar_test
+from equirgz.metrics.compare.source_tests import McNemarTest, mcnemar_test, required_sources
 from equirgz.report.rows.pairing import Column, pair_rows, share_seeds
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.pooled_folds import show_folds
@@ -19,6 +22,7 @@ from equirgz.report.tables.wording import MISSING, show_rule, show_sources
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "only_row_wrong", "only_reference_wrong", "difference", "p",
                "p_holm", "n_seeds", "n_sources")  # fmt: skip
+DIFFERENCES = (1.0, 2.0, 3.0, 5.0)  # of error, %
 
 
 @dataclass(frozen=True)
@@ -106,3 +110,41 @@ def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
 
 def _words(tested: Tested) -> str:
     return f"{tested.test.only_first} : {tested.test.only_second} ({show_p(tested.p_holm)})"
+
+
+def make_needed(results: Results, part: Part) -> tuple[list[list[str]], Sheet] | None:
+    """Return (lines of the csv, the printed table) of :func:`needed`; None below two comparable rows."""
+    found = compare_answers(results, part)
+    if not found:
+        return None
+    lines = []
+    for ((name, reference), (n_labels, augmentation)), tested in found.items():
+        place = [*map(show_value, name), " ".join(map(show_value, reference)), show_labels(n_labels), augmentation]
+        numbers = [tested.test.difference_percent, disagreement(tested.test)]
+        lines.append([*place, *(f"{x:.1f}".replace("-", "−") for x in numbers), str(tested.test.n),
+                      *map(str, needed(tested.test))])  # fmt: skip
+    header = [*part.axes.names, "against", "labels", "augmentation", "error difference (%)", "disagreement (%)",
+              "n", *(f"for {d:g} %" for d in DIFFERENCES), "for the measured"]  # fmt: skip
+    caption = [
+        "Test sources needed to tell a difference of error by McNemar's test, with power 0.8 at level 0.05",
+        f"Data {part.data}, split {part.split}, read-out {part.readout}",
+        "At the measured disagreement, the share of sources that one of the two gets wrong and the other right, or the "
+        "difference where that is larger; –: no difference was measured",
+    ]
+    csv = [header, *([cell.replace("−", "-").replace("–", "") for cell in line] for line in lines)]
+    label = f"needed-{part.split}-{part.readout}"
+    return csv, Sheet(
+        "Needed sources", len(part.axes.names) + 3, header, [""] * len(header), lines, caption, label=label
+    )
+
+
+def disagreement(test: McNemarTest) -> float:
+    """Return the share (%) of sources that one of the two gets wrong and the other right."""
+    return 100.0 * (test.only_first + test.only_second) / test.n
+
+
+def needed(test: McNemarTest) -> list[int | str]:
+    """Return the sources needed for each of ``DIFFERENCES``, then for the measured one ("–" where it is 0)."""
+    measured = abs(test.difference_percent)
+    sizes = [*DIFFERENCES, measured]
+    return ["–" if size < 1e-9 else required_sources(size, max(size, disagreement(test))) for size in sizes]
