@@ -200,6 +200,7 @@ OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
             "bayesian.ivon",
             "bayesian.mc_dropout",
             "bayesian.laplace",
+            "bayesian.sngp",
         )
     ),
 )

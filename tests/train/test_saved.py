@@ -41,7 +41,7 @@ def assert_same_after_loading(model: EquirgzClassifier, path) -> EquirgzClassifi
     return loaded
 
 
-@pytest.mark.parametrize("objective", ["supervised", "mc_dropout", "laplace", "variational", "ivon", "hybrid"])
+@pytest.mark.parametrize("objective", ["supervised", "mc_dropout", "laplace", "variational", "ivon", "hybrid", "sngp"])
 def test_every_objective_predicts_the_same_after_loading(objective, tmp_path):
     X, y = make_arrays()
     options = {"hidden": 16, "projection": 8} if objective == "hybrid" else None
