@@ -1,6 +1,8 @@
 """What users hold as images, brought to one form: pixels as numbers, axes (N, C, H, W), or refused in one line.
 
 The rule for pixels: integers are pictures, 0 to 255, and mean 0 to 1; floats and booleans are taken as they are.
+The rule for shapes: images are square; an axis H of length 1 says that they are rows (N, C, 1, L), such as spectra
+(:mod:`equirgz.data.spectra.rows`), which are not turned, resampled or masked.
 Legend: N images, C channels, H W pixels.
 """
 
@@ -26,6 +28,7 @@ def as_images(
     *,
     channels: int | None = None,
     size: int | None = None,
+    rows: bool | None = None,
     flat: bool = False,
     keep_bytes: bool = False,
 ) -> np.ndarray:
@@ -36,6 +39,7 @@ def as_images(
         half, bfloat16 and float32: float32; wider floats: float64.
     channels, size : of the network that will see them, so that a wrong shape is explained better. Images of
         another size are no error here.
+    rows : whether that network takes rows (N, C, 1, L) instead of images; None: either will do.
     flat : take (N, H * H) too.
     keep_bytes : integers stay uint8 from 0 to 255; :func:`scale_bytes` is what they mean.
 
@@ -45,7 +49,7 @@ def as_images(
     array = as_numbers(value, what)
     if flat and array.ndim == 2 and len(array):
         array = _unfold(array, what, size)
-    check_shape(array.shape, what, channels)
+    check_shape(array.shape, what, channels, rows)
     array = array[:, None] if array.ndim == 3 else array
     return np.ascontiguousarray(_check_values(array, what, keep_bytes))
 
@@ -69,13 +73,28 @@ def scale_bytes(x: Any) -> Any:
     return (x.astype(np.float32) if isinstance(x, np.ndarray) else x.float()) / 255
 
 
-def check_shape(shape: tuple[int, ...], what: str = "images", channels: int | None = None) -> None:
-    """Raise ImageError, with a guess at what is meant, unless ``shape`` is that of square images."""
-    good = len(shape) in (3, 4) and min(shape) > 0 and shape[-1] == shape[-2]
+def is_row(shape: tuple[int, ...]) -> bool:
+    """Return whether ``shape`` is that of rows, (N, C, 1, L) with L above 1."""
+    return len(shape) == 4 and shape[2] == 1 < shape[3]
+
+
+def check_shape(
+    shape: tuple[int, ...], what: str = "images", channels: int | None = None, rows: bool | None = None
+) -> None:
+    """Raise ImageError, with a guess at what is meant, unless ``shape`` is that of square images, or of rows.
+
+    ``rows`` says which of the two a network takes; None: either.
+    """
+    good = len(shape) in (3, 4) and min(shape) > 0 and shape[-1] == shape[-2] and not rows
+    good = good or (min(shape, default=0) > 0 and is_row(shape) and rows is not False)
     if good and channels is not None and (shape[1] if len(shape) == 4 else 1) != channels:
         good = False
     if good:
         return
+    if rows or is_row(shape):
+        expected = f"rows such as spectra, (N, {channels or 'C'}, 1, L)" if rows else f"square ones, {SHAPES}"
+        mend = "see equirgz.data.spectra.rows" if rows else "a network of spectra takes rows"
+        raise ImageError(explain(what, expected=expected, got=_name(shape), mend=mend))
     one = f"(N, {channels}, H, W)" if channels is not None and channels > 1 else SHAPES
     raise ImageError(explain(what, expected=f"square ones, {one}", got=_name(shape), mend=guess_mend(shape, channels)))
 

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.action import as_floats, disk_mask, warp
+from equirgz.images import is_row
 from equirgz.registry import Registry
 
 AUGMENTATIONS: Registry = Registry("augmentation", ("equirgz.augment.registered", "equirgz.augment.radio"))
@@ -145,6 +146,11 @@ class Augmentation:
             raise InputError(what, expected="a torch.Generator", got=type(generator).__name__, mend=mend)
         size = self.size_px or x_BCHW.shape[-1]
         pose, change = self.draw(x_BCHW.shape[0], size, generator)
+        row = is_row(tuple(x_BCHW.shape))
+        if row and (self.mask or self.photometry or not pose.is_identity()):
+            mend = "use the augmentation none, and data.mask: false"
+            got = f"rows {tuple(x_BCHW.shape)} such as spectra, which are not turned or masked"
+            raise InputError(what, expected="square images", got=got, mend=mend)
         y_BCHW = pose.apply(x_BCHW, size, self.interpolation)
         if x_BCHW.dtype == torch.uint8:
             y_BCHW = as_floats(y_BCHW).mul_(1 / 255)
@@ -174,9 +180,9 @@ def _turn_maps(pose: Pose, map_BKHW: Tensor, size: int) -> Tensor:
 
 
 def check_images(what: str, x_BCHW: Tensor) -> None:
-    """Raise InputError unless ``x_BCHW`` is a float or uint8 tensor (B, C, H, H)."""
+    """Raise InputError unless ``x_BCHW`` is a float or uint8 tensor (B, C, H, H), or of rows (B, C, 1, L)."""
     shape = tuple(x_BCHW.shape)
     if not x_BCHW.is_floating_point() and x_BCHW.dtype != torch.uint8:
         raise InputError(what, expected="float images, or bytes", got=x_BCHW.dtype, mend="call x.float() first")
-    if len(shape) != 4 or shape[-1] != shape[-2]:
+    if len(shape) != 4 or (shape[-1] != shape[-2] and not is_row(shape)):
         raise InputError(what, expected="square images (B, C, H, H)", got=shape, mend="crop them to a square first")

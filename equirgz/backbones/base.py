@@ -50,6 +50,7 @@ BACKBONES: Registry = BackboneRegistry(
         "equirgz.backbones.networks.attention",
         "equirgz.backbones.networks.transformer",
         "equirgz.backbones.networks.vit",
+        "equirgz.backbones.networks.spectral",
         "equirgz.backbones.networks.canonical",
         "equirgz.backbones.networks.unet",
         "equirgz.backbones.networks.published",
@@ -68,6 +69,7 @@ class Backbone(HubMethods, nn.Module):
     ----------
     group : symmetry group G of the maps.
     image_size : side of the square input in pixels; other sizes are refused.
+    takes_rows : whether the input are rows (B, C, 1, L) such as spectra, of any length, and no images.
     image_sizes : sides with which the same architecture can be built.
     num_features : length of the feature vector.
     is_invariant : whether the features claim to be invariant under the lattice elements of G.
@@ -80,6 +82,7 @@ class Backbone(HubMethods, nn.Module):
     num_classes: int = 0
     classifier: nn.Linear | None
     is_invariant: bool = True
+    takes_rows: bool = False
     smallest_size: int = 1
     size_step: int = 1
 
@@ -106,6 +109,15 @@ class Backbone(HubMethods, nn.Module):
         An invariant steerable network is exact on the pixel lattice at every one of them.
         """
         return list(range(self.smallest_size, LARGEST_LISTED_SIZE + 1, self.size_step))
+
+    @property
+    def shape_CHW(self) -> tuple[int, int, int]:
+        """Channels, rows and columns of one input."""
+        return self.in_channels, 1 if self.takes_rows else self.image_size, self.image_size
+
+    def make_example(self, n: int = 2, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Return ``n`` inputs of fixed random numbers that this network takes, on the CPU."""
+        return torch.randn(n, *self.shape_CHW, generator=torch.Generator().manual_seed(seed), dtype=dtype, device="cpu")
 
     def check_size(self, name: str, n_stride2: int, minimum: int, up_again: bool = False) -> None:
         """Declare the valid sizes and raise InputError unless ``image_size`` is one of them.
@@ -161,13 +173,12 @@ class Backbone(HubMethods, nn.Module):
         return list(self._levels) or [self._last_level()]
 
     def _last_level(self) -> Level:
-        size = self.image_size
         bare = copy.deepcopy(self).to("meta").eval()
         weight = next(bare.parameters())
-        maps = bare.maps(torch.zeros(1, self.in_channels, size, size, dtype=weight.dtype, device="meta"))
+        maps = bare.maps(torch.zeros(1, *self.shape_CHW, dtype=weight.dtype, device="meta"))
         kind = FieldType.trivial if maps.shape[1] % self.group.order else FieldType.regular
         count = maps.shape[1] // kind(self.group, 1).size
-        return Level("maps", kind(self.group, count), max(1, round(size / maps.shape[-1])))
+        return Level("maps", kind(self.group, count), max(1, round(self.image_size / maps.shape[-1])))
 
     @property
     def feature_info(self) -> FeatureInfo:
@@ -244,7 +255,7 @@ class Backbone(HubMethods, nn.Module):
 
     def check_input(self, x_BCHW: Tensor) -> None:
         """Raise ImageError unless the batch is a tensor (B, in_channels, image_size, image_size) of the own type."""
-        shape = (self.in_channels, self.image_size, self.image_size)
+        shape = self.shape_CHW
         expected = f"(B, {shape[0]}, {shape[1]}, {shape[2]})"
         if not torch.is_tensor(x_BCHW):
             mend = "equirgz.evaluate.embed(backbone, images) takes arrays and lists"

@@ -38,8 +38,7 @@ def measure_cost(backbone: Backbone) -> dict[str, int]:
     try:
         backbone.eval()
         parameter = next(backbone.parameters())
-        size = backbone.image_size
-        backbone(torch.zeros(1, backbone.in_channels, size, size, dtype=parameter.dtype, device=parameter.device))
+        backbone(backbone.make_example(1).to(parameter))
     finally:
         backbone.train(was_training)
         for handle in handles:

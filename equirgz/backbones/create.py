@@ -31,7 +31,7 @@ def takes_group(name: str) -> bool:
 def create_backbone(
     name: str,
     group: str | Group | None = None,
-    in_channels: int = 1,
+    in_channels: int | None = None,
     image_size: int = 65,
     width: float | None = None,
     match: str | None = None,
@@ -49,6 +49,7 @@ def create_backbone(
     name : see :func:`list_backbones`.
     group : "C1", "C8", "D16", ..., or a Group; None: "D4" for a steerable backbone, "C1" for a plain one,
         which accepts no other.
+    in_channels : of the images; None: 1, or what a network of spectra needs.
     image_size : side of the square input, pixels.
     width : multiplier of the default field counts; None: 1, or what ``match`` asks for.
     match : "params:NAME", "flops:NAME" or "activations:NAME" choose the width at which that cost is
@@ -70,7 +71,10 @@ def create_backbone(
     16
     """
     check_choice("engine", engine, ENGINES)
-    in_channels = check_whole("in_channels", _other_word(params, "in_chans", "in_channels", in_channels, 1))
+    in_channels = _other_word(params, "in_chans", "in_channels", in_channels, None)
+    if in_channels is None:
+        in_channels = inspect.signature(BACKBONES.get(name)).parameters["in_channels"].default
+    in_channels = check_whole("in_channels", in_channels)
     image_size = check_whole("image_size", _side(_other_word(params, "img_size", "image_size", image_size, 65)))
     check_whole("num_classes", num_classes, minimum=0)
     if pretrained:

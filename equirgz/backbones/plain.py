@@ -99,7 +99,7 @@ def export_onnx(plain: PlainEncoder, path: Any, image_size: int | None = None, i
         if value not in (None, getattr(network, what)):
             mend = f"leave {what} out, or build the backbone with it"
             raise InputError(f"export_onnx {what}", expected=getattr(network, what), got=value, mend=mend)
-    example = torch.zeros(2, network.in_channels, network.image_size, network.image_size)
+    example = network.make_example()
     batch = torch.export.Dim("batch", min=1)
     torch.onnx.export(
         copy.deepcopy(plain).to(device="cpu", dtype=torch.float32),

@@ -67,10 +67,8 @@ def find_other_weight(weights: dict[str, Any], expected: dict[str, Tensor]) -> s
 def probe(network: nn.Module) -> Tensor:
     """Return the features of two images of fixed random numbers, as the network stands."""
     tensor = next(p for p in network.parameters() if p.is_floating_point())
-    size = (2, network.in_channels, network.image_size, network.image_size)
-    x_BCHW = torch.randn(size, generator=torch.Generator().manual_seed(0), dtype=torch.float32, device="cpu")
     with torch.no_grad():
-        return network(x_BCHW.to(device=tensor.device, dtype=tensor.dtype))
+        return network(network.make_example().to(device=tensor.device, dtype=tensor.dtype))
 
 
 def is_same(h_BF: Tensor, other_BF: Tensor) -> bool:

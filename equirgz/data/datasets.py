@@ -14,7 +14,7 @@ from pathlib import Path
 from equirgz.data.imageset import Data
 from equirgz.registry import Registry
 
-ROOMS = ("sets", "own", "simulate", "simulate.spirals")
+ROOMS = ("sets", "own", "simulate", "simulate.spirals", "spectra")
 DATASETS: Registry[Callable[..., Data]] = Registry(
     "dataset",
     tuple(

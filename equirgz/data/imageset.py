@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from equirgz.errors import DataError, ImageError, explain
-from equirgz.images import as_numbers, guess_mend, is_channels_last
+from equirgz.images import as_numbers, guess_mend, is_channels_last, is_row
 
 
 def hash_index(index_N: np.ndarray) -> str:
@@ -39,7 +39,8 @@ class ImageSet:
     Parameters
     ----------
     name : dataset and selection, e.g. ``mirabest_confident/test``.
-    image_NHW : (N, H, W), or (N, C, H, W) for colour images; uint8 in [0, 255] as published, or float32.
+    image_NHW : (N, H, W), or (N, C, H, W) for colour images; uint8 in [0, 255] as published, or float32. Spectra are
+        rows (N, 3, 1, L) (:mod:`equirgz.data.spectra.rows`).
     label_N : int64 index into ``class_names``; -1 where there is no label.
     source_id_N : str, unique within the set.
     class_names : in the order of the labels; empty for an unlabelled set.
@@ -144,8 +145,13 @@ class ImageSet:
 
     @property
     def image_size(self) -> int:
-        """Side of the images in pixels (their height)."""
-        return self.image_NHW.shape[-2]
+        """Side of the images in pixels (their width); of rows, their length."""
+        return self.image_NHW.shape[-1]
+
+    @property
+    def holds_rows(self) -> bool:
+        """Whether these are rows (N, C, 1, L), such as spectra, and no images."""
+        return is_row(self.image_NHW.shape)
 
     @property
     def x_NCHW(self) -> np.ndarray:

@@ -32,7 +32,7 @@ def load_data(
     held_out: Mapping[str, ImageSet] | None = None,
     **overrides: Any,
 ) -> Data:
-    """Load a dataset as float32 images (N, image_size, image_size), ready for a network.
+    """Load a dataset as float32 images (N, image_size, image_size), ready for a network; spectra as rows.
 
     Parameters
     ----------
@@ -133,7 +133,13 @@ def _check_channels(data: Data, others: dict[str, Data], pools: Iterable[ImageSe
 
 
 def divide_by_rms(data: Data) -> Data:
-    """Return the data in units of the training images' root mean square; empty sky stays 0."""
+    """Return the data in units of the training images' root mean square; empty sky stays 0.
+
+    Raises InputError for rows such as spectra, whose channels have units of their own.
+    """
+    if data.train.holds_rows:
+        mend = "set data.normalise: false"
+        raise InputError("data.normalise", expected="images", got=f"spectra ({data.train.name})", mend=mend)
     rms = float(np.sqrt(np.mean(np.square(data.train.image_NHW, dtype=np.float64))))
     if not rms > 0:
         raise DataError(f"{data.train.name}: expected training images with signal, got rms {rms}")

@@ -3,7 +3,9 @@
     scale to [0, 1]  ->  crop the centre  ->  resample  ->  stretch  ->  disk mask
 
 Every step commutes with quarter turns and reflections of the image about its centre. Maps in register with the
-images are cut, resampled and masked with them, and neither scaled nor stretched. Legend: N sources, C channels, K maps,
+images are cut, resampled and masked with them, and neither scaled nor stretched. Rows such as spectra are given zeros
+at their end up to the asked length, and nothing else is done to them or may be asked for.
+Legend: N sources, C channels, K maps,
 H W pixels of the input, O pixels of the output.
 """
 
@@ -160,6 +162,8 @@ class Preprocessing:
 
         With ``canvas`` above 1 it also has canvases of up to so many sides, as far as the images reach.
         """
+        if images.holds_rows:
+            return self._lengthen(images)
         image = images.image_NHW
         crop = self._crop_px(images)
         size_in = image.shape[-1] if crop is None else crop
@@ -174,6 +178,19 @@ class Preprocessing:
             canvas_NHW=self._make_canvas(image, size_in, canvas) if canvas > 1 else None,
             recipe=f"{images.recipe or images.checksum}|{self.hash}",
         )
+
+    def _lengthen(self, images: ImageSet) -> ImageSet:
+        """Return rows with zeros at their end; InputError where anything is asked for that is done to images alone."""
+        asked = {"crop": self.crop, "crop_arcsec": self.crop_arcsec, "mask": self.mask or None}
+        asked |= {"stretch": None if self.stretch == "linear" else self.stretch}
+        for name, value in asked.items():
+            mend = "for spectra give data: {stretch: linear, mask: false, normalise: false}"
+            require(value is None, f"data.{name}", expected="unset for rows, which are no images", got=value, mend=mend)
+        more = self.image_size - images.image_size
+        expected, mend = f"at least the {images.image_size} pixels of the longest", f"use {images.image_size}"
+        require(more >= 0, f"data.image_size for {images.name}", expected=expected, got=self.image_size, mend=mend)
+        longer = np.pad(images.image_NHW, [(0, 0)] * 3 + [(0, more)]).astype(np.float32, copy=False)
+        return replace(images, image_NHW=longer, recipe=f"{images.recipe or images.checksum}|{self.hash}")
 
     def _make_canvas(self, image: np.ndarray, size_in: int, factor: float) -> np.ndarray | None:
         """Return images of the side nearest to ``factor image_size`` about the same centre, unmasked; None for no more.

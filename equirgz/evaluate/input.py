@@ -21,15 +21,15 @@ def as_input(images: Any, module: nn.Module | None = None, what: str = "images",
     Raises ImageError for what cannot be used.
     """
     network = getattr(module, "backbone", module)
-    channels, size = (getattr(network, name, None) for name in ("in_channels", "image_size"))
+    channels, size, rows = (getattr(network, name, None) for name in ("in_channels", "image_size", "takes_rows"))
     if _is_ready(images, flat):
-        check_shape(tuple(images.shape), what, channels)
+        check_shape(tuple(images.shape), what, channels, rows)
         x_NCHW = images.detach()
         x_NCHW = x_NCHW[:, None] if x_NCHW.ndim == 3 else x_NCHW
         refuse_bad((~torch.isfinite(x_NCHW)).flatten(1).any(1).cpu().numpy(), what)
     else:
-        x_NCHW = torch.from_numpy(as_images(images, what, channels=channels, size=size, flat=flat))
-    return x_NCHW if size in (None, x_NCHW.shape[-1]) else _resample(x_NCHW, size, what)
+        x_NCHW = torch.from_numpy(as_images(images, what, channels=channels, size=size, rows=rows, flat=flat))
+    return x_NCHW if rows or size in (None, x_NCHW.shape[-1]) else _resample(x_NCHW, size, what)
 
 
 def _is_ready(images: Any, flat: bool) -> bool:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from equirgz.errors import InputError, NumericalError
 from equirgz.evaluate.input import as_input
 from equirgz.geometry.action import warp
+from equirgz.images import is_row
 
 EXACT_VIEWS = (1, 2, 4)  # turns that only move pixels, so that answers per pixel are turned back exactly
 
@@ -114,6 +115,9 @@ def predict_turns(
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size)):
         if value < 1:
             raise InputError(f"predict: {name}", expected="at least 1", got=value)
+    x_NCHW = as_input(x_NCHW, module)
+    if is_row(tuple(x_NCHW.shape)) and any(turns_deg):
+        raise InputError("predict: views", expected="1 of spectra, which are not turned", got=len(turns_deg))
     logits, head = _logits_function(module, n_samples, seed), getattr(module, "head", None)
     dense = _is_dense(module)
 

@@ -191,6 +191,7 @@ OBJECTIVES: Registry[Callable[..., Objective]] = Registry(
             "selfsupervised.simclr",
             "selfsupervised.vicreg",
             "selfsupervised.lejepa",
+            "selfsupervised.masked_reconstruction",
             "semisupervised.fixmatch",
             "semisupervised.hybrid",
             "adaptation.sidda",

@@ -21,6 +21,7 @@ SMALL = {
     "steerable_transformer": {"width": 0.5},
     "steerable_unet": {"fields": (6, 9, 12)},
     "steerable_vit": {"width": 0.34, "depth": 2},
+    "spectral_transformer": {"width": 0.25, "depth": 2},
     "steerable_attention_published": {"width": 0.35},
     "steerable_cnn_published": {"width": 0.5},
     "unet": {"fields": (3, 5, 8)},
@@ -61,9 +62,7 @@ def shake(backbone):
 
 
 def images(backbone, n=2, dtype=torch.float32, seed=2):
-    size = backbone.image_size
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(n, backbone.in_channels, size, size, generator=generator, dtype=dtype)
+    return backbone.make_example(n, seed, dtype)
 
 
 @pytest.fixture(params=list_backbones())
@@ -198,7 +197,7 @@ def test_claimed_symmetry(name, dtype):
 def test_attention_maps_where_there_are(name):
     backbone = build(name).eval()
     for alpha in backbone.attention_maps(images(backbone)):
-        assert alpha.shape == (2, 1, 33, 33) and alpha.min() >= 0
+        assert alpha.shape == (2, 1, *backbone.shape_CHW[1:]) and alpha.min() >= 0
     assert bool(backbone.attention_maps(images(backbone))) == any(
         word in name for word in ("attention", "transformer", "vit")
     )

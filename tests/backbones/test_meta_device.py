@@ -32,7 +32,7 @@ def fill_freed_memory() -> None:
 @pytest.mark.parametrize(("name", "options"), CASES, ids=str)
 def test_every_way_over_the_meta_device_gives_the_same_network(name, options):
     net = make(name, options)
-    x_BCHW = torch.randn(2, 1, 33, 33)
+    x_BCHW = net.make_example()
     expected = net(x_BCHW)
     with torch.device("meta"):
         bare = make(name, options)

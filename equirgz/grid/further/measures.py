@@ -10,6 +10,7 @@ from equirgz.grid.further.decisions import conformal_rows, share_rows
 from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outside_rows, size_rows
 from equirgz.grid.further.mask_rows import mask_rows
 from equirgz.grid.further.pruned import pruning_rows
+from equirgz.grid.further.spectra_rows import spectra_rows
 from equirgz.grid.further.turned import attention_rows, source_rotation_rows, turned_query_rows
 from equirgz.grid.run.trained import TrainedRun
 
@@ -25,6 +26,7 @@ FURTHER: dict[str, Callable[[Answers], Rows]] = {
     "pruning": pruning_rows,
     "sizes": size_rows,
     "source_rotation": source_rotation_rows,
+    "spectra": spectra_rows,
     "turned_queries": turned_query_rows,
 }
 

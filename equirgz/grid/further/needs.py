@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from equirgz.config import RunConfig
 from equirgz.errors import InputError
 
+if TYPE_CHECKING:
+    from equirgz.data import ImageSet
+
 OF_TASK = {"masks": "segmentation"}  # of a classification are all others
+OF_ROWS, OF_IMAGES = ("spectra",), ("attention", "masks", "source_rotation", "turned_queries")
 NEED_VALIDATION = ("class_shares", "conformal")
 
 
@@ -21,6 +27,26 @@ def check_further(config: RunConfig) -> None:
         if name == "pruning" and not _has_posterior(config.objective.name):
             mend = "use the objective variational or ivon, or leave it out"
             raise InputError(what, expected="weights with a distribution", got=config.objective.name, mend=mend)
+
+
+def check_kind(config: RunConfig, takes_rows: bool, images: ImageSet) -> None:
+    """Raise InputError where spectra meet a network or a further measurement of images, or images one of spectra."""
+    kinds = {True: "spectra", False: "images"}
+    rows = images.holds_rows
+    if takes_rows != rows:
+        expected, got = (
+            f"a network of {kinds[rows]}, as {images.name} are",
+            f"{config.backbone.name}, of {kinds[not rows]}",
+        )
+        mend = "use spectral_transformer" if rows else "use another backbone"
+        raise InputError("backbone", expected=expected, got=got, mend=mend)
+    for name in config.evaluation.further:
+        if name in (OF_IMAGES if rows else OF_ROWS):
+            got = f"{kinds[rows]} ({images.name})"
+            raise InputError(f"evaluation.further: {name}", expected=kinds[not rows], got=got, mend="leave it out")
+    if rows and config.evaluation.views > 1:
+        got = f"{config.evaluation.views} of spectra"
+        raise InputError("evaluation.views", expected="1, for spectra are not turned", got=got)
 
 
 def _has_posterior(objective: str) -> bool:

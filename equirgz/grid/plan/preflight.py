@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from equirgz.config import DataConfig, RunConfig, TaskConfig
 from equirgz.errors import EquirgzError, InputError
-from equirgz.grid.further.needs import check_further
+from equirgz.grid.further.needs import check_further, check_kind
 from equirgz.grid.plan.grid import Grid
 from equirgz.grid.plan.stage_check import CheckedStage, check_joint, check_stage, check_zero_shot
 from equirgz.grid.plan.training_check import check_strong_views, check_training
@@ -123,6 +123,7 @@ class _Parts:
         stages = stage_keys(config)
         if key not in self._costs or name not in self._views or any(stage not in self._stages for stage in stages):
             backbone = make_backbone(config, n_channels)
+            check_kind(config, backbone.takes_rows, data.train)
             self._costs.setdefault(key, float(measure_cost(backbone)["multiply_adds"]))
             self._views.setdefault(name, check_training(backbone, config.objective, config.train, task, config))
             run = PreparedRun(config, data, split, backbone, data_dir=data_dir)
@@ -158,7 +159,9 @@ def _place(grid: Grid, config: RunConfig) -> str:
 
 
 def _take_samples(images: Any, per_class: int = 4) -> dict[str, Any]:
-    """Return the first simulated images of every class; pixels of real surveys are never copied."""
+    """Return the first simulated images of every class, none of spectra; pixels of real surveys are never copied."""
+    if images.holds_rows:
+        return {}
     import numpy as np
 
     index = np.concatenate([np.flatnonzero(images.label_N == k)[:per_class] for k in range(images.n_classes)])

@@ -84,7 +84,9 @@ def finish_run(run: PreparedRun, options: TrainOptions = TrainOptions(), *, grid
     read-out ``probe`` settles on the way (:mod:`equirgz.grid.run.probes`) is where a training after it starts.
     """
     config, clock, logs, answers = run.config, run.clock, [], []
-    before = TrainedRun(config, run.task, run.backbone, None, run.labelled, run.eval_sets, options.batch_size)
+    before = TrainedRun(
+        config, run.task, run.backbone, None, run.labelled, run.eval_sets, options.batch_size, run.data.unlabelled
+    )
     if config.pretrain is not None:
         pretrained = pretrain(run, options)
         logs += pretrained.logs

@@ -17,7 +17,7 @@ from equirgz.data import Data, ImageSet, Split, load_data, split_data
 from equirgz.data.held_out import load_apart
 from equirgz.data.pools import measure_shares
 from equirgz.data.splits.hidden_labels import find_hidden_labels
-from equirgz.grid.further.needs import check_further
+from equirgz.grid.further.needs import check_further, check_kind
 from equirgz.grid.run.readouts import check_readouts, check_served
 from equirgz.grid.run.resources import Clock, reset_peak
 from equirgz.grid.run.targets import check_targets, make_task
@@ -136,6 +136,7 @@ def prepare_run(config: RunConfig, data_dir: Path | None = None, *, device: str 
     data, split = split_data(loaded, config.data, config.split, task)
     check_targets(task, data, split)
     backbone = make_backbone(config, data.train.n_channels)
+    check_kind(config, backbone.takes_rows, data.train)
     clock.lap("load")
     return PreparedRun(config, data, split, backbone.to(device), clock, data_dir)
 

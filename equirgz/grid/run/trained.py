@@ -42,6 +42,7 @@ class TrainedRun:
     labelled: ImageSet
     eval_sets: dict[str, ImageSet]
     batch_size: int  # images at a time
+    unlabelled: ImageSet | None = None  # sources that the training saw without labels, where there is such a set
     turned: dict[float, np.ndarray] = field(default_factory=dict)  # answers to the test set by turn, once given
 
 
@@ -101,11 +102,14 @@ def _turn_and_answer(run: TrainedRun, x_NCHW: np.ndarray, angles_deg: list[float
 
 
 def measure_rotation(run: TrainedRun) -> Rows:
-    """Return the network's numbers on the test set as it turns; the overlap index where it has samples of classes."""
+    """Return the network's numbers on the test set as it turns; the overlap index where it has samples of classes.
+
+    Spectra are not turned and have no such rows.
+    """
     test = run.eval_sets["test"]
     target_N = find_targets(run.task, test)
     known_N = run.task.known(target_N)
-    if "network" not in run.config.evaluation.readouts or not known_N.any():
+    if "network" not in run.config.evaluation.readouts or not known_N.any() or test.holds_rows:
         return []
     if not run.task.categorical:
         return _measure_turned(run, test.x_NCHW[known_N], target_N[known_N])
@@ -140,7 +144,12 @@ def _measure_turned(run: TrainedRun, x_NCHW: np.ndarray, target_N: np.ndarray) -
 
 
 def measure_equivariance(run: TrainedRun) -> Rows:
-    """Return how far features and maps of the trained network are from their symmetry on test sources."""
+    """Return how far features and maps of the trained network are from their symmetry on test sources.
+
+    No rows for spectra, of which no such symmetry is claimed.
+    """
+    if run.eval_sets["test"].holds_rows:
+        return []
     x_NCHW = torch.as_tensor(run.eval_sets["test"].x_NCHW[:N_EQUIVARIANCE]).to(next(run.backbone.parameters()))
     found = equivariance_error(run.backbone, x_NCHW, EQUIVARIANCE_ANGLES_DEG, reflect=(False, True))
     names = {"features": "equivariance/relative_l2", "maps": "equivariance/maps_relative_l2"}

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from torch import nn
 
@@ -142,8 +141,7 @@ def _check_same(plain: nn.Module, again: nn.Module, weights: dict[str, Any]) -> 
     if difference is None:
         first = next(iter(plain.parameters()))
         again.to(device=first.device, dtype=first.dtype).load_state_dict(weights)
-        size = (2, again.backbone.in_channels, again.backbone.image_size, again.backbone.image_size)
-        x_NCHW = torch.rand(size, generator=torch.Generator().manual_seed(0))
+        x_NCHW = again.backbone.make_example()
         samples = min(2, plain.n_predictive_samples)
         p_NK, q_NK = (predict(network.eval(), x_NCHW, n_samples=samples) for network in (plain, again))
         if not np.allclose(p_NK, q_NK, atol=1e-4):
