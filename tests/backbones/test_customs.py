@@ -26,7 +26,8 @@ def options(name):
 
 def test_feature_info_tells_what_every_level_holds(name):
     torch.manual_seed(0)
-    network = create_backbone(name, features_only=True, in_chans=2, **options(name)).eval()
+    in_chans = 3 if name == "spectral_transformer" else 2
+    network = create_backbone(name, features_only=True, in_chans=in_chans, **options(name)).eval()
     info, backbone = network.feature_info, network.backbone
     x_BCHW = images(backbone)
     maps = network(x_BCHW)

@@ -33,7 +33,8 @@ FENCE = re.compile(
 CAPTION = re.compile(r":caption: ([\w./-]+)\n\n")
 LANGUAGES = {"python", "bash"}
 #: how many blocks a page may leave out
-NOT_RUN = {"README": 2, "start/install": 3, "howto/slurm": 1, "howto/your_images": 1, "howto/one_network": 1}
+NOT_RUN = {"README": 2, "start/install": 3, "howto/slurm": 1, "howto/your_images": 1, "howto/one_network": 1,
+           "howto/spectra": 1}  # fmt: skip
 #: the one page whose grid is drawn and gets its page; pictures cost more than all runs of the others
 DRAWN = "start/ten_minutes"
 SHORT = ("--set", "train.steps=2", "--engine", "inline", "--device", "cpu")

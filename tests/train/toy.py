@@ -33,6 +33,12 @@ class ToyBackbone(nn.Module):
         return self.stage(self.stem(x_BCHW)).flatten(1)
 
 
+OF_ROWS = {
+    "masked_reconstruction",
+    "spectral_transformer",
+}  # take spectra: tests/objectives/test_masked_reconstruction.py
+
+
 def make_backbone(seed: int = 0, **params) -> ToyBackbone:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
