@@ -55,6 +55,8 @@ def load_data(
     fields = {"name": config} if isinstance(config, str) else config.model_dump()
     config = DataConfig(**{**fields, **overrides})
     root = None if data_dir is None else as_path(data_dir)
+    for name in _all_names(config):
+        DATASETS.get(name)  # a wrong one is refused before the others are read
     crop = config.crop_arcsec
     held_out = dict(held_out or {})
     data = keep_apart(create_set(config.name, root, config.params, crop), drop=config.drop_leaks)
@@ -105,6 +107,12 @@ def load_data(
         joined = join_pools({name: pipeline(images, canvas) for name, images in pools.items()})
         data = replace(data, unlabelled=joined)
     return divide_by_rms(data) if config.normalise else data
+
+
+def _all_names(config: DataConfig) -> list[str]:
+    """Return the registered names of all sets of a configuration."""
+    others = [params.get("name", name) for name, params in config.extra_tests.items()]
+    return [config.name, *others, *(params.get("name", name) for name, params in list_pools(config).items())]
 
 
 def create_set(name: str, root: Path | None, params: dict[str, Any], crop_arcsec: float | None) -> Data:
