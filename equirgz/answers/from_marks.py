@@ -16,6 +16,7 @@ from equirgz.answers.classify_images import AUTO, Classified, classify_sources
 from equirgz.answers.fit import fit_classes, fit_reference
 from equirgz.answers.inputs import Given
 from equirgz.answers.source_model import TURNS, SourceModel
+from equirgz.backbones.storage import check_free
 from equirgz.data.catalogues.labels import tidy_text
 from equirgz.errors import DataError, InputError, suggest
 from equirgz.evaluate.anomaly import AnomalySearch
@@ -92,8 +93,10 @@ def finetune_folder(
     """Learn the classes of labelled sources among ``images``; return the model, saved with a card, and its numbers.
 
     The encoder stays as it is: of few labels a linear read-out learns more than the network would. Numbers are of
-    answers without the fold that holds the source. Raises InputError for fewer than two classes of two sources each.
+    answers without the fold that holds the source. Raises InputError for fewer than two classes of two sources each,
+    and where ``output`` has the name of a file that is no model's.
     """
+    check_free(output, (".json", ".md"))
     marks = read_marks(labels, "label")
     found = classify_sources(images, model, given, turns=turns, alike=0)
     place_M = places_of(marks, found)

@@ -16,6 +16,7 @@ from equirgz.answers.fit import fit_source_model
 from equirgz.answers.rules import words_of
 from equirgz.answers.source_model import Sky, SourceModel
 from equirgz.backbones import load_encoder
+from equirgz.backbones.storage import check_free
 from equirgz.config import RunConfig, load_yaml, parse_run
 from equirgz.data.simulate.stream import BLOCK, stream_sources
 from equirgz.data.simulate.surveys import Survey, get_survey, list_surveys
@@ -23,7 +24,6 @@ from equirgz.errors import InputError
 from equirgz.grid.plan.packaged import find_recipe
 from equirgz.grid.single import train_one
 from equirgz.metrics.error import ERROR_RATE
-from equirgz.paths import as_path
 from equirgz.provenance import code_version
 from equirgz.records import read_json, write_bytes_atomic
 
@@ -121,9 +121,10 @@ def pretrain_for_survey(
     """Train an encoder for a survey and fit a model; return it, saved at ``output`` with a card.
 
     ``OUTPUT_training`` keeps the run and the encoder alone, and an interrupted training goes on from there. ``say``
-    gets the warning that few sources are resolved, before the training. Raises InputError where under 5 % are.
+    gets the warning that few sources are resolved, before the training. Raises InputError where under 5 % are, and
+    where ``output`` has the name of a file that is no model's.
     """
-    output = as_path(output)
+    output = check_free(output, (".json", ".md")).with_suffix("")
     config, line = make_config(survey, steps, seed)
     if line:
         say(f"warning: {line}")

@@ -17,11 +17,23 @@ UNITS = {"deg": "deg", "arcsec": "arcsec"}  # last part of a column's name, befo
 
 
 def check_table_path(path: Path | str, what: str = "--output") -> Path:
-    """Return the path; InputError for another ending than those of :data:`FORMATS`."""
+    """Return the path; InputError for an ending that is none of :data:`FORMATS`, and for an image that lies there."""
     path = as_path(path)
     if path.suffix.lower() not in FORMATS:
         raise InputError(what, expected=f"a name that ends in {', '.join(FORMATS)}", got=path.name)
+    if path.suffix.lower() == ".fits" and path.is_file() and _holds_image(path):
+        raise InputError(what, expected="a new name, or that of a table", got=f"the image {path}", mend="give another")
     return path
+
+
+def _holds_image(path: Path) -> bool:
+    from astropy.io import fits
+
+    try:
+        with fits.open(path, memmap=False) as file:
+            return any(hdu.is_image and hdu.header.get("NAXIS", 0) >= 2 for hdu in file)
+    except OSError:  # no FITS file
+        return True
 
 
 def write_table(table: pd.DataFrame, path: Path | str) -> Path:

@@ -67,14 +67,28 @@ def write_files(
 ) -> Path:
     """Write ``weights`` and ``described``, whose entry "backbone" they belong to, as files of format ``form``.
 
-    Raises InputError, before anything is written, for what JSON cannot hold.
+    Raises InputError, before anything is written, for what JSON cannot hold and for the name of another file
+    (:func:`check_free`).
     """
-    path = _weights_path(path)
+    path = check_free(path)
     _check_json(what, described)
     belongs_to = {_CONFIG_HASH: content_hash(described["backbone"])}
     whole = {name: t.detach().cpu().clone(memory_format=torch.contiguous_format) for name, t in weights.items()}
     write_bytes_atomic(path, save(whole, belongs_to))
     write_json_atomic(path.with_suffix(".json"), {"format": form, **described})
+    return path
+
+
+def check_free(path: Path | str, endings: tuple[str, ...] = (".json",)) -> Path:
+    """Return the .safetensors that ``path`` names; InputError where a file that goes with it is somebody else's.
+
+    That is a file with the same stem and one of ``endings`` that lies there without weights.
+    """
+    path = weights_path(path)
+    other = next((file for file in map(path.with_suffix, endings) if file.exists()), None)
+    if other is not None and not path.exists():
+        got = f"{other}, which belongs to no {path.name}"
+        raise InputError("path", expected="a name that no other file has", got=got, mend="give another name")
     return path
 
 
@@ -196,7 +210,7 @@ def check_pair(path: Path, described: dict[str, Any]) -> None:
 def find_encoder(path: Path | str) -> Path:
     """Return the .safetensors of an encoder, given either of its files, their common stem, a folder that holds
     encoder.safetensors (such as ``equirgz train`` writes), or the name of a shipped one."""
-    weights, inside = _weights_path(path), as_path(path) / "encoder.safetensors"
+    weights, inside = weights_path(path), as_path(path) / "encoder.safetensors"
     if weights.is_file():
         return weights
     if inside.is_file():
@@ -223,7 +237,7 @@ def load_weights(backbone: Backbone, weights: dict[str, Any], source: str = "sta
     backbone.load_state_dict(weights)
 
 
-def _weights_path(path: Path | str) -> Path:
+def weights_path(path: Path | str) -> Path:
     """Return the .safetensors of either file or of their stem, which may hold dots of its own."""
     path = as_path(path)
     if path.suffix in (".safetensors", ".json"):

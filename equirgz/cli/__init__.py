@@ -13,6 +13,7 @@ from equirgz.cli.answers.learn import anomalies, finetune, pretrain
 from equirgz.cli.answers.look import look
 from equirgz.cli.answers.search import search
 from equirgz.cli.bench import bench
+from equirgz.cli.careful import Commands
 from equirgz.cli.network import audit, embed, models, train
 from equirgz.cli.options import show_loading
 from equirgz.cli.papers import papers
@@ -25,7 +26,7 @@ from equirgz.cli.words import tagged, tags
 from equirgz.data.notes import watch_loading
 from equirgz.errors import EquirgzError, explain_import
 
-app = typer.Typer(
+app = Commands(
     help="Rotation-aware image backbones on radio galaxies, compared fairly.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -26,7 +26,7 @@ def write_audit_table(report: AuditReport, path: Path, full: bool = False) -> No
     Raises InputError for another suffix, ResultsError where the file cannot be written.
     """
     check_suffix("audit table", path, TABLES)
-    text = _csv(report) if path.suffix == ".csv" else _markdown(report, full)
+    text = _csv(report) if path.suffix.lower() == ".csv" else _markdown(report, full)
     write_bytes_atomic(path, text.encode())
 
 

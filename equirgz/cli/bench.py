@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from equirgz.cli.careful import Commands
 from equirgz.cli.options import (
     DataDir,
     Device,
@@ -22,7 +23,7 @@ from equirgz.errors import InputError
 if TYPE_CHECKING:
     from equirgz.grid.engine.engine_config import EngineConfig
 
-bench = typer.Typer(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
+bench = Commands(help="Run grids of experiments; tables and figures of their results.", no_args_is_help=True)
 Folder = Annotated[Path, path_argument(help="A results folder.")]
 
 
@@ -223,8 +224,7 @@ def figures(folder: Folder) -> None:
 
     if (folder / "cells").is_dir():
         collect(folder)
-    for path in write_figures(folder):
-        typer.echo(str(path))
+    typer.echo("\n".join(map(str, write_figures(folder))))
 
 
 @bench.command()
@@ -238,16 +238,15 @@ def page(folder: Folder) -> None:
 @bench.command()
 def readme(
     files: Annotated[
-        list[Path] | None,
-        path_argument(help="Markdown files; default: the READMEs and pages of docs."),
+        list[Path] | None, path_argument(help="Markdown files; default: the READMEs and pages of docs.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a text would change.")] = False,
 ) -> None:
     """Fill the generated blocks of Markdown files (tables, figures, the index) from the committed results."""
     from equirgz.report.readme import fill_readme, find_readmes
 
-    for path in files or find_readmes():
-        typer.echo(f"{path}: {'filled' if fill_readme(path, check=check) else 'up to date'}")
+    for file in files or find_readmes():
+        typer.echo(f"{file}: {'filled' if fill_readme(file, check=check) else 'up to date'}")
 
 
 @bench.command()
@@ -267,10 +266,11 @@ def slim(
         typer.echo(f"{folder}: {len(removed)} files removed")
 
 
+Picture = Annotated[Path, path_option("--output", "-o", help="PNG to write.")]
+
+
 @bench.command()
-def screenshot(
-    folder: Folder, output: Annotated[Path, path_option("--output", "-o", help="PNG to write.")] = Path("page.png")
-) -> None:
+def screenshot(folder: Folder, output: Picture = Path("page.png")) -> None:
     """Take a picture of the page of a results folder with a headless Chromium."""
     from equirgz.report.page.screenshot import write_screenshot
 

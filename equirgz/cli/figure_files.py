@@ -14,7 +14,7 @@ FIGURES = (".png", ".svg", ".pdf")
 
 def check_suffix(option: str, path: Path | None, suffixes: tuple[str, ...]) -> None:
     """Raise InputError unless ``path`` is None or ends in one of ``suffixes``."""
-    if path is not None and path.suffix not in suffixes:
+    if path is not None and path.suffix.lower() not in suffixes:
         raise InputError(option, expected=f"a name that ends in {' or '.join(suffixes)}", got=repr(path.name))
 
 
@@ -25,5 +25,5 @@ def write_figure(figure: Any, path: Path) -> None:
     """
     check_suffix("figure", path, FIGURES)
     content = io.BytesIO()
-    figure.savefig(content, format=path.suffix[1:])
+    figure.savefig(content, format=path.suffix[1:].lower())
     write_bytes_atomic(path, content.getvalue())

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
+from equirgz.cli.careful import Commands
 from equirgz.cli.options import path_argument, path_option
 
-papers = typer.Typer(help="Rank papers of your own file for a question, by words and by topics.", no_args_is_help=True)
+papers = Commands(help="Rank papers of your own file for a question, by words and by topics.", no_args_is_help=True)
 
 Index = Annotated[Path, path_argument(metavar="INDEX", help="What `equirgz papers index` wrote, .npz.")]
 Model = Annotated[

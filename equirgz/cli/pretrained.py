@@ -6,7 +6,9 @@ from typing import Annotated
 
 import typer
 
-pretrained = typer.Typer(help="Encoders inside the package: names and cards.", no_args_is_help=True)
+from equirgz.cli.careful import Commands
+
+pretrained = Commands(help="Encoders inside the package: names and cards.", no_args_is_help=True)
 
 
 @pretrained.command("list")

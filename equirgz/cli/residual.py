@@ -39,7 +39,7 @@ def residual(
     from equirgz.evaluate.embedding_table import EmbeddingTable
     from equirgz.residual.of_table import find_residual
 
-    if output.suffix not in (".npz", ".csv"):
+    if output.suffix.lower() not in (".npz", ".csv"):
         raise InputError("--output", expected="a path ending in .npz or .csv", got=output.name)
     names = condition or ["class"]
     embedding = EmbeddingTable.load(table)

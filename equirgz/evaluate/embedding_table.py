@@ -83,14 +83,14 @@ class EmbeddingTable:
     def save(self, path: Path | str) -> Path:
         """Write ``.npz`` or ``.csv`` (by the suffix) by atomic rename; return the path."""
         path = as_path(path)
-        if path.suffix == ".npz":
+        if path.suffix.lower() == ".npz":
             stream = io.BytesIO()
             columns = {str(c): _plain(self.extras[c].to_numpy()) for c in self.extras.columns}
             np.savez_compressed(
                 stream, feature_NF=self.feature_NF, source_id=self.source_id_N, label=self.label_N, **columns
             )
             write_bytes_atomic(path, stream.getvalue())
-        elif path.suffix == ".csv":
+        elif path.suffix.lower() == ".csv":
             features = pd.DataFrame(self.feature_NF, columns=[f"f{i}" for i in range(self.feature_NF.shape[1])])
             head = pd.DataFrame({"source_id": self.source_id_N, "label": self.label_N})
             text = pd.concat([head, self.extras, features], axis=1).to_csv(index=False, float_format="%.9g")
@@ -104,7 +104,7 @@ class EmbeddingTable:
         """Read what :meth:`save` wrote; a missing or damaged file, or one with pickles, is a DataError."""
         path = as_path(path)
         try:
-            if path.suffix == ".npz":
+            if path.suffix.lower() == ".npz":
                 with open(path, "rb") as stream, np.load(stream, allow_pickle=False) as file:
                     arrays = {key: file[key] for key in file.files}
                 feature_NF, source_id_N = arrays.pop("feature_NF"), arrays.pop("source_id")

@@ -99,7 +99,7 @@ def embed_images(
     from equirgz.grid.embedding import embed_input
 
     output = as_path(output)
-    if output.suffix not in (".csv", ".npz"):
+    if output.suffix.lower() not in (".csv", ".npz"):
         raise InputError(f"--output: expected a name that ends in .csv or .npz, got {output.name!r}")
     bad_list = output.with_name(f"{output.stem}_bad.txt")
     found = embed_input(encoder, images, data_dir, device=device, bad_list=bad_list, options=options)

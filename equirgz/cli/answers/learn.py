@@ -32,12 +32,14 @@ def finetune(
 ) -> None:
     """Learn the classes of a few labelled sources, on frozen features; `equirgz classify --model` takes the result."""
     from equirgz.answers.from_marks import finetune_folder
+    from equirgz.backbones.storage import weights_path
 
     given = read_given(pixel_scale, beam, catalogue, settings)
     own, rows = finetune_folder(one_or_all(images), labels, output, model, given)
     numbers = ", ".join(f"{row['metric']} {row['value']:.3g} {row['unit']}" for row in rows)
     typer.echo(f"{own!r}: {numbers} of {rows[0]['n']} labelled sources, each answered without its fold")
-    typer.echo(f"model {output}, card {output}.md")
+    saved = weights_path(output)
+    typer.echo(f"model {saved.with_suffix('')}, card {saved.with_suffix('.md')}")
 
 
 def anomalies(
@@ -92,6 +94,7 @@ def pretrain(
     A source that the beam does not resolve teaches nothing: a line says how many do; under 5 % are refused.
     """
     from equirgz.answers.survey_encoder import pretrain_for_survey, read_survey
+    from equirgz.backbones.storage import weights_path
 
     chosen = read_survey(
         survey, pixel_scale_arcsec=pixel_scale, beam_arcsec=beam, noise_mjy_per_beam=noise, frequency_mhz=frequency,
@@ -101,4 +104,5 @@ def pretrain(
         chosen, output, steps=steps, device=choose_device(device), say=lambda line: typer.echo(line, err=True)
     )
     typer.echo(f"{model!r}: beam {chosen.beam_arcsec:.3g} arcsec, pixels of {chosen.pixel_scale_arcsec:.3g} arcsec")
-    typer.echo(f"model {output}, card {output}.md")
+    saved = weights_path(output)
+    typer.echo(f"model {saved.with_suffix('')}, card {saved.with_suffix('.md')}")

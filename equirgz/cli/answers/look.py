@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from equirgz.cli.careful import Commands
 from equirgz.cli.figure_files import FIGURES, check_suffix, write_figure
 from equirgz.cli.options import DataDir, Device, ReaderOptions, choose_device, path_argument, path_option
 
-look = typer.Typer(help="Look at sources as a network sees them.", no_args_is_help=True)
+look = Commands(help="Look at sources as a network sees them.", no_args_is_help=True)
 
 Table = Annotated[Path, path_argument(metavar="TABLE", help="CSV or .npz of `equirgz embed`.")]
 Encoder = Annotated[Path, path_argument(metavar="ENCODER", help="Folder or file of a saved encoder.")]

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
+from equirgz.cli.careful import Commands
 from equirgz.cli.options import DataDir, path_option
 from equirgz.cli.sets.cards import card
 from equirgz.cli.sets.check import check
 from equirgz.cli.sets.cutouts import cutouts
 
-data = typer.Typer(help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True)
+data = Commands(help="Datasets: list them, fetch their archives, check and describe them.", no_args_is_help=True)
 data.command()(card)
 data.command()(check)
 data.command()(cutouts)

@@ -82,11 +82,11 @@ def _given(cell: object) -> bool:
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:
     if path.is_dir():
-        for file in sorted(p for p in path.iterdir() if p.suffix in (".txt", ".md")):
+        for file in sorted(p for p in path.iterdir() if p.suffix.lower() in (".txt", ".md")):
             title, _, abstract = file.read_text(encoding="utf-8", errors="replace").strip().partition("\n")
             yield {"id": file.stem, "title": title, "abstract": abstract}
-    elif path.suffix in (".csv", ".tsv"):
-        separator = "\t" if path.suffix == ".tsv" else ","
+    elif path.suffix.lower() in (".csv", ".tsv"):
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
         try:
             yield from pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False).to_dict("records")
         except ValueError as error:

@@ -168,7 +168,7 @@ class PaperIndex:
         import io
 
         path = as_path(path)
-        if path.suffix != ".npz":
+        if path.suffix.lower() != ".npz":
             raise InputError("index", expected="a path ending in .npz", got=path.name)
         count_NT = self.words.count_NT.tocsr()
         arrays = {f"paper_{name}": self.papers[name].to_numpy() for name in self.papers.columns}
