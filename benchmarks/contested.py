@@ -40,7 +40,7 @@ WORDS = """# Committed answers beside published ones
 
 Made by `python -m benchmarks.contested --data-dir DATA`, equirgz {version},
 from the committed predictions of {grids}.
-Published: majority of ten fine-tuned networks of the foundation model (arXiv 2602.18923), whose labels held most of
+Published: majority of ten fine-tuned networks of the foundation model (arXiv 2602.18923), among whose labels were
 MiraBest's training sources, so that its error there flatters it. Ours: the most probable class of the mean
 probability over seeds, each source answered by networks that have not seen it. Errors in %; difference: ours minus
 published, with a 95 % bootstrap interval over sources; alone: wrong in ours only, in the published only; p of McNemar's

@@ -70,6 +70,23 @@ def test_error_vs_labels_shows_the_means(part):
     assert line.get_xdata() == pytest.approx([50, 729], rel=0.05)
 
 
+def test_published_numbers_of_this_figure_are_stars_in_it(part):
+    here = {"n_labels": 145, "value": 7.79, "source": "ResNet-18, 70 px, arXiv 2305.16127"}
+    others = [
+        {"split": "test_shift"},
+        {"metric": "nll/mean"},
+        {"readout": "probe"},
+        {"data": "another"},
+        {"value": "2"},
+    ]
+    figure = plot_error_vs_labels(part, [here, *(here | other for other in others), {"value": 3.0, "source": "none"}])
+    for panel in figure.axes:
+        stars = [line for line in panel.lines if line.get_label().startswith("published")]
+        assert [line.get_xydata().tolist() for line in stars] == [[[145, 7.79]]]
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names.count("published, arXiv 2305.16127") == 1
+
+
 def test_metrics_vs_group_has_error_and_ece_against_order(part):
     figure = plot_metrics_vs_group(part)
     assert [panel.get_ylabel() for panel in figure.axes] == ["test error (%)", "", "ECE", ""]

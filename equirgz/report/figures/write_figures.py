@@ -60,7 +60,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
             yield from _named(whole, {f"{short}_vs_{column}": plot_error_vs_axis(whole, column)})
         for part in split_part(whole):
             plots = {
-                f"{short}_vs_labels": plot_error_vs_labels(part),
+                f"{short}_vs_labels": plot_error_vs_labels(part, results.options.get("reported") or ()),
                 "metrics_vs_group": plot_metrics_vs_group(part),
                 "turned_queries": plot_turned_queries(part),
                 "reliability": plot_reliability(part, results.predictions, class_names),
