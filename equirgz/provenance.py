@@ -39,6 +39,7 @@ SCIENCE = (  # parts of the package that decide numbers, relative to its folder
     "retrieval",
     "pretrained.py",
     "metrics",
+    "imaging",
     "grid/run",
     "grid/further",
 )

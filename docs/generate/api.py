@@ -42,6 +42,7 @@ PAGES: dict[str, tuple[str, ...]] = {
         "equirgz.imaging.antennas", "equirgz.imaging.measurement", "equirgz.imaging.gridded",
         "equirgz.imaging.non_uniform", "equirgz.imaging.gaussian_prior", "equirgz.imaging.network_prior",
         "equirgz.imaging.posterior_score", "equirgz.imaging.samplers", "equirgz.imaging.clean",
+        "equirgz.imaging.visibilities", "equirgz.imaging.simulated",
     ),
     "retrieval": (
         "equirgz.retrieval.engine", "equirgz.retrieval.judge", "equirgz.retrieval.weights",

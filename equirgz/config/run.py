@@ -19,8 +19,8 @@ from equirgz.errors import InputError
 from equirgz.records import content_hash
 
 Further = Literal[
-    "anomalies", "attention", "class_shares", "clusters", "conformal", "masks", "neighbours", "outside", "pruning",
-    "sizes", "source_rotation", "spectra", "turned_queries",
+    "anomalies", "attention", "class_shares", "clusters", "conformal", "imaging", "masks", "neighbours", "outside",
+    "pruning", "sizes", "source_rotation", "spectra", "turned_queries",
 ]  # fmt: skip
 
 

@@ -29,7 +29,9 @@ class PosteriorScore:
     ``tweedie`` (arXiv 2310.06721): the prediction is that of the denoised image ``d = x + s^2 score``, its covariance
     ``s^2 J`` with ``J = dd/dx``, so that the gradient is ``J^T A^T (s^2 A J A^T + W^-1)^-1 (y - A d)``. Exact at every
     level for Gaussian priors. The inverse is that of ``solver_steps`` of conjugate gradients, preconditioned with
-    ``J = v / (s^2 + v)``, v the ``prior_variance``; each takes the derivative of the denoiser once.
+    ``J = v / (s^2 + v)``, v the ``prior_variance``; each takes the derivative of the denoiser once. With none, J is
+    that in the inverse, which the model's eigenvectors give exactly (pseudoinverse guidance, Song et al. 2023): cheap,
+    and steady where a network's J is not symmetric, as conjugate gradients need it.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ class PosteriorScore:
         require(prior_variance > 0, "prior_variance", expected="a positive number", got=prior_variance)
         if y_M.shape != model.weight_M.shape or not y_M.is_complex():
             raise InputError("visibilities", expected=f"{len(model.weight_M)} complex numbers", got=tuple(y_M.shape))
-        require(solver_steps >= 1, "solver_steps", expected="at least 1", got=solver_steps)
+        require(solver_steps >= 0, "solver_steps", expected="at least 0", got=solver_steps)
         bad = int((~torch.isfinite(torch.view_as_real(y_M))).any(-1).sum())
         require(bad == 0, "visibilities", expected="finite numbers", got=f"NaN or infinity in {bad}")
         self.prior, self.model, self.likelihood = prior, model, likelihood
@@ -87,6 +89,8 @@ class PosteriorScore:
 
         residual_BM = self.y_1M - model.forward(denoised_BHW)
         direction_BM = ready_BM = precondition(residual_BM)
+        if self.solver_steps == 0:
+            return ready_BM
         found_BM, size_B1 = torch.zeros_like(residual_BM), _inner(residual_BM, ready_BM)
         for _ in range(self.solver_steps):
             image_BM = covariance(direction_BM)

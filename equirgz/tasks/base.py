@@ -29,7 +29,7 @@ class Named:
 
 
 class Targets(Protocol):
-    """The part of an image set that tasks read: labels, a table, and maps in register with the images."""
+    """The part of an image set that tasks read: labels, a table, the images, and maps in register with them."""
 
     name: str
     label_N: np.ndarray
@@ -37,6 +37,9 @@ class Targets(Protocol):
     table: pd.DataFrame
     map_NKHW: np.ndarray | None
     map_names: tuple[str, ...]
+
+    @property
+    def x_NCHW(self) -> np.ndarray: ...
 
     def __len__(self) -> int: ...
 
@@ -165,7 +168,16 @@ TASKS: Registry[Callable[..., Task]] = Registry(
     "task",
     tuple(
         f"equirgz.tasks.{name}"
-        for name in ("classification", "votes", "regression", "multilabel", "segmentation", "image_to_image", "several")
+        for name in (
+            "classification",
+            "votes",
+            "regression",
+            "multilabel",
+            "segmentation",
+            "image_to_image",
+            "denoising",
+            "several",
+        )  # fmt: skip
     ),
 )
 

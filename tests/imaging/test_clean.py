@@ -53,3 +53,26 @@ def test_nothing_is_done_below_the_threshold_and_bad_input_is_refused(model):
     ):
         with pytest.raises(InputError, match=words):
             clean(dirty, b, **options)
+
+
+def test_a_lone_point_is_found_by_several_scales_as_by_one(model):
+    truth = torch.zeros(1, N, N)
+    truth[0, 15, 18] = 2.0
+    dirty, beam = model.dirty_image(model.forward(truth))[0].numpy(), model.beam().numpy()
+    points, scales = (clean(dirty, beam, threshold=0.02, scales_px=scales) for scales in ((0,), (0, 2, 4)))
+    assert scales.n_iterations == points.n_iterations
+    for name in ("component_HW", "residual_HW", "restored_HW"):
+        assert getattr(scales, name) == pytest.approx(getattr(points, name), abs=1e-6)
+
+
+def test_an_extended_source_leaves_less_to_several_scales(model):
+    """After as many components, and what is left is what the components do not explain."""
+    row, column = np.indices((N, N)) - N // 2
+    truth = torch.as_tensor(np.exp(-(row**2 + column**2) / (2 * 4.0**2)), dtype=torch.float32)[None]
+    dirty, beam = model.dirty_image(model.forward(truth))[0].numpy(), model.beam().numpy()
+    points, scales = (clean(dirty, beam, max_iterations=25, scales_px=scales) for scales in ((0,), (0, 2, 4)))
+    assert np.abs(scales.residual_HW).max() < 0.5 * np.abs(points.residual_HW).max()
+    assert scales.residual_HW == pytest.approx(dirty - convolve(scales.component_HW, beam), abs=1e-5)
+    for bad in ((), (-1.0, 2.0)):
+        with pytest.raises(InputError, match="scales_px: expected numbers of at least 0"):
+            clean(dirty, beam, scales_px=bad)

@@ -159,7 +159,7 @@ def test_bad_samplings_are_refused():
         ({"y_M": y_M * float("nan")}, "NaN"),
         ({"likelihood": "exact"}, "unknown 'exact'"),
         ({"prior_variance": 0.0}, "prior_variance"),
-        ({"solver_steps": 0}, "solver_steps"),
+        ({"solver_steps": -1}, "solver_steps"),
     ):
         with pytest.raises(InputError, match=words):
             PosteriorScore(**{"prior": prior, "model": model, "y_M": y_M, **arguments})

@@ -32,9 +32,13 @@ def make(task_name: str, objective: str = "supervised", backbone: str = "steerab
     images = make_blobs(dense=task_name)
     task = create_task(task_name, images, **PARAMS.get(task_name, {}))
     group = {"group": "C4"} if backbone.startswith("steerable") else {}
+    width = {"width": 0.2}
+    if task_name == "denoising":  # it asks for noise levels, and for maps as fine as the image
+        backbone = backbone.replace("lenet", "unet")
+        width = {"fields": (6, 8), "convolutions": 1, "conditioned": True}
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = create_backbone(backbone, image_size=17, width=0.2, **group)
+        network = create_backbone(backbone, image_size=17, **width, **group)
     made = create_objective(objective, network, task=task, init_seed=seed, **SMALL.get(objective, {}))
     target_N = task.targets(images)
     known_N = task.known(target_N)

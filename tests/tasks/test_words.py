@@ -53,7 +53,7 @@ def test_every_task_states_its_headline():
     made = [
         create_task("classification", table), create_task("regression", table, targets=["las_arcsec"]),
         create_task("votes", table, questions=[2]), create_task("multilabel", table, tags=["bent"]),
-        create_task("segmentation", maps), create_task("image_to_image", maps),
+        create_task("segmentation", maps), create_task("image_to_image", maps), create_task("denoising", maps),
     ]  # fmt: skip
     assert {*(task.name for task in made), "several"} == {*list_tasks()}
     assert len({task.headline.metric for task in made}) == len(made)

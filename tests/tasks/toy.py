@@ -15,6 +15,7 @@ PARAMS = {
     "multilabel": {"tags": ["large", "bright"]},
     "segmentation": {},
     "image_to_image": {},
+    "denoising": {"low": 0.05, "high": 5.0, "n_levels": 3},
     "several": {"tasks": [{"name": "classification"}, {"name": "regression", "params": {"targets": ["las_arcsec"]}}]},
 }
 DENSE = ("segmentation", "image_to_image")

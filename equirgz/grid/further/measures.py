@@ -8,6 +8,7 @@ from equirgz.grid.further.anomalies import anomaly_rows
 from equirgz.grid.further.answers import Answers, Rows
 from equirgz.grid.further.decisions import conformal_rows, share_rows
 from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outside_rows, size_rows
+from equirgz.grid.further.imaging_rows import imaging_rows
 from equirgz.grid.further.mask_rows import mask_rows
 from equirgz.grid.further.pruned import pruning_rows
 from equirgz.grid.further.spectra_rows import spectra_rows
@@ -20,6 +21,7 @@ FURTHER: dict[str, Callable[[Answers], Rows]] = {
     "class_shares": share_rows,
     "clusters": cluster_rows,
     "conformal": conformal_rows,
+    "imaging": imaging_rows,
     "masks": mask_rows,
     "neighbours": neighbour_rows,
     "outside": outside_rows,

@@ -10,8 +10,8 @@ from equirgz.errors import InputError
 if TYPE_CHECKING:
     from equirgz.data import ImageSet
 
-OF_TASK = {"masks": "segmentation"}  # of a classification are all others
-OF_ROWS, OF_IMAGES = ("spectra",), ("attention", "masks", "source_rotation", "turned_queries")
+OF_TASK = {"imaging": "denoising", "masks": "segmentation"}  # of a classification are all others
+OF_ROWS, OF_IMAGES = ("spectra",), ("attention", "imaging", "masks", "source_rotation", "turned_queries")
 NEED_VALIDATION = ("class_shares", "conformal")
 
 

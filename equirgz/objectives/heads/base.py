@@ -63,7 +63,7 @@ HEADS: Registry[Callable[..., Head]] = Registry(
     "head",
     tuple(
         f"equirgz.objectives.heads.{name}"
-        for name in ("classification", "votes", "numbers", "shares", "pixel_votes", "several")
+        for name in ("classification", "votes", "numbers", "shares", "pixel_votes", "denoising", "several")
     ),
 )
 

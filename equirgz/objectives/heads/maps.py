@@ -34,29 +34,41 @@ class MapLayers(nn.Module):
 
 
 class ScoreNetwork(nn.Module):
-    """The gradient of the log density of noisy images: ``s(x, sigma) = -noise(x / sqrt(1 + sigma^2), sigma) / sigma``.
+    """The gradient of the log density of noisy images: ``s(x, sigma) = -noise(x, sigma) / sigma``.
 
-    ``noise`` are the map layers on a backbone that takes noise levels, and estimates noise of unit variance; images
-    have a scale of about 1, so that what enters has, too. ``s(g x, sigma) = g s(x, sigma)`` for every g of the
-    backbone's group, exactly on the lattice. The input is x + sigma n, of the variance-exploding kind; a
-    variance-preserving one is that times ``1 / sqrt(1 + sigma^2)``.
+    ``noise = (sigma z - F(z, sigma)) / sqrt(1 + sigma^2)`` with ``z = x / sqrt(1 + sigma^2)`` and F the map layers on a
+    backbone that takes noise levels (arXiv 2206.00364): F = 0 is right for white images of unit variance, and F has a
+    scale of about 1 at all levels where images have. ``s(g x, sigma) = g s(x, sigma)`` for every g of the backbone's
+    group, exactly on the lattice. The input is x + sigma n, of the variance-exploding kind; a variance-preserving one
+    is z.
 
-    Shapes: (B, C, H, W), sigma (B,) above 0 -> (B, C, H, W). Raises InputError for a backbone that takes no noise
-    levels, as ``create_backbone("steerable_unet", conditioned=True)`` does.
+    Shapes: (B, C, H, W), sigma (B,) above 0 -> (B, C, H, W); ``layers`` are new ones where none are given. Raises
+    InputError for a backbone that takes no noise levels; ``create_backbone("steerable_unet", conditioned=True)`` does.
     """
 
-    def __init__(self, backbone: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, layers: MapLayers | None = None) -> None:
         super().__init__()
-        mend = "use create_backbone('steerable_unet', conditioned=True)"
-        conditioned = getattr(backbone, "embedding", None) is not None
-        require(conditioned, "score", expected="a backbone of noise levels", got=type(backbone).__name__, mend=mend)
+        check_conditioned(backbone)
         self.backbone = backbone
-        self.layers = MapLayers(backbone, backbone.in_channels, what="score")
+        self.layers = MapLayers(backbone, backbone.in_channels, what="score") if layers is None else layers
 
     def forward(self, x_BCHW: Tensor, noise_level_B: Tensor) -> Tensor:
         sigma_B111 = check_noise_level(noise_level_B, len(x_BCHW)).to(x_BCHW)[:, None, None, None]
-        maps_BFGHW = self.backbone.forward_maps(x_BCHW * torch.rsqrt(1 + sigma_B111.square()), noise_level_B)
-        return -self.layers(maps_BFGHW) / sigma_B111
+        z_BCHW = x_BCHW * torch.rsqrt(1 + sigma_B111.square())
+        raw_BCHW = self.layers(self.backbone.forward_maps(z_BCHW, noise_level_B))
+        return -estimate_noise(raw_BCHW, z_BCHW, sigma_B111) / sigma_B111
+
+
+def estimate_noise(raw: Tensor, z: Tensor, sigma: Tensor) -> Tensor:
+    """Return the noise that layers' outputs F = ``raw`` stand for: ``(sigma z - F) / sqrt(1 + sigma^2)``."""
+    return (sigma * z - raw) * torch.rsqrt(1 + sigma.square())
+
+
+def check_conditioned(backbone: nn.Module) -> None:
+    """Raise InputError for a backbone that takes no noise levels."""
+    mend = "use create_backbone('steerable_unet', conditioned=True)"
+    conditioned = getattr(backbone, "embedding", None) is not None
+    require(conditioned, "score", expected="a backbone of noise levels", got=type(backbone).__name__, mend=mend)
 
 
 @torch.no_grad()
