@@ -34,6 +34,7 @@ NAMES_TWICE: dict[str, str] = {
     "canonical": "the wrapper of any network, and the backbones made with it",
     "probe": "read-outs of features, and whether a network treats its images one by one",
     "priors": "of weights, and of simulated sources",
+    "denoising": "the task of noise in words, and its head",
     "several": "the task of several parts in words, and its heads",
     "measure": "of a trained network, and of an image's shape",
     "pairs": "of field types, and of sources",

@@ -17,7 +17,7 @@ from equirgz.evaluate import embed
 from equirgz.evaluate.anomaly import compute_anomaly
 from equirgz.grid.further.anomalies import rate
 from equirgz.grid.further.measures import FURTHER
-from equirgz.grid.further.needs import OF_TASK
+from equirgz.grid.further.needs import OF_ROWS, OF_TASK
 from equirgz.grid.further.pruned import free_share
 from equirgz.grid.further.turned import turned_query_rows
 from equirgz.grid.run.cell import run_cell
@@ -39,7 +39,7 @@ def make_config(**evaluation) -> RunConfig:
 
 @pytest.fixture(scope="module")
 def found():
-    names = [name for name in FURTHER if name != "pruning" and name not in OF_TASK]
+    names = [name for name in FURTHER if name != "pruning" and name not in (*OF_TASK, *OF_ROWS)]
     return run_cell(make_config(further=names), None, None)
 
 

@@ -36,7 +36,9 @@ def test_the_task_of_a_run_has_the_options_of_every_task():
     found = {(key.name, key.of): key for key in list_keys("task")}
     assert found["task.name", ""].default == "classification"
     assert found["task.params.targets", "regression"].type == "a list of text"
-    assert {of for _, of in found} == {"", "regression", "votes", "multilabel", "segmentation", "several"}
+    assert {of for _, of in found} == {
+        "", "regression", "votes", "multilabel", "segmentation", "denoising", "several",
+    }  # fmt: skip
 
 
 def test_classification_is_no_part_of_the_identity_of_a_run():

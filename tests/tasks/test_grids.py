@@ -40,6 +40,8 @@ def document(task: str, **changes) -> dict:
         "train": {"steps": 2, "batch_size": 8},
         "evaluation": {"rotation_angles": 2},
     }
+    if task == "denoising":
+        base["backbone"] = {"name": "steerable_unet", "params": {"fields": [4, 6], "conditioned": True}}
     return {"name": f"tiny_{task}", "base": base, "axes": {"group": ["C1", "C4"], "replicate": [0, 1]}, **changes}
 
 
