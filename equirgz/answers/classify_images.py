@@ -19,7 +19,7 @@ from equirgz.answers.sightings import Sighting
 from equirgz.answers.source_model import TURNS, SourceModel
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import DataError, InputError
-from equirgz.pretrained import list_classifiers
+from equirgz.pretrained import FIRST_CHOICE, list_classifiers
 
 ALIKE = 3
 AUTO = "auto"
@@ -53,13 +53,14 @@ class Classified:
 def load_model(model: SourceModel | Path | str = AUTO, beam_arcsec: float | None = None) -> SourceModel:
     """Return a model: as it is, of a path or shipped name, or "auto": the shipped one of the nearest beam.
 
+    Of several shipped models of one beam, and where no beam is known, it is the usual one (``radio_d4_small``).
     Raises DataError where none is shipped, InputError or DataError for what is none.
     """
     if isinstance(model, SourceModel):
         return model
     if str(model) != AUTO:
         return SourceModel.load(model)
-    names = list_classifiers()
+    names = sorted(list_classifiers(), key=lambda name: name != FIRST_CHOICE)
     if not names:
         mend = "give one with --model: equirgz finetune and equirgz pretrain make one"
         raise DataError("classify", expected="a model inside the package", got="none in this version", mend=mend)
