@@ -16,6 +16,7 @@ from torch import Tensor
 from equirgz.errors import DataError, InputError, require
 from equirgz.imaging.antennas import Coverage
 from equirgz.imaging.gridded import ARCSEC, GriddedMeasurement
+from equirgz.paths import as_path
 
 NPZ_NAMES = ("u", "v", "visibility", "weight")
 
@@ -93,7 +94,7 @@ def read_visibilities(path: Path | str, *, drop_flagged: bool = False, conjugate
 
     Raises DataError for a file that is none of these, InputError as :class:`Visibilities`.
     """
-    path = Path(path)
+    path = as_path(path)
     if not path.is_file():
         raise DataError(str(path), expected="a file of visibilities", got="none")
     u_M, v_M, y_M, weight_M = _read_npz(path) if path.suffix == ".npz" else _read_uvfits(path)

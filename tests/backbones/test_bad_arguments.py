@@ -32,7 +32,6 @@ def test_width(name, width):
         ("many", r"'many' \(str\)", "such as 1"),
         (math.nan, r"nan \(float\)", "such as 1"),
         (True, r"True \(bool\)", "such as 1"),
-        (None, r"None \(NoneType\)", "such as 1"),
         (0, "0", "use 1 or more"),
         (-65, "-65", "use 1 or more"),
     ],
@@ -40,6 +39,13 @@ def test_width(name, width):
 )
 def test_whole_numbers(name, what, value, got, mend):
     refuse(rf"^{what}: expected a whole number, at least 1, got {got}; {mend}$", name, **{what: value})
+
+
+@pytest.mark.parametrize("name", ["steerable_cnn", "resnet18"])
+def test_none_is_no_size_and_the_channels_of_the_kind(name):
+    message = r"^image_size: expected a whole number, at least 1, got None \(NoneType\); such as 1$"
+    refuse(message, name, image_size=None)
+    assert create_backbone(name, width=0.25, image_size=33, in_channels=None).config["in_channels"] == 1
 
 
 @pytest.mark.parametrize(

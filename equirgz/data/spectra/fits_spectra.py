@@ -11,6 +11,7 @@ from astropy.io import fits
 
 from equirgz.data.spectra.rows import Spectrum, to_vacuum
 from equirgz.errors import DataError
+from equirgz.paths import as_path
 
 ARMS = ("B", "R", "Z")  # of DESI, from blue to red
 IVAR_SUFFIX, FLUX_SUFFIX, WAVE_SUFFIX = "_IVAR", "_FLUX", "_WAVELENGTH"
@@ -41,7 +42,7 @@ def read_spectra(path: Path | str, *, medium: str | None = None, unit: str | Non
     :class:`~equirgz.data.spectra.rows.Spectrum` does, by the name of file and target. Inverse variances that are not
     numbers count as lost pixels.
     """
-    path = Path(path)
+    path = as_path(path)
     try:
         with fits.open(path, memmap=False) as hdus:
             names = [hdu.name.upper() for hdu in hdus]
