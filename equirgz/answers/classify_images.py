@@ -19,10 +19,9 @@ from equirgz.answers.sightings import Sighting
 from equirgz.answers.source_model import TURNS, SourceModel
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import DataError, InputError
-from equirgz.pretrained import FIRST_CHOICE, list_classifiers
+from equirgz.pretrained import AUTO, FIRST_CHOICE, list_classifiers
 
 ALIKE = 3
-AUTO = "auto"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from equirgz.cli.careful import Commands
+from equirgz.cli.committed import readme, screenshot, slim
 from equirgz.cli.options import (
     DataDir,
     Device,
@@ -224,7 +225,8 @@ def figures(folder: Folder) -> None:
 
     if (folder / "cells").is_dir():
         collect(folder)
-    typer.echo("\n".join(map(str, write_figures(folder))))
+    for path in write_figures(folder):
+        typer.echo(str(path))
 
 
 @bench.command()
@@ -235,46 +237,8 @@ def page(folder: Folder) -> None:
     typer.echo(str(write_page(folder)))
 
 
-@bench.command()
-def readme(
-    files: Annotated[
-        list[Path] | None, path_argument(help="Markdown files; default: the READMEs and pages of docs.")
-    ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Write nothing; fail where a text would change.")] = False,
-) -> None:
-    """Fill the generated blocks of Markdown files (tables, figures, the index) from the committed results."""
-    from equirgz.report.readme import fill_readme, find_readmes
-
-    for file in files or find_readmes():
-        typer.echo(f"{file}: {'filled' if fill_readme(file, check=check) else 'up to date'}")
-
-
-@bench.command()
-def slim(
-    folders: Annotated[list[Path], path_argument(help="Results folders.")],
-    readmes: Annotated[
-        list[Path] | None,
-        path_option("--readme", help="What it links to is kept; repeatable; default: as of `readme`."),
-    ] = None,
-) -> None:
-    """Remove the tables, figures and page that no README links to (the rows give them anew); pack rows.csv."""
-    from equirgz.report.readme import find_readmes
-    from equirgz.report.slim import slim_results
-
-    for folder in folders:
-        removed = slim_results(folder, readmes or find_readmes())
-        typer.echo(f"{folder}: {len(removed)} files removed")
-
-
-Picture = Annotated[Path, path_option("--output", "-o", help="PNG to write.")]
-
-
-@bench.command()
-def screenshot(folder: Folder, output: Picture = Path("page.png")) -> None:
-    """Take a picture of the page of a results folder with a headless Chromium."""
-    from equirgz.report.page.screenshot import write_screenshot
-
-    typer.echo(str(write_screenshot(folder, output)))
+for command in (readme, slim, screenshot):
+    bench.command()(command)
 
 
 @bench.command()

@@ -115,13 +115,12 @@ def predict_turns(
     for name, value in (("n_samples", n_samples), ("batch_size", batch_size)):
         if value < 1:
             raise InputError(f"predict: {name}", expected="at least 1", got=value)
-    x_NCHW = as_input(x_NCHW, module)
-    if is_row(tuple(x_NCHW.shape)) and any(turns_deg):
-        raise InputError("predict: views", expected="1 of spectra, which are not turned", got=len(turns_deg))
     logits, head = _logits_function(module, n_samples, seed), getattr(module, "head", None)
     dense = _is_dense(module)
 
     def answer(x_BCHW: Tensor, angle_deg: float) -> np.ndarray:
+        if angle_deg != 0 and is_row(tuple(x_BCHW.shape)):
+            raise InputError("predict: views", expected="1 of spectra, which are not turned", got=len(turns_deg))
         raw_SB = logits(x_BCHW if angle_deg == 0 else warp(x_BCHW, angle_deg))
         _check_finite("predict: logits", raw_SB.float().cpu().numpy())
         if head is None:

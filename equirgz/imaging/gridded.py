@@ -48,17 +48,7 @@ class GriddedMeasurement(Measurement):
     @classmethod
     def from_coverage(cls, coverage: Coverage, n_pixels: int, pixel_scale_arcsec: float) -> GriddedMeasurement:
         """Return the model whose cells have the summed weights of a coverage; InputError for uv beyond Nyquist."""
-        check_nyquist(coverage, pixel_scale_arcsec)
-        cell = 1 / (n_pixels * pixel_scale_arcsec * ARCSEC)
-        weight_HW = np.zeros((n_pixels, n_pixels))
-        ku_M, kv_M = (np.rint(value / cell).astype(int) for value in (coverage.u_M, coverage.v_M))
-        n_outside = int((np.maximum(np.abs(ku_M), np.abs(kv_M)) > (n_pixels - 1) // 2).sum())
-        mend = "take an odd number of pixels, or smaller ones"
-        require(n_outside == 0, "uv coverage", expected="no visibility at Nyquist", got=n_outside, mend=mend)
-        for sign in (1, -1):
-            np.add.at(weight_HW, ((sign * kv_M) % n_pixels, (sign * ku_M) % n_pixels), coverage.weight_M)
-        weight_HW[0, 0] /= 2
-        return cls(weight_HW, pixel_scale_arcsec)
+        return cls(sum_on_grid(coverage, coverage.weight_M, n_pixels, pixel_scale_arcsec), pixel_scale_arcsec)
 
     def forward(self, x_BHW: Tensor) -> Tensor:
         self.check_images(x_BHW)
@@ -95,6 +85,25 @@ class _RealOnly:
 
     def __rmul__(self, v_BM: Tensor) -> Tensor:
         return torch.where(self.real_M, v_BM.real.to(v_BM.dtype), v_BM)
+
+
+def sum_on_grid(coverage: Coverage, value_M: np.ndarray, n_pixels: int, pixel_scale_arcsec: float) -> np.ndarray:
+    """Return the sums (n, n) of values in the cells nearest to their (u, v), and of conjugates in the mirrored cells.
+
+    What falls on the centre, its own mirror, counts once: of complex values the real part. InputError for uv at or
+    beyond Nyquist.
+    """
+    check_nyquist(coverage, pixel_scale_arcsec)
+    cell = 1 / (n_pixels * pixel_scale_arcsec * ARCSEC)
+    ku_M, kv_M = (np.rint(value / cell).astype(int) for value in (coverage.u_M, coverage.v_M))
+    n_outside = int((np.maximum(np.abs(ku_M), np.abs(kv_M)) > (n_pixels - 1) // 2).sum())
+    mend = "take an odd number of pixels, or smaller ones"
+    require(n_outside == 0, "uv coverage", expected="no visibility at Nyquist", got=n_outside, mend=mend)
+    sum_HW = np.zeros((n_pixels, n_pixels), value_M.dtype)
+    for sign, part_M in ((1, value_M), (-1, value_M.conj())):
+        np.add.at(sum_HW, ((sign * kv_M) % n_pixels, (sign * ku_M) % n_pixels), part_M)
+    sum_HW[0, 0] /= 2
+    return sum_HW
 
 
 def check_nyquist(coverage: Coverage, pixel_scale_arcsec: float) -> None:

@@ -15,10 +15,12 @@ from torch import Tensor
 
 from equirgz.errors import DataError, InputError, require
 from equirgz.imaging.antennas import Coverage
-from equirgz.imaging.gridded import ARCSEC, GriddedMeasurement
+from equirgz.imaging.gridded import GriddedMeasurement, sum_on_grid
 from equirgz.paths import as_path
 
 NPZ_NAMES = ("u", "v", "visibility", "weight")
+HANDS = ((-1, -2), (-5, -6))  # codes on the STOKES axis whose mean is I: RR and LL, XX and YY
+STOKES_I = 1
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,7 @@ class Visibilities:
         Raises InputError for uv beyond Nyquist.
         """
         model = GriddedMeasurement.from_coverage(self.coverage, n_pixels, pixel_scale_arcsec)
-        cell = 1 / (n_pixels * pixel_scale_arcsec * ARCSEC)
-        ku_M, kv_M = (np.rint(value / cell).astype(int) for value in (self.coverage.u_M, self.coverage.v_M))
-        sum_HW = np.zeros((n_pixels, n_pixels), np.complex128)
-        for sign, y_M in ((1, self.y_M), (-1, self.y_M.conj())):
-            cells = (sign * kv_M) % n_pixels, (sign * ku_M) % n_pixels
-            np.add.at(sum_HW, cells, self.coverage.weight_M * y_M)
-        sum_HW[0, 0] /= 2
+        sum_HW = sum_on_grid(self.coverage, self.coverage.weight_M * self.y_M, n_pixels, pixel_scale_arcsec)
         y_M = torch.as_tensor(sum_HW[tuple(model.cell_M2.T.numpy())]) / model.weight_M.double()
         return model, y_M.to(torch.complex64)
 
@@ -88,7 +84,8 @@ def read_visibilities(path: Path | str, *, drop_flagged: bool = False, conjugate
     ----------
     path : ``.npz`` with arrays u, v (wavelengths), visibility (complex, Jy) and weight (1 / variance of each part,
         Jy^-2), all (M,); else UVFITS: random groups with u, v in seconds, axes COMPLEX (real, imaginary, weight),
-        STOKES and FREQ. Its channels become visibilities of their own, the two parallel hands are averaged.
+        STOKES and FREQ. Its channels become visibilities of their own; of the STOKES, told by their codes, I is taken,
+        or the weighted mean of both parallel hands (RR and LL, XX and YY), and all others are left out.
     drop_flagged : leave out weights of zero or below, which UVFITS uses for flags; else they are refused.
     conjugate : for files of the other sign of u and v, whose images come out turned by 180 degrees.
 
@@ -97,7 +94,7 @@ def read_visibilities(path: Path | str, *, drop_flagged: bool = False, conjugate
     path = as_path(path)
     if not path.is_file():
         raise DataError(str(path), expected="a file of visibilities", got="none")
-    u_M, v_M, y_M, weight_M = _read_npz(path) if path.suffix == ".npz" else _read_uvfits(path)
+    u_M, v_M, y_M, weight_M = _read_npz(path) if path.suffix.lower() == ".npz" else _read_uvfits(path)
     if drop_flagged:
         kept_M = weight_M > 0
         u_M, v_M, y_M, weight_M = (array[kept_M] for array in (u_M, v_M, y_M, weight_M))
@@ -148,13 +145,28 @@ def _unpack_groups(path: Path, hdu: object) -> tuple[np.ndarray, ...]:
         raise DataError(str(path), expected="one value on every other axis", got=others, mend=mend)
     value = np.asarray(hdu.data["DATA"], np.float64)
     order = [value.ndim + 1 - axis[name] for name in ("FREQ", "STOKES", "COMPLEX")]
-    value_GFS3 = np.moveaxis(value, order, (-3, -2, -1)).reshape(len(value), -1, value.shape[order[1]], 3)[:, :, :2]
-    k = axis["FREQ"]
-    first = header[f"CRVAL{k}"] + (1 - header.get(f"CRPIX{k}", 1)) * header.get(f"CDELT{k}", 0)
-    frequency_F = first + np.arange(value_GFS3.shape[1]) * header.get(f"CDELT{k}", 0)
+    value_GFS3 = np.moveaxis(value, order, (-3, -2, -1)).reshape(len(value), -1, value.shape[order[1]], 3)
+    value_GFS3 = value_GFS3[:, :, _find_total(path, _axis_values(header, axis["STOKES"], value_GFS3.shape[2]))]
+    frequency_F = _axis_values(header, axis["FREQ"], value_GFS3.shape[1])
     weight_GFS = np.maximum(value_GFS3[..., 2], 0)
     weight_GF = weight_GFS.sum(-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         y_GF = (weight_GFS * (value_GFS3[..., 0] + 1j * value_GFS3[..., 1])).sum(-1) / weight_GF
     u_GF, v_GF = (np.outer(np.asarray(hdu.data.par(place), np.float64), frequency_F) for place in places)
     return tuple(array.ravel() for array in (u_GF, v_GF, np.where(weight_GF > 0, y_GF, 0), weight_GF))
+
+
+def _axis_values(header: object, k: int, n: int) -> np.ndarray:
+    """Return the ``n`` values along axis ``k`` of a FITS header."""
+    step = header.get(f"CDELT{k}", 0)
+    return header[f"CRVAL{k}"] + (np.arange(n) + 1 - header.get(f"CRPIX{k}", 1)) * step
+
+
+def _find_total(path: Path, code_S: np.ndarray) -> list[int]:
+    """Return the places on the STOKES axis whose weighted mean is I; DataError where there are none."""
+    codes = np.rint(code_S).astype(int).tolist()
+    for wanted in ((STOKES_I,), *HANDS):
+        if set(wanted) <= set(codes):
+            return [codes.index(code) for code in wanted]
+    expected = "Stokes I (code 1), or both parallel hands (-1 and -2, or -5 and -6)"
+    raise DataError(str(path), expected=expected, got=f"codes {codes}", mend="export I, or both parallel hands")

@@ -127,6 +127,20 @@ def test_the_layout_of_sdss(tmp_path):
         read_spectra(tmp_path / "d.fits")
 
 
+@pytest.mark.parametrize(("said", "vacuum"), [("T", True), ("yes", True), (1, True), (False, False), ("air", False)])
+def test_a_header_that_says_the_medium_is_understood(tmp_path, said, vacuum):
+    write_sdss(tmp_path / "a.fits", vacuum=said)
+    wavelength_L = read_spectra(tmp_path / "a.fits").spectra[0].wavelength_L
+    np.testing.assert_allclose(wavelength_L, WAVE_L if vacuum else to_vacuum(WAVE_L, "air", "angstrom", "s"))
+
+
+def test_a_header_that_says_something_else_is_not_taken_for_air(tmp_path):
+    write_sdss(tmp_path / "a.fits", vacuum="unknown")
+    with pytest.raises(DataError, match="expected wavelengths in vacuum or in air, got none; say it with medium="):
+        read_spectra(tmp_path / "a.fits")
+    assert len(read_spectra(tmp_path / "a.fits", medium="vacuum").spectra) == 1
+
+
 def test_the_layout_of_desi_joins_its_arms(tmp_path):
     write_desi(tmp_path / "coadd.fits")
     first, second = read_spectra(tmp_path / "coadd.fits").spectra

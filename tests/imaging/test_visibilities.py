@@ -24,7 +24,9 @@ def simulate(n: int = 9) -> tuple[Visibilities, torch.Tensor]:
     return Visibilities(coverage, model.forward(x_HW[None])[0].numpy()), x_HW
 
 
-def write_uvfits(path, visibilities: Visibilities, weight_M=None, axes=("COMPLEX", "STOKES", "FREQ", "RA", "DEC")):
+def write_uvfits(
+    path, visibilities: Visibilities, weight_M=None, axes=("COMPLEX", "STOKES", "FREQ", "RA", "DEC"), stokes=(-1, -1)
+):
     """Two hands of different weight, half a jansky up and down, whose weighted mean is the visibility."""
     of = visibilities.coverage
     weight_M = of.weight_M if weight_M is None else weight_M
@@ -38,6 +40,7 @@ def write_uvfits(path, visibilities: Visibilities, weight_M=None, axes=("COMPLEX
     for k, name in enumerate(axes, 2):
         hdu.header[f"CTYPE{k}"], hdu.header[f"CRVAL{k}"], hdu.header[f"CRPIX{k}"] = name, 1.0, 1.0
         hdu.header[f"CDELT{k}"] = 1.0
+    hdu.header["CRVAL3"], hdu.header["CDELT3"] = stokes
     hdu.header[f"CRVAL{2 + axes.index('FREQ')}" if "FREQ" in axes else "CRVAL9"] = FREQUENCY_HZ
     hdu.writeto(path)
     return path
@@ -51,6 +54,20 @@ def test_a_uvfits_file_gives_back_what_was_written(tmp_path):
     np.testing.assert_allclose(read.y_M, made.y_M, atol=1e-9)
     turned = read_visibilities(tmp_path / "a.uvfits", conjugate=True)
     np.testing.assert_allclose(turned.y_M, made.y_M.conj(), atol=1e-9)
+
+
+def test_stokes_are_told_by_their_codes(tmp_path):
+    """Linear hands are averaged as round ones are, of I and Q only I is taken, and of one hand nothing is made."""
+    made, _ = simulate()
+    linear = read_visibilities(write_uvfits(tmp_path / "xx_yy.uvfits", made, stokes=(-5, -1)))
+    np.testing.assert_allclose(linear.y_M, made.y_M, atol=1e-9)
+    total = read_visibilities(write_uvfits(tmp_path / "i_q.UVFITS", made, stokes=(1, 1)))
+    np.testing.assert_allclose(total.y_M, made.y_M + 1.5, atol=1e-9)
+    np.testing.assert_allclose(total.coverage.weight_M, 0.25 * made.coverage.weight_M, rtol=1e-6)
+    for stokes, codes in (((-2, -1), "-2, -3"), ((2, 1), "2, 3")):
+        path = write_uvfits(tmp_path / f"{stokes[0]}.uvfits", made, stokes=stokes)
+        with pytest.raises(DataError, match=rf"expected Stokes I .* got codes \[{codes}\]; export I"):
+            read_visibilities(path)
 
 
 def test_an_npz_gives_the_same_and_conjugates_count_once(tmp_path):

@@ -120,10 +120,9 @@ def _usable(ivar: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
 
 def _medium(header: fits.Header) -> str | None:
     """Return vacuum or air as a header says, None where it does not."""
-    if "VACUUM" in header:
-        return "vacuum" if header["VACUUM"] in (True, "T", 1) else "air"
-    said = str(header.get("AIRORVAC", "")).strip().lower()
-    return {"vac": "vacuum", "vacuum": "vacuum", "air": "air"}.get(said)
+    said = str(header.get("VACUUM", header.get("AIRORVAC", ""))).strip().lower()
+    vacuum, air = ("true", "t", "1", "1.0", "yes", "vac", "vacuum"), ("false", "f", "0", "0.0", "no", "air")
+    return "vacuum" if said in vacuum else "air" if said in air else None
 
 
 def _targets(hdus: fits.HDUList, name: str, n: int) -> list[str]:

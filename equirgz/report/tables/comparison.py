@@ -17,6 +17,7 @@ from equirgz.report.rows.predictions import CellPredictions
 from equirgz.report.rows.results import Results
 from equirgz.report.rows.table_axes import labels_text, show_labels, show_value
 from equirgz.report.tables.cells import LEVEL
+from equirgz.report.tables.pivot import show_difference
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
 
@@ -139,13 +140,7 @@ def _sources_needed(found: dict) -> str:
 
 
 def _words(difference: Difference | None, digits: int) -> str:
-    if difference is None:
-        return MISSING
-    t = difference.test
-    if math.isnan(t.half_width):
-        return f"{t.mean:+.{digits}f}".replace("-", "−")
-    p = "<0.001" if difference.p_holm < 0.001 else f"{difference.p_holm:.2g}"
-    return f"{t.mean:+.{digits}f} ± {t.half_width:.{digits}f} ({p})".replace("-", "−")
+    return MISSING if difference is None else show_difference(difference.test, difference.p_holm, digits)
 
 
 def _labels(n_labels: float) -> str:

@@ -20,6 +20,7 @@ from equirgz.report.rows.results import Results
 from equirgz.report.rows.step_times import busy_step_ms
 from equirgz.report.rows.table_axes import ALL_LABELS, show_labels, show_value, sort_label_counts, sort_values
 from equirgz.report.tables.cells import LEVEL
+from equirgz.report.tables.pivot import show_difference
 from equirgz.report.tables.sheet import Sheet
 from equirgz.report.tables.wording import MISSING, show_rule, show_sources
 
@@ -155,10 +156,4 @@ def _words(name: Name) -> str:
 
 
 def _show(against: Against | None) -> str:
-    if against is None:
-        return MISSING
-    t = against.test
-    if math.isnan(t.half_width):
-        return f"{t.mean:+.1f}".replace("-", "−")
-    p = "<0.001" if against.p_holm < 0.001 else f"{against.p_holm:.2g}"
-    return f"{t.mean:+.1f} ± {t.half_width:.1f} ({p})".replace("-", "−")
+    return MISSING if against is None else show_difference(against.test, against.p_holm)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from equirgz.errors import ResultsError
+from equirgz.metrics.compare.crossed import CrossedTest
 from equirgz.report.tables.sheet import Sheet, write_printed
 from equirgz.report.tables.wording import MISSING
 
@@ -33,6 +34,13 @@ def show_interval(row: Row, digits: int = 3) -> str:
 def show_p(p: float) -> str:
     """Return a p-value with two digits, "<0.001" below that, a dash for NaN."""
     return MISSING if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.2g}"
+
+
+def show_difference(test: CrossedTest, p_holm: float, digits: int = 1) -> str:
+    """Return "−1.6 ± 1.3 (0.087)": a difference, its half-width and p; the difference alone without a half-width."""
+    if math.isnan(test.half_width):
+        return f"{test.mean:+.{digits}f}".replace("-", "−")
+    return f"{test.mean:+.{digits}f} ± {test.half_width:.{digits}f} ({show_p(p_holm)})".replace("-", "−")
 
 
 def make_pivot(
