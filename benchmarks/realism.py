@@ -30,7 +30,7 @@ from equirgz.data.sets.mirabest_raw import load_sparse_maps
 from equirgz.data.simulate.measure import MEASURES, measure_images, prepare, split_target
 from equirgz.data.simulate.morphology import CLASS_NAMES as FIRST_CLASSES
 from equirgz.data.simulate.stream import CLIPPED, SKY_VERSION, stream_sources
-from equirgz.data.simulate.synthetic import SIMULATOR_VERSION, Survey, simulate
+from equirgz.data.simulate.synthetic import SIMULATOR_VERSION, Observation, simulate
 from equirgz.data.sky.position import match_positions
 from equirgz.metrics.distance.two_sample import classifier_two_sample_test
 from equirgz.provenance import code_version
@@ -146,7 +146,7 @@ def aligned_pixels(image_NHW: np.ndarray, size: int = 27) -> np.ndarray:
 def compare(part: Part, n: int, seed: int) -> list[dict[str, object]]:
     """Return the rows of one class of one set: quantiles and Kolmogorov-Smirnov distance per measure, and the tests."""
     if part.version == SIMULATOR_VERSION:
-        image_NHW, log_flux_N = simulate(n, (part.kind,), Survey(), seed, "realism").image_NHW, None
+        image_NHW, log_flux_N = simulate(n, (part.kind,), Observation(), seed, "realism").image_NHW, None
     else:
         image_NHW, log_flux_N = simulated(part.kind, n, seed, part.subtracted)
     pair = [measure_images(images, SCALE, BEAM) for images in (part.image_NHW, image_NHW)]

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from equirgz.data.simulate.stream import BLOCK, stream_sources
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.provenance import code_version
 from equirgz.records import write_bytes_atomic
 
@@ -33,7 +33,7 @@ def make_calls() -> dict[str, Callable[[], None]]:
     numbers: Iterator[int] = count()
 
     def first() -> None:
-        simulate(BLOCK, CLASSES, Survey(), next(numbers))
+        simulate(BLOCK, CLASSES, Observation(), next(numbers))
 
     calls: dict[str, Callable[[], None]] = {"synthetic_fr, 150 px": first}
     for size in SIZES:

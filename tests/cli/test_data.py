@@ -20,7 +20,7 @@ from equirgz.data import DATASETS, Data
 from equirgz.data.check.data_root import load_published
 from equirgz.data.facts import SETS
 from equirgz.data.formats.fits import load_fits
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.data.sky.remote import make_client, position_name
 from tests.data.test_fetch_remote import Server, server  # noqa: F401
 
@@ -94,7 +94,7 @@ def test_cards_that_cannot_be_written_are_refused_before_any_is(tmp_path):
 @pytest.fixture
 def pair(monkeypatch):
     """Datasets "left" and "right" that share four of their eight sources, turned by 90 degrees, without positions."""
-    images = simulate(12, ("FRI", "FRII"), Survey(), 5)
+    images = simulate(12, ("FRI", "FRII"), Observation(), 5)
     left, right = images.subset(np.arange(8), "left/train"), images.subset(np.arange(4, 12), "right/train")
     turned = right.image_NHW[:, ::-1].swapaxes(1, 2)
     right = type(right)("right/train", turned, right.label_N, right.source_id_N, right.class_names, 1.8)

@@ -8,13 +8,13 @@ from equirgz.data import DATASETS
 from equirgz.data.check.cards import make_card, make_contact_sheet, measure_images, write_card
 from equirgz.data.facts import SETS
 from equirgz.data.imageset import Data, ImageSet
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.errors import ResultsError
 
 
 @pytest.fixture(scope="module")
 def data():
-    images = simulate(30, ("FRI", "FRII"), Survey(), 0)
+    images = simulate(30, ("FRI", "FRII"), Observation(), 0)
     return Data(images.subset(np.arange(20)), {"test": images.subset(np.arange(20, 30))})
 
 

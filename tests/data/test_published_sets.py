@@ -12,7 +12,7 @@ from equirgz.data.facts import SETS, get_set
 from equirgz.data.formats.pickled_batches import load_batch_set
 from equirgz.data.sets.mingo_lotss import MINGO_CLASSES
 from equirgz.data.sets.radio_galaxy_dataset import load_radio_galaxy_dataset
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.errors import DataError, InputError
 from tests.data.writers import write_batches
 
@@ -71,7 +71,7 @@ def test_radio_galaxy_dataset_as_published(data_root):
 
 
 def test_kept_classes_are_labelled_in_the_order_given():
-    images = simulate(12, ("FRI", "FRII", "bent"), Survey(), 0)
+    images = simulate(12, ("FRI", "FRII", "bent"), Observation(), 0)
     kept = keep_classes(images, ("bent", "FRI"))
     assert kept.class_counts() == {"bent": 4, "FRI": 4}
     names = np.array(images.class_names)[images.label_N]

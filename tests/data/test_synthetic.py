@@ -5,7 +5,7 @@ from equirgz.data import load_data
 from equirgz.data.noise_level import clipped_std
 from equirgz.data.simulate.morphology import CLASS_NAMES, draw_sources
 from equirgz.data.simulate.observe import Beam, beam_transform, deposit, observe
-from equirgz.data.simulate.synthetic import Survey, draw_labels, simulate, simulate_raw
+from equirgz.data.simulate.synthetic import Observation, draw_labels, simulate, simulate_raw
 from equirgz.errors import InputError
 
 FWHM = np.sqrt(8 * np.log(2))
@@ -54,7 +54,7 @@ def test_deposit_keeps_flux_and_first_moments():
 
 @pytest.mark.parametrize("beam_arcsec", [5.4, 10.8])
 def test_noise_has_the_rms_and_the_correlation_of_the_beam(beam_arcsec):
-    survey = Survey(beam_arcsec=beam_arcsec, noise_mjy_per_beam=0.2, flux_scale=1e-9, field_sources=0)
+    survey = Observation(beam_arcsec=beam_arcsec, noise_mjy_per_beam=0.2, flux_scale=1e-9, field_sources=0)
     raw, _ = simulate_raw(np.zeros(4, int), ("FRI",), survey, np.random.default_rng(0))
     assert raw.std() == pytest.approx(2e-4, rel=0.03)
     sigma = beam_arcsec / 1.8 / FWHM
@@ -122,7 +122,7 @@ def test_images_look_like_those_of_the_archive(data_root):
     from equirgz.data.sets.mirabest import load_mirabest, select
 
     real = select(load_mirabest(data_root)[0], "confident")
-    fake = simulate(128, ("FRI", "FRII"), Survey(), 0)
+    fake = simulate(128, ("FRI", "FRII"), Observation(), 0)
     assert fake.image_NHW.shape[1:] == (150, 150) and fake.image_NHW.dtype == np.uint8
     corner = np.hypot(*np.mgrid[-75:75, -75:75]) > 75
     assert fake.image_NHW[:, corner].max() == 0
@@ -137,10 +137,10 @@ def test_images_look_like_those_of_the_archive(data_root):
 
 
 def test_same_seed_same_images_and_first_images_do_not_depend_on_the_number():
-    first = simulate(40, ("FRI", "FRII"), Survey(), 3, "a")
-    assert (first.image_NHW == simulate(40, ("FRI", "FRII"), Survey(), 3, "a").image_NHW).all()
-    assert (first.image_NHW != simulate(40, ("FRI", "FRII"), Survey(), 4, "a").image_NHW).any((1, 2)).all()
-    one_class = [simulate(n, ("bent",), Survey(), 3, "a").image_NHW for n in (32, 40)]
+    first = simulate(40, ("FRI", "FRII"), Observation(), 3, "a")
+    assert (first.image_NHW == simulate(40, ("FRI", "FRII"), Observation(), 3, "a").image_NHW).all()
+    assert (first.image_NHW != simulate(40, ("FRI", "FRII"), Observation(), 4, "a").image_NHW).any((1, 2)).all()
+    one_class = [simulate(n, ("bent",), Observation(), 3, "a").image_NHW for n in (32, 40)]
     assert (one_class[0] == one_class[1][:32]).all()
 
 
@@ -148,7 +148,7 @@ def test_simulator_version_is_raised_when_its_images_change():
     # if this fails on purpose: raise SIMULATOR_VERSION and write the new numbers here
     from equirgz.data.simulate.synthetic import SIMULATOR_VERSION
 
-    images = simulate(64, CLASS_NAMES, Survey(), 0).image_NHW.astype(float)
+    images = simulate(64, CLASS_NAMES, Observation(), 0).image_NHW.astype(float)
     measured = [images.mean(), images.std(), images[:32].mean(), np.abs(np.diff(images, axis=2)).mean()]
     assert SIMULATOR_VERSION == 1
     np.testing.assert_allclose(measured, GOLDEN, rtol=1e-3)
@@ -179,7 +179,7 @@ def test_shifted_survey_gives_a_second_test_set_and_unlabelled_images():
 def test_default_task_is_balanced_and_measured_noise_is_the_surveys():
     data = load_data("synthetic_fr", params={"n_train": 64, "n_test": 32})
     assert data.train.class_counts() == {"FRI": 32, "FRII": 32} and set(data.tests) == {"test"}
-    raw, _ = simulate_raw(np.zeros(8, int), ("FRII",), Survey(), np.random.default_rng(0))
+    raw, _ = simulate_raw(np.zeros(8, int), ("FRII",), Observation(), np.random.default_rng(0))
     assert np.median([clipped_std(x) for x in raw]) == pytest.approx(1.5e-4, rel=0.1)
 
 

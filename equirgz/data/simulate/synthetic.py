@@ -31,7 +31,7 @@ _CHUNK = 32
 
 
 @dataclass(frozen=True)
-class Survey:
+class Observation:
     """One simulated survey; a second one with other numbers is a distribution shift.
 
     Parameters
@@ -90,7 +90,7 @@ def draw_labels(n: int, fractions: np.ndarray, generator: np.random.Generator) -
 
 
 def simulate_raw(
-    label_N: np.ndarray, classes: tuple[str, ...], survey: Survey, generator: np.random.Generator
+    label_N: np.ndarray, classes: tuple[str, ...], survey: Observation, generator: np.random.Generator
 ) -> tuple[np.ndarray, pd.DataFrame]:
     """Return raw maps (N, 300, 300) in Jy/beam, float32, and a table of the true parameters."""
     kind_N = np.array([CLASS_NAMES.index(classes[k]) for k in label_N], dtype=int)
@@ -119,7 +119,7 @@ def simulate_raw(
 def simulate(
     n: int,
     classes: tuple[str, ...],
-    survey: Survey,
+    survey: Observation,
     seed: int,
     name: str = "synthetic_fr",
     stream: str | None = None,
@@ -157,7 +157,7 @@ def simulate(
 
 @lru_cache(maxsize=8)
 def _simulate_cached(
-    n: int, classes: tuple[str, ...], survey: Survey, seed: int, name: str, stream: str | None = None
+    n: int, classes: tuple[str, ...], survey: Observation, seed: int, name: str, stream: str | None = None
 ) -> ImageSet:
     return simulate(n, classes, survey, seed, name, stream)
 
@@ -183,7 +183,7 @@ def synthetic_fr(
     n_unlabelled : sources without labels, 0 or more; of the shifted survey where there is one.
     classes : names of the simulated morphologies, in the order of the labels.
     seed : of all sources.
-    survey : fields of :class:`~equirgz.data.simulate.observe.Survey` that differ from their defaults.
+    survey : fields of :class:`~equirgz.data.simulate.synthetic.Observation` that differ from their defaults.
     shift : those of a second survey beside, which sees the test sources again; they overlay ``survey``.
     """
     classes = tuple(classes)
@@ -193,8 +193,8 @@ def synthetic_fr(
             expected="n_train >= 1, n_test >= 0, n_unlabelled >= 0 and a class",
             got=f"{n_train}, {n_test}, {n_unlabelled}, {classes}",
         )
-    base = call_checked("synthetic_fr survey", Survey, **(survey or {}))
-    other = call_checked("synthetic_fr survey", Survey, **{**(survey or {}), **shift}) if shift else None
+    base = call_checked("synthetic_fr survey", Observation, **(survey or {}))
+    other = call_checked("synthetic_fr survey", Observation, **{**(survey or {}), **shift}) if shift else None
     train = _simulate_cached(n_train, classes, base, seed, "synthetic_fr/train")
     tests = {"test": _simulate_cached(n_test, classes, base, seed, "synthetic_fr/test")} if n_test else {}
     if other is not None and n_test:

@@ -9,13 +9,13 @@ from equirgz.data.imageset import ImageSet
 from equirgz.data.overlap.compare import check_overlap, match_embeddings
 from equirgz.data.overlap.leaks import refuse_leaks
 from equirgz.data.overlap.likeness import match_images, polar_maps
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.errors import DataError, InputError
 
 
 @pytest.fixture(scope="module")
 def images():
-    return simulate(40, ("FRI", "FRII", "bent"), Survey(field_sources=0, sidelobe_level=0), 5, "base")
+    return simulate(40, ("FRI", "FRII", "bent"), Observation(field_sources=0, sidelobe_level=0), 5, "base")
 
 
 def make_set(pixels, name="b", position=None):
@@ -57,7 +57,7 @@ def test_arbitrary_angles_shifts_and_brightness_are_found(images):
 
 
 def test_different_sources_do_not_match(images):
-    other = simulate(60, ("FRI", "bent"), Survey(field_sources=0), 6, "other")
+    other = simulate(60, ("FRI", "bent"), Observation(field_sources=0), 6, "other")
     pairs = match_images(images, other, correlation=0.99)
     assert len(pairs.sources_a) <= 2
     assert len(match_images(images, images, correlation=0.99)) <= 2  # i < j only

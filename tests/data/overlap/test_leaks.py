@@ -18,14 +18,14 @@ from equirgz.data.overlap.describe import count_groups
 from equirgz.data.overlap.exact import match_pixels
 from equirgz.data.overlap.leaks import SHOWS, mark_shown, refuse_leaks, refuse_unchecked
 from equirgz.data.overlap.objects import OBJECT, ObjectImages
-from equirgz.data.simulate.synthetic import Survey, simulate
+from equirgz.data.simulate.synthetic import Observation, simulate
 from equirgz.errors import DataError, InputError
 
 
 @pytest.fixture(scope="module")
 def sky():
     """Return 12 images as a survey without positions holds them."""
-    images = simulate(12, ("FRI", "bent"), Survey(field_sources=0, sidelobe_level=0), 5, "base")
+    images = simulate(12, ("FRI", "bent"), Observation(field_sources=0, sidelobe_level=0), 5, "base")
     return replace(images, name="sky", recipe="", of_sky=True)
 
 
