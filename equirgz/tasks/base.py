@@ -114,6 +114,11 @@ class Task(ABC):
         """The metrics that tables and pages show first, the headline before all others."""
         return (self.headline.metric,)
 
+    @property
+    def circular(self) -> tuple[str, ...]:
+        """Names of the targets that are angles or phases: training refuses views that turn the images of such."""
+        return ()
+
     @abstractmethod
     def has_targets(self, images: Targets) -> bool:
         """Return whether a set says what is asked; one that does not is answered for, and not scored."""

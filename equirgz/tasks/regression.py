@@ -159,6 +159,10 @@ class Regression(Task):
         parts = np.split(np.asarray(output_NO, np.float64), ends[:-1], axis=1)
         return np.stack([quantity.decode(part) for quantity, part in zip(self.quantities, parts, strict=True)], 1)
 
+    @property
+    def circular(self) -> tuple[str, ...]:
+        return tuple(quantity.name for quantity in self.quantities if quantity.period is not None)
+
     def is_circular(self) -> list[bool]:
         """Return, for each output, whether it is the cosine or sine of a phase."""
         return [quantity.period is not None for quantity in self.quantities for _ in range(quantity.n_outputs)]

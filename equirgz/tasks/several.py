@@ -33,6 +33,10 @@ class Several(Task):
         return sum(part.n_outputs for part in self.parts)
 
     @property
+    def circular(self) -> tuple[str, ...]:
+        return tuple(name for part in self.parts for name in part.circular)
+
+    @property
     def headline(self) -> Headline:
         return self.parts[0].headline
 

@@ -8,8 +8,11 @@ import pytest
 import torch
 
 from equirgz.config import TrainConfig
+from equirgz.errors import InputError
 from equirgz.geometry.action import disk_mask
 from equirgz.objectives import create_objective
+from equirgz.tasks.regression import Quantity, Regression
+from equirgz.tasks.several import Several
 from equirgz.train.images import TrainImages
 from equirgz.train.sources.batches import BatchMaker, split_batch
 from equirgz.train.sources.streams import IndexStream
@@ -102,3 +105,20 @@ def test_an_integer_pool_stays_small_and_gives_the_same_views():
         found.append(BatchMaker(create_objective("byol", make_backbone(), 2), images, config, 0).next())
     for role, view_BCHW in found[0].view.items():
         assert view_BCHW.dtype == torch.float32 and torch.equal(view_BCHW, found[1].view[role])
+
+
+@pytest.mark.parametrize("period", [180.0, None])
+@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize("augmentation", ["none", "flips", "rotation", "rotation_flips", "full", "weak", "strong"])
+def test_images_of_circular_targets_are_not_turned_away_from_them(augmentation, several, period):
+    x_NCHW, _ = make_task(8)
+    task = Regression((Quantity("las_arcsec"), Quantity("angle_deg", "deg", period=period)))
+    task = Several((task,), (1.0,)) if several else task
+    objective = create_objective("supervised", make_backbone(), task)
+    images = TrainImages(x_NCHW, torch.rand(8, 2, dtype=torch.float64))
+    config = TrainConfig(batch_size=8, augmentation=augmentation)
+    if period is None or augmentation == "none":
+        BatchMaker(objective, images, config, 0)
+        return
+    with pytest.raises(InputError, match="'angle_deg'.*turns images and not their targets.*set augmentation to none"):
+        BatchMaker(objective, images, config, 0)

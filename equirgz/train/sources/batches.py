@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -69,6 +70,9 @@ class BatchMaker:
         self.augmentations = {
             role: _augmentation(view, config, images, turned=role == self.turned) for role, view in self.views.items()
         }
+        if circular := objective.target_task.circular:
+            labelled = (made for role, made in self.augmentations.items() if self.views[role].pool == "labelled")
+            _check_angles_stay(circular, labelled, images)
         self.wide = {role for role, made in self.augmentations.items() if made.canvas > 1}
         self.generators = {role: torch.Generator().manual_seed(derive_seed(seed, "views", role)) for role in self.views}
 
@@ -114,6 +118,19 @@ class BatchMaker:
             stream.load_state_dict(state["streams"][pool])
         for role, generator in self.generators.items():
             generator.set_state(state["views"][role].cpu())
+
+
+def _check_angles_stay(names: tuple[str, ...], made: Iterable[Augmentation], images: TrainImages) -> None:
+    """Refuse views that turn or mirror images whose targets are angles, which would stay where they were."""
+    for augmentation in made:
+        pose = augmentation.draw_pose(1, images.image_size, torch.Generator().manual_seed(0))
+        if pose.angle_deg_B is not None or pose.reflect_B is not None:
+            raise InputError(
+                f"circular target {names[0]!r}",
+                expected="views that leave angles on the sky as they are",
+                got=f"augmentation {augmentation.name!r}, which turns images and not their targets",
+                mend="set augmentation to none",
+            )
 
 
 def _augmentation(view: View, config: TrainConfig, images: TrainImages, *, turned: bool) -> Augmentation:
