@@ -23,7 +23,7 @@ from equirgz.grid.run.prepare import prepare_run
 from equirgz.grid.run.training import train_objective
 from equirgz.imaging.network_prior import NetworkPrior
 from equirgz.imaging.simulated import make_cleaned, make_dirty, make_measurement, observe_all
-from equirgz.report.figures.style import add_legend, figure_style, group_look, make_panels, palette, save_figure
+from equirgz.report.figures.style import add_legend, figure_style, group_look, make_panels, save_figure
 from equirgz.report.rows.results import load_results
 from equirgz.report.tables.sheet import Sheet, write_printed
 
@@ -31,6 +31,7 @@ GRID = Path(__file__).parent / "imaging.yaml"
 SHOWN = {"psnr": "PSNR [dB]", "ssim": "SSIM", "chi2": "chi2", "coverage_68": "cover 68 %", "coverage_90": "cover 90 %",
          "tarp": "TARP deviation", "tarp_band": "band"}  # fmt: skip
 OTHERS = {"dirty": "dirty image", "clean": "CLEAN", "gaussian": "Gaussian prior", "gaussian_narrow": "too narrow"}
+GREYS = {"dirty": "0.7", "clean": "0.45", "gaussian": "0.0", "gaussian_narrow": "0.45"}  # colours are the networks'
 N_SHOWN = 3
 Key = tuple[str, str, str, int]  # set of the prior, set of the truths, method, training images
 
@@ -44,6 +45,7 @@ def read_methods(folders: list[Path]) -> dict[Key, pd.DataFrame]:
     for folder in folders:
         rows = load_results(folder)
         rows = rows[rows["metric"].str.startswith("imaging/")]
+        rows = rows[(rows["split"] == "test") | rows["split"].str.endswith("_test")]  # votes are on the same images
         part_N = rows["metric"].str.split("/")
         named_N = part_N.str[-1].where(part_N.str[-1].isin(OTHERS), "")
         rows = rows.assign(short=rows["metric"].str.removeprefix("imaging/"), method=named_N)
@@ -92,18 +94,17 @@ def draw_rows(methods: dict[Key, pd.DataFrame]) -> Figure:
     figure, axes = make_panels(1, 3, panel_height_in=2.1)
     own = {key: of for key, of in methods.items() if key[1] == truths and key[0] in ("", truths)}
     names = list(dict.fromkeys(key[2] for key in sorted(own, key=order_methods)))
-    for name, colour in zip(names, palette(len(names)), strict=True):
+    for name in names:
         of = {key[3]: rows.groupby("short")["value"].mean() for key, rows in own.items() if key[2] == name}
         title = OTHERS.get(name, f"score, {name}")
-        look = {"color": colour, "label": title}
-        if name not in OTHERS:
-            look |= dict(zip(("color", "marker"), group_look(name), strict=True))
+        look = dict(zip(("color", "marker"), (GREYS[name], ".") if name in OTHERS else group_look(name), strict=True))
+        look |= {"label": title, "linestyle": ":" if name == "gaussian_narrow" else "-"}
         for panel, metric in zip(axes[0], ("psnr", "chi2"), strict=False):
             at = {n: value[metric] for n, value in sorted(of.items()) if metric in value}
             if 0 in at:
-                panel.axhline(at[0], linestyle="--", **{k: v for k, v in look.items() if k != "marker"})
+                panel.axhline(at[0], **{k: v for k, v in look.items() if k != "marker"} | {"linestyle": "--"})
             elif at and name != "gaussian_narrow":
-                panel.plot(list(at), list(at.values()), **{"marker": ".", **look})
+                panel.plot(list(at), list(at.values()), **look)
         last = of[max(of)]
         if "tarp" in last:
             axes[0][2].plot([0, *CURVE, 1], [0, *(last[f"tarp_curve/{c:.1f}"] for c in CURVE), 1],
@@ -114,7 +115,6 @@ def draw_rows(methods: dict[Key, pd.DataFrame]) -> Figure:
         panel.set_xscale("log")
         panel.set_xlabel("training images")
     axes[0][1].axhspan(0.9, 1.1, color="0.9", zorder=0)
-    axes[0][1].set_yscale("log")
     axes[0][2].plot([0, 1], [0, 1], color="0.5", linestyle=":", linewidth=0.8)
     axes[0][2].set_xlabel("credibility")
     add_legend(figure, axes[0])
