@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.ndimage import label
 
+from equirgz.errors import InputError
+
 N_BINS = 10  # of predicted shares, of equal width
 #: what is kept of a source and part; "said" and "true" are pixels at 1/2 or more, among those that were asked; then of
 #: each bin of predicted shares the pixels, and the sums of the predicted and the true shares
@@ -19,8 +21,14 @@ SUMS = (
 
 
 def count_pixels(probability_NKHW: np.ndarray, target_NKHW: np.ndarray) -> np.ndarray:
-    """Return sums_NKS, float64, over the pixels whose target is not NaN (see :data:`SUMS`)."""
+    """Return sums_NKS, float64, over the pixels whose target is not NaN (see :data:`SUMS`).
+
+    Raises InputError for masks of another shape than the targets, which would otherwise be stretched over them.
+    """
     p_NKHW, target_NKHW = np.asarray(probability_NKHW, np.float64), np.asarray(target_NKHW, np.float64)
+    if p_NKHW.ndim != 4 or p_NKHW.shape != target_NKHW.shape:
+        expected = f"(N, K, H, W) as of the true ones, {target_NKHW.shape}"
+        raise InputError("predicted masks", expected=expected, got=p_NKHW.shape)
     asked_NKHW = np.isfinite(target_NKHW)
     share_NKHW = np.nan_to_num(target_NKHW)
     said_NKHW, true_NKHW = (p_NKHW >= 0.5) & asked_NKHW, share_NKHW >= 0.5

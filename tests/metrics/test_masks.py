@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from equirgz.errors import InputError
 from equirgz.metrics.masks import (
     N_BINS,
     SUMS,
@@ -44,6 +45,13 @@ def test_sums_against_loops():
                 expected[f"predicted_{b}"] += p
                 expected[f"observed_{b}"] += s
             np.testing.assert_allclose(sums_NKS[i, k], list(expected.values()), atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), (2, 1, 5, 5), (2, 3, 1, 1), (1, 3, 5, 5), (3, 5, 5)])
+def test_masks_of_another_size_are_not_stretched_over_the_true_ones(shape):
+    with pytest.raises(InputError, match=r"predicted masks: expected .*\(2, 3, 5, 5\), got") as caught:
+        count_pixels(np.zeros(shape), np.zeros((2, 3, 5, 5)))
+    assert "\n" not in str(caught.value)
 
 
 def test_the_calibration_error_is_that_of_all_pixels_in_bins():

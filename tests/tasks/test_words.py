@@ -205,6 +205,10 @@ TABLE = Sources(pd.DataFrame({"las": [1.0, 0.0, 3, 4], "flat": 1.0, "tag": [0, 1
         (lambda: create_task("multilabel", TABLE, tags=["flat"]).check(np.ones((4, 1))), r"without, got \[1\] alone"),
         (lambda: create_task("segmentation", TABLE), "a set with maps"),
         (lambda: create_task("segmentation", MAPS).check(MAPS.map_NKHW), r"shares in \[0, 1\].*got 2 to 2"),
+        (lambda: create_task("segmentation", MAPS).check(np.arange(16.0).reshape(1, 1, 4, 4)), "0 to 15; divide votes"),
+        (lambda: create_task("segmentation", MAPS).check(np.zeros((4, 1, 5, 5))), "in and outside of the parts.*all 0"),
+        (lambda: create_task("segmentation", MAPS).check(np.full((4, 1, 5, 5), np.nan)), "that were asked, got none"),
+        (lambda: create_task("segmentation", MAPS).check(np.zeros((4, 2, 5, 5))), r"expected \(N, 1, H, W\), got"),
         (lambda: create_task("image_to_image", MAPS).check(np.full((4, 1, 5, 5), np.nan)), "finite pixels"),
     ],
 )  # fmt: skip
