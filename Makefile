@@ -68,7 +68,7 @@ test-portable: export PYTEST_FLAGS := $(PYTEST_FLAGS)
 test-portable:
 	bash .ci/portable
 
-# Parity with escnn and e2cnn, which need numpy < 2 and so an environment of their own.
+# Parity with escnn and e2cnn, which need numpy < 2 and so an environment of their own; and networks of timm.
 test-reference: $(REFERENCE)/.installed
 	$(ONE_THREAD) $(REFERENCE)/bin/python -m pytest -q -n $(WORKERS) tests/reference
 
@@ -82,7 +82,7 @@ $(REFERENCE)/.installed: setup.cfg pyproject.toml constraints-reference.txt
 	$(PYTHON) -m venv $(REFERENCE)
 	$(REFERENCE)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) \
 	    -c constraints-reference.txt -e '.[test,reference]'
-	$(REFERENCE)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) --no-deps escnn==1.0.11
+	$(REFERENCE)/bin/python -m pip install -q --disable-pip-version-check $(PIP_FLAGS) --no-deps escnn==1.0.11 timm==1.0.31
 	touch $@
 
 clean:
