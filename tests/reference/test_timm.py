@@ -1,7 +1,7 @@
 """Networks of timm made invariant from outside: what ``canonicalise`` promises for any network, on somebody else's.
 
-timm imports torchvision for its data sets and transforms, which no network here needs, and which beside a CPU torch breaks
-other packages' imports: empty modules of that name stand in while timm is imported, and are gone again afterwards.
+timm imports torchvision for its data sets and transforms, which no network here needs, and which beside a CPU torch
+breaks other packages' imports: empty modules of that name stand in for these tests, and are gone again afterwards.
 """
 
 from __future__ import annotations
