@@ -1,7 +1,8 @@
 """``python -m benchmarks.answers.page_speed``: what 10,000 simulated sources cost, and how fluid their page is.
 
 Prints seconds, memory and the time of a frame in headless Chromium, without a graphics card, of a map that is moved and
-zoomed, with and without thumbnails. The time depends on the machine, so that it is printed and not kept.
+zoomed, with and without thumbnails: drawing and reading back a pixel, not what the browser does beyond. The time
+depends on the machine, so that it is printed and not kept.
 """
 
 from __future__ import annotations
