@@ -3,7 +3,7 @@
     python -m benchmarks.imaging [results/imaging results/imaging_spirals ...]
     python -m benchmarks.imaging --panel [--profile cpu] [-o FILE] [--set KEY=VALUE ...]
 
-draws the rows of results folders of the grid, the first folder's tables/imaging and figures/imaging, or, with
+draws the rows of results folders of the grid, the first folder's imaging.md and figures/imaging, or, with
 ``--panel``, trains the last run of the grid anew and draws its images of the first test sources.
 """
 
@@ -67,7 +67,7 @@ def order_methods(key: Key) -> tuple:
 
 
 def write_report(folders: list[Path]) -> str:
-    """Write tables/imaging and figures/imaging of the first folder; return the table as text."""
+    """Write imaging.md and figures/imaging of the first folder; return the table as text."""
     methods, lines = read_methods(folders), []
     for key in sorted(methods, key=order_methods):
         (prior, truths, name, n), of = key, methods[key]
@@ -82,7 +82,7 @@ def write_report(folders: list[Path]) -> str:
     caption = ["Mean ± standard error over sources; chi2 of single samples (of CLEAN: its components) per number",
                "TARP passes below its band (95 %)", f"Seeds of a network: {seeds}", f"equirgz {version}"]  # fmt: skip
     sheet = Sheet("Imaging of simulated sources", 5, header, [""] * len(header), lines, caption, label="imaging")
-    write_printed(folders[0] / "tables" / "imaging", [header, *lines], sheet)
+    write_printed(folders[0] / "imaging", [header, *lines], sheet)
     with figure_style():
         save_figure(draw_rows(methods), folders[0] / "figures" / "imaging")
     return "\n".join(" | ".join(line) for line in [header, *lines])

@@ -71,7 +71,7 @@ def test_the_report_has_a_line_per_method_and_set(folder, capsys):
     imaging.main([str(folder)])
     text = capsys.readouterr().out
     assert text.count("CLEAN") == text.count("dirty image") == text.count("score, D4") == 2
-    assert (folder / "tables" / "imaging.md").exists() and (folder / "figures" / "imaging.png").exists()
+    assert (folder / "imaging.md").exists() and (folder / "figures" / "imaging.png").exists()
 
 
 def test_it_is_measured_of_denoising_alone_and_of_images_with_a_pixel_scale(folder):
