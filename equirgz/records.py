@@ -14,6 +14,7 @@ import json
 import math
 import os
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,14 @@ def canonical_json(value: Any) -> str:
 def content_hash(value: Any, length: int = 16) -> str:
     """Return the first ``length`` hex digits of SHA-256 over :func:`canonical_json`."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:length]
+
+
+def recipe_text(word: str, settings: Any) -> str:
+    """Return the fields of a dataclass as ``word(field=value, ...)``, for recipes and checksums.
+
+    The word is given, so that a class can be renamed in the code and what it made before is known again.
+    """
+    return f"{word}({', '.join(f'{item.name}={getattr(settings, item.name)!r}' for item in fields(settings))})"
 
 
 def finite_or_none(value: float) -> float | None:

@@ -132,7 +132,7 @@ def test_views_are_cut_from_the_canvas() -> None:
 
         views = {"wide": View("unlabelled"), "plain": View("unlabelled", "none")}
         unlabelled_ratio = 1
-        target_task = SimpleNamespace(dense=False)
+        target_task = SimpleNamespace(dense=False, circular=False)
 
     canvas = torch.zeros(8, 1, 15, 15)
     canvas[:, :, 6, :] = 1.0  # lit from rim to rim

@@ -13,6 +13,7 @@ from equirgz.grid.run.pretraining import pretrain_key, stage_keys
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 GRIDS = sorted(FOLDER.glob("*.yaml"))
 WITH_PROFILES = [path for path in GRIDS if "profiles" in load_yaml(path)]
+SMALL = [path for path in WITH_PROFILES if "smoke" in load_yaml(path)["profiles"]]
 OF_THE_FIELD = [path for path in WITH_PROFILES if "gpu" in load_yaml(path)["profiles"]]
 
 
@@ -41,11 +42,9 @@ def test_profiles_compare_what_the_grid_compares(path):
     assert {config.data.name for config in cpu.runs} == {"mirabest_confident"}
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in GRIDS if p in WITH_PROFILES or p.stem == "smoke"], ids=lambda path: path.stem
-)
+@pytest.mark.parametrize("path", [p for p in GRIDS if p in SMALL or p.stem == "smoke"], ids=lambda path: path.stem)
 def test_every_part_of_the_small_profiles_can_be_made(path):
-    grid = load_grid(path, profile="smoke" if path in WITH_PROFILES else None)
+    grid = load_grid(path, profile="smoke" if path in SMALL else None)
     checked = check_grid(grid, None)
     assert set(checked.n_labels) == {point.run_key for point in grid.points}
 

@@ -24,7 +24,7 @@ from equirgz.data.simulate.render import Scene, component_maps, make_scene, rend
 from equirgz.data.simulate.skies import Skies, make_skies
 from equirgz.data.simulate.surveys import Survey, get_survey
 from equirgz.errors import require
-from equirgz.records import content_hash
+from equirgz.records import content_hash, recipe_text
 from equirgz.seeding import derive_seed
 
 #: raised whenever the same arguments give other sources; part of the recipe of every set and card
@@ -283,8 +283,9 @@ def stream_sources(
         "numbers": {key: value.tolist() for key, value in table.numbers.items()},
         "weights": weight_F.tolist(), "labels": label_F.tolist(), "companions": table.companions,
     })  # fmt: skip
+    seen_by = recipe_text("Survey", chosen)
     recipe = (
-        f"{name} v{SKY_VERSION} seed={seed} {chosen} {class_names} {size_px} of {field} px {n_sigma:g} sigma {made_of}"
+        f"{name} v{SKY_VERSION} seed={seed} {seen_by} {class_names} {size_px} of {field} px {n_sigma:g} sigma {made_of}"
     )
     return SourceStream(
         chosen, table, weight_F, label_F, class_names, int(seed), size_px, field, float(n_sigma), name, recipe

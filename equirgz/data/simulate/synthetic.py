@@ -21,6 +21,7 @@ from equirgz.data.recipes import first_recipe
 from equirgz.data.simulate.morphology import CLASS_NAMES, draw_sources
 from equirgz.data.simulate.observe import Beam, observe
 from equirgz.errors import InputError, check_choice
+from equirgz.records import recipe_text
 from equirgz.registry import call_checked
 from equirgz.seeding import derive_seed
 
@@ -150,7 +151,7 @@ def simulate(
         class_names=tuple(classes),
         pixel_scale_arcsec=survey.pixel_scale_arcsec,
         table=pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(),
-        recipe=f"{name} v{SIMULATOR_VERSION} n={n} seed={seed} {classes} {survey}",
+        recipe=f"{name} v{SIMULATOR_VERSION} n={n} seed={seed} {classes} {recipe_text('Survey', survey)}",
         of_sky=False,
     )
 

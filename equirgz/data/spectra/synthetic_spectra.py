@@ -18,6 +18,7 @@ from equirgz.data.imageset import Data, ImageSet
 from equirgz.data.spectra.object_types import TYPES, draw_object, shine
 from equirgz.data.spectra.rows import Spectrum, to_rows
 from equirgz.errors import check_choice, require
+from equirgz.records import recipe_text
 from equirgz.seeding import derive_seed
 
 #: raised whenever the same arguments give other spectra; part of the checksum
@@ -97,7 +98,7 @@ def _simulate(n: int, part: str, grids: tuple[str, ...], noise: Noise, seed: int
         rows.append({"object": f"{part}_{i:06d}", "grid": grid.name, "signal_to_noise": ratio} | asdict(source))
     table = pd.DataFrame(rows)
     label_N, source_id_N = table.pop("kind").to_numpy(), np.array([spectrum.name for spectrum in spectra])
-    recipe = f"{name} v{SPECTRA_VERSION} n={n} seed={seed} {grids} {noise}"
+    recipe = f"{name} v{SPECTRA_VERSION} n={n} seed={seed} {grids} {recipe_text('Noise', noise)}"
     return ImageSet(
         name, to_rows(spectra, LONGEST), label_N, source_id_N, TYPES, table=table, recipe=recipe, of_sky=False
     )
