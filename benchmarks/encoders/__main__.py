@@ -22,9 +22,13 @@ HERE = Path(__file__).parent
 ENCODERS: dict[str, tuple[str, ...]] = {
     "radio_d4_small": (),
     "radio_d8_small": ("backbone.group=D8",),
+    "radio_d4_small_81px": ("data.image_size=81",),
     "radio_d4_base": ("backbone.match=params:300000",),
+    "radio_d8_base": ("backbone.group=D8", "backbone.match=params:300000"),
     "radio_d4_small_meerkat": ("data.params.survey=MGCLS",),
     "radio_d4_small_lotss": ("data.params.survey=LoTSS-DR2",),
+    "radio_d4_base_meerkat": ("backbone.match=params:300000", "data.params.survey=MGCLS"),
+    "radio_d4_base_lotss": ("backbone.match=params:300000", "data.params.survey=LoTSS-DR2"),
 }
 
 
