@@ -2,7 +2,9 @@
 
     python -m benchmarks.speed.cheap [--size 65] [--batch 16] [--threads 2] [--seconds 30] [--out FILE.csv]
 
-Pairs (native one first; the ratio is taken inside each round, so that a busy machine slows both alike):
+Pairs, of which the first is divided by the second. The ratio is taken inside each round, so that slow drifts of the
+machine do not enter. Other work beside it does: it need not slow both alike, least of all with several threads, which
+wait for each other. Time on a quiet machine, or with one thread.
 
 * steerable_transformer D4, attention over pairs (position, element), against steerable_vit D4 of equal
   parameters and depth, attention over positions: how many times as long the former takes;
