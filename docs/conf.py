@@ -1,7 +1,7 @@
 """How the site is built: ``make docs``. No network is used; pages of names and numbers are made from the code.
 
 ``EQUIRGZ_DOCS_ONLINE=1`` also links to the documentation of Python, NumPy and PyTorch, whose indexes it downloads.
-``EQUIRGZ_DOCS_FAST=1`` leaves out what takes long: the cost of each backbone and the tables of the results.
+``EQUIRGZ_DOCS_FAST=1`` leaves out what takes long: the cost of each backbone.
 """
 
 import os

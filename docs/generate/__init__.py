@@ -16,7 +16,7 @@ def write_pages(source: Path, *, fast: bool = False) -> None:
         **{f"reference/{name}": text for name, text in registered.pages(costs=not fast)},
         **{f"notebooks/{name}": text for name, text in notebooks.pages(source / "notebooks")},
         **{f"api/{name}": text for name, text in api.pages()},
-        **{f"results/{name}": text for name, text in results.pages(source.parent / "results", tables=not fast)},
+        **{f"results/{name}": text for name, text in results.pages(source.parent / "results")},
     }
     folder = source / "generated"
     kept = {folder / f"{name}.md" for name in pages}

@@ -1,32 +1,66 @@
-"""The results index and a page per grid, from ``results/``: its text, figures and tables, nothing typed."""
+"""The results index and a page per grid, from ``results/``: its text, figures and tables, nothing typed.
+
+A Markdown file of a folder is a section of the folder's page, under a label that is made of its path; what links to the
+file on GitHub leads to the label on the site.
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
-LINK = re.compile(r"\]\(([\w./+-]+)\)")
+LINK = re.compile(r"\]\(([^)\s:#]+)(#[^)\s]*|)\)")  # to a file, with a heading or without
 BLOCK = re.compile(r"<!-- (index: \S+|end) -->\n?")
+FENCE_OR_HEADING = re.compile(r"^```.*?^```$|^#+(?= )", re.DOTALL | re.MULTILINE)
+TABLE = re.compile(r"(?:^\|.*(?:\n|\Z))+", re.MULTILINE)
 DEPTH = "../../.."  # from docs/generated/results to the repository
 
 
-def pages(results: Path, *, tables: bool) -> Iterator[tuple[str, str]]:
+def pages(results: Path) -> Iterator[tuple[str, str]]:
     """Yield name and text of the index, and of a page per folder of ``results`` that holds a table."""
     folders = [path for path in sorted(results.iterdir()) if path.is_dir() and list_tables(path)]
-    names = [folder.name for folder in folders]
-    toctree = "\n".join(["```{toctree}", ":hidden:", "", *names, "```"])
-    text = BLOCK.sub("", (results / "README.md").read_text(encoding="utf-8"))
-    yield "index", f"{LINK.sub(lambda found: f']({target(found[1], names, tables)})', text)}\n{toctree}\n"
+    places = {"README.md": "index.md"} | {folder.name: f"{folder.name}.md" for folder in folders}
     for folder in folders:
-        yield folder.name, grid_page(folder, tables)
+        for path in (file.relative_to(results).as_posix() for file in list_tables(folder)):
+            places[path] = f"#{make_label(path)}"
+    text = resolve(BLOCK.sub("", (results / "README.md").read_text(encoding="utf-8")), places)
+    toctree = "\n".join(["```{toctree}", ":hidden:", "", *(folder.name for folder in folders), "```"])
+    yield "index", f"{text}\n{toctree}\n"
+    for folder in folders:
+        yield folder.name, grid_page(folder, places)
+
+
+def resolve(text: str, places: Mapping[str, str], folder: str = "") -> str:
+    """Return the text of a file in ``folder`` of ``results`` with its links as on the site.
+
+    A link leads to the place of its file, to a section or a page; else to the file itself.
+
+    >>> resolve("[a](README.md) [b](b.csv) [c](https://c.d)", {"answers/README.md": "#answers-readme"}, "answers")
+    '[a](#answers-readme) [b](../../../results/answers/b.csv) [c](https://c.d)'
+    """
+
+    def lead(found: re.Match[str]) -> str:
+        path = os.path.normpath(PurePosixPath(folder, found[1]))
+        return f"]({places.get(path) or f'{DEPTH}/results/{path}{found[2]}'})"
+
+    return LINK.sub(lead, text)
+
+
+def make_label(path: str) -> str:
+    """Return the label of a file's section.
+
+    >>> make_label("answers/surveys/README.md")
+    'answers-surveys-readme'
+    """
+    return re.sub(r"[^a-z0-9]+", "-", path.removesuffix(".md").lower())
 
 
 def list_tables(folder: Path) -> list[Path]:
-    """Return the tables of a folder, those of errors first."""
-    return errors_first([*folder.glob("tables/**/*.md"), *folder.glob("*.md")])
+    """Return the Markdown files of a folder, those of errors first."""
+    return errors_first(folder.rglob("*.md"))
 
 
 def errors_first(paths: Iterable[Path]) -> list[Path]:
@@ -34,16 +68,7 @@ def errors_first(paths: Iterable[Path]) -> list[Path]:
     return sorted(paths, key=lambda path: (not path.stem.startswith("error"), path.stem))
 
 
-def target(link: str, names: list[str], tables: bool) -> str:
-    """Return where a link of ``results/README.md`` leads on the site: to the page of its grid, at its table."""
-    folder, _, rest = link.partition("/")
-    if folder not in names:
-        return f"{DEPTH}/results/{link}"
-    stem = Path(rest).stem
-    return f"{folder}.md#{stem}" if rest and tables and rest.endswith(".md") else f"{folder}.md"
-
-
-def grid_page(folder: Path, tables: bool) -> str:
+def grid_page(folder: Path, places: Mapping[str, str]) -> str:
     """Return the page of one folder."""
     plan = json.loads((folder / "grid.json").read_text(encoding="utf-8")) if (folder / "grid.json").exists() else {}
     parts = [f"# {folder.name}", " ".join(str(plan.get("question", "")).split())]
@@ -52,6 +77,15 @@ def grid_page(folder: Path, tables: bool) -> str:
     for figure in errors_first(folder.glob("figures/*.png")):
         where = f"{DEPTH}/{os.path.relpath(figure, folder.parent.parent)}"
         parts += [f"## Figure {figure.stem.replace('_', ' ')}", f"![{figure.stem.replace('_', ' ')}]({where})"]
-    for path in list_tables(folder) if tables else ():
-        parts += [f"## {path.stem}", f":::{{container}} results\n{path.read_text(encoding='utf-8').strip()}\n:::"]
+    for path in list_tables(folder):
+        name = path.relative_to(folder.parent).as_posix()
+        parts += [f"({make_label(name)})=", section(path.read_text(encoding="utf-8"), name, places)]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def section(text: str, name: str, places: Mapping[str, str]) -> str:
+    """Return the Markdown file ``name`` of ``results`` as a section: headings one level lower, tables that scroll."""
+    titled = text if text.startswith("# ") else f"# {Path(name).stem}\n\n{text}"
+    lowered = FENCE_OR_HEADING.sub(lambda found: found[0] if found[0][0] == "`" else f"#{found[0]}", titled)
+    scrolling = TABLE.sub(lambda found: f":::{{container}} results\n{found[0].rstrip()}\n:::\n", lowered)
+    return resolve(scrolling, places, os.path.dirname(name)).strip()

@@ -132,11 +132,37 @@ def test_every_method_names_its_papers():
     assert "2006.07733" in known["byol"] and "2001.07685" in known["fixmatch"]
 
 
-def test_links_of_the_results_lead_to_their_tables():
-    pages = dict(results.pages(ROOT / "results", tables=True))
-    anchors = re.findall(r"\]\((\w+)\.md#([\w.+-]+)\)", pages["index"])
-    assert len(anchors) > 100
-    assert all(f"## {anchor}\n" in pages[page] for page, anchor in anchors)
+def test_links_of_the_results_lead_to_their_files():
+    pages = dict(results.pages(ROOT / "results"))
+    anchors = re.findall(r"\]\(#([\w-]+)\)", pages["index"])
+    labels = [label for page in pages.values() for label in re.findall(r"^\(([\w-]+)\)=$", page, re.MULTILINE)]
+    assert len(anchors) > 100 and set(anchors) <= set(labels) and len(labels) == len(set(labels))
+
+
+@pytest.fixture
+def few_results(tmp_path):
+    """Return the pages of a folder of results with files of one name, in capitals and in folders of their own."""
+    files = {
+        "README.md": "[a](few/README.md) [b](few/more/README.md) [c](few/tables/E_1.5.md) [d](few/a.csv) [e](few)",
+        "few/README.md": "# Title\n\n## Part\n```bash\n# comment\n```\n| a |\n| - |\nEnd, [above](../README.md).\n",
+        "few/more/README.md": "[here](a.csv), [there](../tables/E_1.5.md#x), [web](https://a.b/c.md)\n",
+        "few/tables/E_1.5.md": "| b |",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return dict(results.pages(tmp_path))
+
+
+def test_every_file_of_a_folder_of_results_is_a_section_that_can_be_linked_to(few_results):
+    index, page = few_results["index"], few_results["few"]
+    assert "[a](#few-readme) [b](#few-more-readme) [c](#few-tables-e-1-5)" in index
+    assert "[d](../../../results/few/a.csv) [e](few.md)" in index
+    assert "(few-readme)=\n\n## Title\n\n### Part\n```bash\n# comment\n```\n" in page
+    assert ":::{container} results\n| a |\n| - |\n:::\nEnd, [above](index.md)." in page
+    assert "(few-more-readme)=\n\n## README\n\n[here](../../../results/few/more/a.csv), " in page
+    assert "[there](#few-tables-e-1-5), [web](https://a.b/c.md)" in page
+    assert page.startswith("# few\n\n(few-tables-e-1-5)=\n\n## E_1.5\n\n:::{container} results\n| b |\n:::\n\n")
 
 
 def test_docstrings_are_read_as_they_are_meant():
