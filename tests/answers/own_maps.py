@@ -16,7 +16,7 @@ def double_map(size=220, scale=1.8, beam=5.4, apart=40.0, noise=1.5e-4, peak=0.0
 
 
 def write_map(path, image, *, scale=1.8, beam=5.4, place=(150.0, 20.0), **cards):
-    """Write a map with a header of sky coordinates and, unless ``beam`` is None, of its beam."""
+    """Write a map with a header of sky coordinates and, unless ``beam`` is None, a beam; cards of None are left out."""
     from astropy.io import fits
 
     header: dict[str, object] = {}
@@ -27,5 +27,6 @@ def write_map(path, image, *, scale=1.8, beam=5.4, place=(150.0, 20.0), **cards)
     if beam is not None:
         header |= {"BMAJ": beam / 3600, "BMIN": beam / 3600, "BPA": 0.0}
     path.parent.mkdir(parents=True, exist_ok=True)
-    fits.PrimaryHDU(image, header=fits.Header([*header.items(), *cards.items()])).writeto(path)
+    kept = [card for card in (header | cards).items() if card[1] is not None]
+    fits.PrimaryHDU(image, header=fits.Header(kept)).writeto(path)
     return path

@@ -32,6 +32,7 @@ def folder(tmp_path_factory):
     write_map(folder / "coarse.fits", double_map(beam=45.0, scale=15.0), scale=15.0, beam=45.0)
     write_map(folder / "no_beam.fits", double_map(), beam=None)
     write_map(folder / "survey.fits", double_map(), beam=None, SURVEY="FIRST")
+    write_map(folder / "no_step.fits", double_map(), CDELT1=None, CDELT2=None)
     (folder / "broken.fits").write_bytes(b"SIMPLE  =")
     return folder
 
@@ -48,7 +49,8 @@ def found(folder, model):
 
 def test_good_sources_are_answered_and_bad_ones_named(found):
     assert found.table["id"].tolist() == ["fine", "good_0", "good_1", "good_2", "noise", "survey"]
-    assert sorted(found.left_out) == ["broken.fits", "coarse.fits", "no_beam.fits"]
+    assert sorted(found.left_out) == ["broken.fits", "coarse.fits", "no_beam.fits", "no_step.fits"]
+    assert "--pixel-scale ARCSEC" in found.left_out["no_step.fits"]  # not pixels of a degree, the default of FITS
     assert "--beam ARCSEC" in found.left_out["no_beam.fits"] and "got 45 arcsec" in found.left_out["coarse.fits"]
     row = found.table.set_index("id").loc
     assert row["fine"]["flags"].split(";")[-1] == "rescaled" and "1 to 1.8 arcsec" in row["fine"]["notes"]
@@ -58,7 +60,7 @@ def test_good_sources_are_answered_and_bad_ones_named(found):
 def test_of_noise_nothing_is_told(found):
     noise = found.table.set_index("id").loc["noise"]
     assert noise["cannot_tell"] and "noise_only" in noise["flags"]
-    assert found.summary()[0].startswith("6 sources: ") and found.summary()[-1] == "3 left out"
+    assert found.summary()[0].startswith("6 sources: ") and found.summary()[-1] == "4 left out"
 
 
 def test_numbers_are_what_they_say(found, model):
@@ -126,7 +128,7 @@ def test_the_command_writes_the_table_in_any_format(folder, saved, found, tmp_pa
     done = CliRunner().invoke(app, ["classify", str(folder), "-o", str(output), "--model", str(saved)])
     assert done.exit_code == 0, done.output
     assert "6 sources" in done.output and "left out broken.fits" in done.output
-    assert len((tmp_path / "out_left_out.txt").read_text().splitlines()) == 3
+    assert len((tmp_path / "out_left_out.txt").read_text().splitlines()) == 4
     if ending == "csv":
         table = pd.read_csv(output)
     else:

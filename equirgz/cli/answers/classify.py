@@ -66,7 +66,7 @@ def classify(
         from equirgz.answers.explore import write_explorer
 
         path, line = write_explorer(found, page, images[0].resolve().name)
-        typer.echo(f"page {path} ({path.stat().st_size / 1e6:.1f} MB){f'; {line}' if line else ''}")
+        typer.echo(f"page {path} ({path.stat().st_size / 1e6:.2g} MB){f'; {line}' if line else ''}")
     listed = output.with_name(f"{output.stem}_left_out.txt")
     listed.unlink(missing_ok=True)
     if found.left_out:

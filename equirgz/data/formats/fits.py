@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 import zlib
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
 
 SKY_LONGITUDES = ("RA", "GLON")
+_STEP = re.compile(r"(CDELT\d+|CD\d+_\d+|PC\d+_\d+)[A-Z]?$")
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,12 @@ def _sampling(wcs: WCS | None, beam_arcsec: tuple[float, float, float] | None, f
 
 
 def celestial_wcs(header: fits.Header) -> WCS | None:
-    """Return the sky coordinates (longitude first) of a header, or None where it has none."""
+    """Return the sky coordinates (longitude first) of a header, or None where it has none, or no step of them.
+
+    A header of axes without CDELT, CD or PC would be read as one of pixels of a degree, the standard's default.
+    """
+    if not any(_STEP.match(key) for key in header):
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", fits.verify.VerifyWarning)
