@@ -19,6 +19,7 @@ from benchmarks.encoders.card import make_table
 from equirgz.answers.fit import fit_source_model, out_of_fold
 from equirgz.answers.rules import words_of
 from equirgz.answers.source_model import Sky, SourceModel
+from equirgz.answers.tagging import describe_tags, simulate_tagged, teach_tags
 from equirgz.backbones import load_encoder
 from equirgz.config import load_yaml, parse_setting, set_dotted
 from equirgz.data import ImageSet, load_data
@@ -30,7 +31,7 @@ from equirgz.pretrained import WEIGHTS, find_weights
 from equirgz.provenance import code_version, package_versions
 
 RAW = {"image_size": 150, "crop": None, "stretch": "linear", "mask": False, "normalise": False}
-N_SIMULATED, N_FRESH = 4500, 1000
+N_SIMULATED, N_FRESH, N_TAGGED = 4500, 1000, 6000
 NUMBERS = ("error/rate", "nll/mean", "calibration/ece")
 CARD = """# {name}
 
@@ -52,7 +53,7 @@ What `equirgz classify` reads: the encoder `{encoder}` with read-outs of {classe
 ## Numbers of {n_fresh} simulated sources that it has not seen
 
 {numbers_table}
-"""
+{tags}"""
 
 
 def make_classifier(name: str, encoder: Path, simulated: dict[str, Any], data_dir: Path | None) -> SourceModel:
@@ -77,7 +78,12 @@ def make_classifier(name: str, encoder: Path, simulated: dict[str, Any], data_di
     model = fit_source_model(network, sky, network.facts["preprocessing"], images, labelled, facts=facts)
     fresh = stream.image_set(N_FRESH, start=10 * N_SIMULATED)
     measured = {"classes": measure_classes(model, labelled or images), "numbers": measure_numbers(model, fresh)}
-    return replace(model, facts={**model.facts, **measured})
+    return add_tags(replace(model, facts={**model.facts, **measured}))
+
+
+def add_tags(model: SourceModel) -> SourceModel:
+    """Return a model that tells tags besides, learnt from simulated sources of its survey."""
+    return teach_tags(model, simulate_tagged(model.sky.survey, N_TAGGED, model.sky.field_px))
 
 
 def measure_classes(model: SourceModel, images: ImageSet) -> list[dict[str, Any]]:
@@ -130,6 +136,7 @@ def write_card(path: Path, model: SourceModel) -> None:
             (row["number"], f"{row['median_error']:.3g}", f"{row['spearman']:.2f}", f"{100 * row['inside']:.0f} %")
             for row in facts["numbers"]
         ]),
+        tags=describe_tags(model),
     )  # fmt: skip
     path.with_name(f"{path.name}.md").write_text(text, encoding="utf-8")
 
@@ -147,11 +154,15 @@ def main(
     encoder: Annotated[Path | None, typer.Option("--encoder", help="File of the one encoder, if not shipped.")] = None,
     data_dir: Annotated[Path | None, typer.Option("--data-dir", help="Where MiraBest lies.")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Where the files go; default: into the package.")] = None,
+    tags_only: Annotated[bool, typer.Option("--tags-only", help="Learn the tags anew, and keep all else.")] = False,
 ) -> None:
     """Fit, measure and describe the models of ``equirgz classify``."""
     folder = out or WEIGHTS / "classifiers"
     for name in names or [name for name in ENCODERS if (WEIGHTS / f"{name}.safetensors").is_file()]:
-        model = make_classifier(name, encoder or find_weights(name), simulator_of(name), data_dir)
+        if tags_only:
+            model = add_tags(SourceModel.load(folder / name))
+        else:
+            model = make_classifier(name, encoder or find_weights(name), simulator_of(name), data_dir)
         model.save(folder / name)
         write_card(folder / name, model)
         print(f"{name}: {folder / name}.md")

@@ -17,6 +17,7 @@ from equirgz.answers.inputs import Given, Seen, first_sampling, see
 from equirgz.answers.rules import FLAGS, TELLING, apply_rule
 from equirgz.answers.sightings import Sighting
 from equirgz.answers.source_model import TURNS, SourceModel
+from equirgz.answers.tagging import check_tells, measured_tags, rank_table, read_search, tag_columns
 from equirgz.data.imageset import ImageSet
 from equirgz.errors import DataError, InputError
 from equirgz.pretrained import AUTO, FIRST_CHOICE, list_classifiers
@@ -44,6 +45,12 @@ class Classified:
         lines = [f"{len(self)} sources: {', '.join(counts)}, {len(self) - len(told)} cannot tell"]
         flags = Counter(flag for text in self.table["flags"] for flag in text.split(";") if flag)
         lines += [f"  {flags[flag]:6d} {flag}: {words}" for flag, words in FLAGS.items() if flag in flags]
+        if "tags" in self.table:
+            said = Counter(tag for text in self.table["tags"] for tag in text.split(";") if tag)
+            lines += [
+                f"  {said[tag]:6d} {tag}: precision {precision:.2f}, recall {recall:.2f} on simulated sources"
+                for tag, precision, recall in measured_tags(self.model)[["tag", "precision", "recall"]].to_numpy()
+            ]
         if self.left_out:
             lines.append(f"{len(self.left_out)} left out")
         return lines
@@ -78,6 +85,8 @@ def classify(
     catalogue: Path | str | None = None,
     turns: int = TURNS,
     alike: int = ALIKE,
+    tags: bool = False,
+    search: str = "",
 ) -> pd.DataFrame:
     """Return a table of answers about radio sources, one row each; what was left out is its ``attrs["left_out"]``.
 
@@ -89,21 +98,27 @@ def classify(
     pixel_scale_arcsec, beam_arcsec : where headers do not say them, or say them wrong.
     turns : of every image that are averaged, of those that the network does not make equal.
     alike : how many of the labelled sources that look most alike are named.
+    tags : whether columns of plain-English tags are added.
+    search : words of tags, such as "bent one-sided with a bright core, no hot spots"; the sources that they describe
+        best come first, and a column ``search`` has their score (:func:`equirgz.tags.find.rank_by_tags`).
 
     Columns: ``id``, ``file``, ``ra_deg``, ``dec_deg``; ``class`` and ``p_CLASS``, with the temperature of held-out
     sources; ``entropy`` (nat); ``las_arcsec``, ``core_share`` and ``bending_deg``, each with ``_low`` and ``_high`` of
     its 68 % interval; ``unlike``, the distance from real or simulated sources that were seen, whichever is less, over
     what 1 % of them exceed, and both; ``snr``, the peak over the noise; ``beams``, the size beyond that of a point
     source as bright; ``cannot_tell``, ``flags`` (:data:`equirgz.answers.rules.FLAGS`, with ";" between them) and
-    ``notes`` in words; ``alike_1`` ... names of labelled sources with their classes. NaN: not known.
+    ``notes`` in words; ``alike_1`` ... names of labelled sources with their classes. With tags: ``tags``, those of a
+    probability of 0.5 or more, ";" between them, and ``tag_NAME``, the probability of each (none of noise alone).
+    NaN: not known.
 
-    Raises DataError where no image can be used, or scale or beam of none are known; InputError for bad options.
+    Raises DataError where no image can be used, or scale or beam of none are known; InputError for bad options, a model
+    that tells no tags, and a search that names none of its tags.
 
     >>> import equirgz                                                     # doctest: +SKIP
     >>> equirgz.classify("my_images")[["id", "class", "p_FRI"]]            # doctest: +SKIP
     """
     given = Given(pixel_scale_arcsec, beam_arcsec, catalogue)
-    found = classify_sources(images, model, given, turns=turns, alike=alike)
+    found = classify_sources(images, model, given, turns=turns, alike=alike, tags=tags, search=search)
     found.table.attrs["left_out"] = found.left_out
     return found.table
 
@@ -115,8 +130,10 @@ def classify_sources(
     *,
     turns: int = TURNS,
     alike: int = ALIKE,
+    tags: bool = False,
+    search: str = "",
 ) -> Classified:
-    """Return the answers of :func:`classify` with features and images."""
+    """Return the answers of :func:`classify` with features and images; a search that says nothing is refused first."""
     if alike < 0:
         raise InputError("alike", expected="0 or more", got=alike)
     given = given or Given()
@@ -124,11 +141,20 @@ def classify_sources(
         sampling = first_sampling(images, given)
         model = load_model(model, None if sampling is None else sampling[1])
     model = load_model(model)
-    seen = see(images, model.sky, given)
-    return answer(seen, model, turns=turns, alike=alike)
+    if tags:
+        check_tells(model)
+    if search:
+        read_search(search, model)
+    found = answer(see(images, model.sky, given), model, turns=turns, alike=alike, tags=tags or bool(search))
+    if not search:
+        return found
+    order_N, score_N = rank_table(found.table, search, model)
+    found = subset(found, order_N)
+    found.table.insert(1, "search", score_N)
+    return found
 
 
-def answer(seen: Seen, model: SourceModel, *, turns: int = TURNS, alike: int = ALIKE) -> Classified:
+def answer(seen: Seen, model: SourceModel, *, turns: int = TURNS, alike: int = ALIKE, tags: bool = False) -> Classified:
     """Return the answers of a model about what it sees."""
     images = as_set(seen.sightings, model)
     h_NF, measure_NM = model.features(images, turns), model.measure(images)
@@ -154,6 +180,7 @@ def answer(seen: Seen, model: SourceModel, *, turns: int = TURNS, alike: int = A
         [flag for flag in FLAGS if flag in sighting.flags or raised.get(flag, np.zeros(len(h_NF), bool))[i]]
         for i, sighting in enumerate(seen.sightings)
     ]
+    noise_N = np.array(["noise_only" in found for found in flags])
     p_NK, unlike_N = np.where(blank_N[:, None], np.nan, p_NK), np.where(blank_N, np.nan, unlike_N)
     table = pd.DataFrame({
         "id": images.source_id_N,
@@ -164,6 +191,7 @@ def answer(seen: Seen, model: SourceModel, *, turns: int = TURNS, alike: int = A
         **{f"p_{name}": p_NK[:, k] for k, name in enumerate(model.class_names)},
         "entropy": -(p_NK * np.log(np.maximum(p_NK, 1e-300))).sum(1),
         **_numbers(model, h_NF, measure_NM, blank_N),
+        **(tag_columns(model, np.concatenate([h_NF, measure_NM], 1), blank_N | noise_N) if tags else {}),
         "unlike": unlike_N,
         **{name: np.where(blank_N, np.nan, value) for name, value in unlike.items()},
         "snr": snr_N,
@@ -216,7 +244,7 @@ def _alike(model: SourceModel, h_NF: np.ndarray, k: int) -> dict[str, list[str]]
     return {f"alike_{j + 1}": [words[i] for i in index_Nk[:, j]] for j in range(index_Nk.shape[1])}
 
 
-def without(found: Classified, kept_N: np.ndarray) -> Classified:
-    """Return the answers about some of the sources."""
-    table = found.table[kept_N].reset_index(drop=True)
-    return replace(found, table=table, h_NF=found.h_NF[kept_N], image_NSS=found.image_NSS[kept_N])
+def subset(found: Classified, index_M: np.ndarray) -> Classified:
+    """Return the answers about the sources ``index_M``, in that order."""
+    table = found.table.iloc[index_M].reset_index(drop=True)
+    return replace(found, table=table, h_NF=found.h_NF[index_M], image_NSS=found.image_NSS[index_M])

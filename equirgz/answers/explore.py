@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from equirgz.answers.classify_images import Classified, without
+from equirgz.answers.classify_images import Classified, subset
 from equirgz.answers.linear_readouts import nearest
 from equirgz.answers.rules import FLAGS, words_of
 from equirgz.evaluate.feature_space import map_features
@@ -22,7 +22,7 @@ def write_explorer(found: Classified, path: Path | str, title: str) -> tuple[Pat
     from equirgz.report.page.explorer import choose_sources, make_explorer
 
     chosen_M, line = choose_sources(len(found))
-    shown = without(found, chosen_M) if line else found
+    shown = subset(found, chosen_M) if line else found
     reference = found.model.simulated or found.model.real
     z_NF = shown.h_NF if reference is None else reference.whitened(shown.h_NF)
     place_N2 = map_features(shown.h_NF) if len(shown) > 2 else np.arange(len(shown))[:, None] * np.ones(2)
@@ -35,6 +35,7 @@ def write_explorer(found: Classified, path: Path | str, title: str) -> tuple[Pat
     text = make_explorer(
         shown.table, place_N2, shown.image_NSS, neighbour_Nk,
         title=title, class_names=found.model.class_names, flags=FLAGS, facts=facts,
+        tags=found.model.tag_names if "tags" in found.table else (),
     )  # fmt: skip
     path = as_path(path)
     write_bytes_atomic(path, text.encode())

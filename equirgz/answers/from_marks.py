@@ -114,7 +114,8 @@ def finetune_folder(
     kept = ("metric", "value", "unit", "n")
     facts = {
         "name": as_path(output).name, "base": base, "version": code_version(), "turns": turns, "labelled": "labels",
-        "n_labelled": len(marks), "classes": [{key: row[key] for key in kept} for row in rows],
+        "n_labelled": len(marks), "tags": (found.model.facts or {}).get("tags"),
+        "classes": [{key: row[key] for key in kept} for row in rows],
     }  # fmt: skip
     enough = len(found) > 2 * found.h_NF.shape[1]  # for a covariance of its own
     own = replace(

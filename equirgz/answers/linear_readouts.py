@@ -1,7 +1,8 @@
-"""What is read from frozen features: classes, numbers with intervals, and how unlike anything seen a source is.
+"""What is read from frozen features: classes, numbers with intervals, tags, and how unlike anything seen a source is.
 
 Linear maps of arrays, without torch and without pickle: each is a few arrays by name (:meth:`arrays`), from which it is
-built again. Legend: N sources, M reference sources, F features, E regressors, K classes, T numbers, B bins, V folds.
+built again. Legend: N sources, M reference sources, F features, E regressors, K classes, T numbers or tags,
+B bins, V folds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from equirgz.metrics.calibration.temperature_scaling import apply_temperature
 NEIGHBOURS = 5  # whose mean distance is the distance from a reference
 BINS = 6
 LEVELS = (0.16, 0.5, 0.84)  # ends and middle of the 68 % interval
+SAID = 0.5  # probability from which on a source is said to bear a tag
 #: name -> (unit, transformation that makes its residuals alike, back, least, greatest)
 NUMBERS: dict[str, tuple[str, Any, Any, float, float]] = {
     "las_arcsec": ("arcsec", np.log, np.exp, 0.0, np.inf),
@@ -96,6 +98,30 @@ class NumberReadOut(Arrays):
                 shifted_N = predicted_N + np.interp(predicted_N, self.centre_TB[t], shift_TB[t])
                 found[f"{name}{end}"] = np.clip(back(shifted_N), least, greatest)
         return found
+
+
+@dataclass(frozen=True)
+class TagReadOut(Arrays):
+    """A logistic regression per tag, and how often it was right on ``n`` sources that fitted and chose nothing.
+
+    NaN among the regressors counts as ``fill_E``. ``said_T`` of the sources were said to bear a tag (probability of
+    :data:`SAID` or more), ``right_T`` of these do, ``bearing_T`` do at all; ``average_precision_T`` is that of the
+    order by probability.
+    """
+
+    fill_E: np.ndarray
+    weight_TE: np.ndarray
+    bias_T: np.ndarray
+    n: np.ndarray
+    bearing_T: np.ndarray
+    said_T: np.ndarray
+    right_T: np.ndarray
+    average_precision_T: np.ndarray
+
+    def probability(self, regressor_NE: np.ndarray) -> np.ndarray:
+        """Return probability_NT = 1 / (1 + exp(-(W x + b)))."""
+        logit_NT = np.where(np.isnan(regressor_NE), self.fill_E, regressor_NE) @ self.weight_TE.T + self.bias_T
+        return 1 / (1 + np.exp(-np.clip(logit_NT, -50, 50)))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from equirgz.answers.linear_readouts import ClassReadOut, NumberReadOut, Reference
+from equirgz.answers.linear_readouts import ClassReadOut, NumberReadOut, Reference, TagReadOut
 from equirgz.backbones.storage import build_backbone, check_pair, load_weights, read_files, write_files
 from equirgz.data.imageset import ImageSet
 from equirgz.data.preprocess import Preprocessing
@@ -25,7 +25,8 @@ from equirgz.pretrained import find_classifier, list_classifiers
 
 FORMAT = "equirgz-source-model"
 TURNS = 2
-_PARTS = {"classes": ClassReadOut, "numbers": NumberReadOut, "real": Reference, "simulated": Reference}
+_PARTS = {"classes": ClassReadOut, "numbers": NumberReadOut, "real": Reference, "simulated": Reference,
+          "tags": TagReadOut}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Sky:
 class SourceModel:
     """An encoder, the sky that it knows, and what is read from its features.
 
-    ``class_names`` are in the order of the probabilities; ``number_names`` those of :data:`NUMBERS` that it answers.
+    ``class_names`` are in the order of the probabilities; ``number_names`` those of :data:`NUMBERS` that it answers;
+    ``tag_names`` the tags that it tells (:mod:`equirgz.answers.tagging`).
     ``seen`` has the names, classes and folds of the real sources that it was fitted on (``name``, ``label``, ``fold``);
     ``facts`` what a card says. Parts that were not fitted are None.
     """
@@ -68,6 +70,8 @@ class SourceModel:
     seen: dict[str, list[Any]] | None = None
     rule: dict[str, float] | None = None
     facts: dict[str, Any] | None = None
+    tag_names: tuple[str, ...] = ()
+    tags: TagReadOut | None = None
 
     def __repr__(self) -> str:
         name = (self.facts or {}).get("name", "unnamed")
@@ -117,6 +121,7 @@ class SourceModel:
             "preprocessing": self.preprocessing,
             "class_names": list(self.class_names),
             "number_names": list(self.number_names),
+            "tag_names": list(self.tag_names),
             "seen": self.seen,
             "rule": self.rule,
             "facts": self.facts or {},
@@ -145,6 +150,7 @@ class SourceModel:
                 parts[part] = kind.of(arrays) if arrays else None
             sky = Sky(**described["sky"])
             names = {key: tuple(described[key]) for key in ("class_names", "number_names")}
+            names["tag_names"] = tuple(described.get("tag_names", ()))  # models of before there were tags have none
             rest = {key: described[key] for key in ("preprocessing", "seen", "rule", "facts")}
         except (InputError, KeyError, TypeError) as error:
             raise DataError(f"{path.with_suffix('.json')} describes no model of this version: {error}") from error

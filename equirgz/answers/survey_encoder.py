@@ -15,6 +15,7 @@ import numpy as np
 from equirgz.answers.fit import fit_source_model
 from equirgz.answers.rules import words_of
 from equirgz.answers.source_model import Sky, SourceModel
+from equirgz.answers.tagging import describe_tags, simulate_tagged, teach_tags
 from equirgz.backbones import load_encoder
 from equirgz.backbones.storage import check_free
 from equirgz.config import RunConfig, load_yaml, parse_run
@@ -45,7 +46,7 @@ On {n_test} simulated sources that it has not seen:
 {rows}
 
 Temperature {temperature:.3f}. {rule}
-"""
+{tags}"""
 
 
 def read_survey(survey: Path | str, **options: float | None) -> Survey:
@@ -136,9 +137,11 @@ def pretrain_for_survey(
     sky = Sky(survey.name, survey.pixel_scale_arcsec, survey.beam_arcsec, params["size_px"])
     taught = {key: params[key] for key in ("labels", "mixture", "priors") if key in params}
     stream = stream_sources(survey, size_px=params["size_px"], name="answers", seed=seed, **taught)
-    simulated = stream.image_set(int(np.clip(params["n_train"], LEAST, 4500)))
+    n_simulated = int(np.clip(params["n_train"], LEAST, 4500))
+    simulated = stream.image_set(n_simulated)
     facts = {"name": output.name, "version": code_version(), "survey": asdict(survey), "run_key": run["run_key"]}
     model = fit_source_model(encoder, sky, encoder.facts["preprocessing"], simulated, facts=facts)
+    model = teach_tags(model, simulate_tagged(survey, n_simulated, params["size_px"], seed))
     path = model.save(output)
     shown = (ERROR_RATE, "calibration/ece", "regression/spearman")
     rows = [
@@ -154,6 +157,7 @@ def pretrain_for_survey(
         share=100 * resolved_share(survey, params["labels"]), beams=BEAMS,
         warned=f" Warning: {line}." if line else "", rows="\n".join(rows),
         temperature=float(model.classes.temperature), rule=words_of(model.rule),
+        tags=describe_tags(model),
     )  # fmt: skip
     write_bytes_atomic(path.with_suffix(".md"), card.encode())
     return model

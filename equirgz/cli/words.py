@@ -56,7 +56,7 @@ def tagged(
     import pandas as pd
 
     from equirgz.errors import DataError
-    from equirgz.tags.find import rank_by_tags
+    from equirgz.tags.find import rank_by_tags, say_unknown
 
     try:
         read = pd.read_csv(table, dtype={0: str})
@@ -67,8 +67,8 @@ def tagged(
     order_N, score_N, wanted = rank_by_tags(query, list(read.columns[1:]), value_NT / most)
     without = f", without {', '.join(wanted.absent)}" if wanted.absent else ""
     typer.echo(f"tags: {', '.join(wanted.tags)}{without}")
-    if wanted.unknown:
-        typer.echo(f"no tags: {', '.join(wanted.unknown)}", err=True)
+    for line in say_unknown(wanted, list(read.columns[1:])):
+        typer.echo(line, err=True)
     for index, score in zip(order_N[:k], score_N[:k], strict=True):
         typer.echo(f"{score:.3f}  {read.iloc[index, 0]}")
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.errors import InputError, require
+from equirgz.errors import InputError, require, suggest
 from equirgz.tags.annotations import plain_phrase
 
 NOT = ("no", "not", "without", "never")
@@ -29,7 +29,7 @@ def read_query(query: str, tags: Sequence[str]) -> Wanted:
     """Return which of ``tags`` a query names, longest names first; what follows no, not or without is unwanted.
 
     A negation holds up to the next comma, "with", "and" or "but". Plural and hyphens do not matter.
-    Raises InputError for an empty query and one that names no tag.
+    Raises InputError for an empty query and one that names no tag, with the nearest of them.
 
     >>> read_query("bent and one sided with a bright core, no hot spot", ["bent", "one-sided", "bright core", "hot spots"])
     Wanted(tags=('bent', 'one-sided', 'bright core'), absent=('hot spots',), unknown=())
@@ -54,10 +54,20 @@ def read_query(query: str, tags: Sequence[str]) -> Wanted:
                 unknown.append(words[place])
             place += 1
     if not wanted and not absent:
-        raise InputError("query", expected=f"words of the tags {', '.join(tags)}", got=repr(query))
+        mend = suggest(unknown[0] if unknown else query, tags)
+        raise InputError("query", expected="words of the tags", got=repr(query), mend=mend)
     both = sorted(set(wanted) & set(absent))
     require(not both, "query", expected="each tag wanted or unwanted", got=f"{', '.join(both)} both")
     return Wanted(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(absent)), tuple(dict.fromkeys(unknown)))
+
+
+def say_unknown(wanted: Wanted, tags: Sequence[str]) -> list[str]:
+    """Return a line for each word of a query that names no tag, with the nearest one.
+
+    >>> say_unknown(read_query("bent hotspot", ["bent", "hot spots"]), ["bent", "hot spots"])
+    ["'hotspot' names no tag; did you mean 'hot spots'? Valid: bent, hot spots"]
+    """
+    return [f"{word!r} names no tag; {suggest(word, tags)}" for word in wanted.unknown]
 
 
 def rank_by_tags(query: str, tags: Sequence[str], share_NT: np.ndarray) -> tuple[np.ndarray, np.ndarray, Wanted]:

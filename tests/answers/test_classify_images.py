@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import equirgz
 from equirgz import pretrained
 from equirgz.answers.classify_images import classify_sources, load_model
+from equirgz.answers.explore import write_explorer
 from equirgz.answers.inputs import Given
 from equirgz.cli import app
 from equirgz.errors import DataError, InputError
@@ -181,6 +182,14 @@ def test_the_page_holds_every_source_and_its_look_alikes(folder, saved, tmp_path
     assert "Nothing is told of a source" in text
     done = CliRunner().invoke(app, [*words, "--page", "page.pdf"])
     assert "--page" in str(done.exception)
+
+
+def test_a_page_of_too_many_sources_shows_some_of_them(found, tmp_path, monkeypatch):
+    monkeypatch.setattr("equirgz.report.page.explorer.MOST", 4)
+    path, line = write_explorer(found, tmp_path / "o.html", "own")
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', path.read_text())[1])
+    assert "it shows 4 of them" in line and len(data["columns"]["id"]) == 4
+    assert data["columns"]["id"] == [name for name in found.table["id"] if name in data["columns"]["id"]]
 
 
 def test_the_shipped_model_of_the_nearest_beam_is_taken(model, folder, tmp_path, monkeypatch):

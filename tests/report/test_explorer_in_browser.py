@@ -36,13 +36,14 @@ def page():
         "p_FRII": 1 - p_N, "las_arcsec": draw.uniform(10, 100, N), "las_arcsec_low": 9.0, "las_arcsec_high": 101.0,
         "ra_deg": 150.0, "dec_deg": np.where(np.arange(N) % 2, np.nan, -20.0),
         "cannot_tell": np.abs(p_N - 0.5) < 0.1, "flags": np.where(np.abs(p_N - 0.5) < 0.1, "undecided", ""),
+        "tags": [";".join(t for t, every in (("bent", 2), ("hot spots", 3)) if i % every == 0) for i in range(N)],
         "notes": 'odd <b>"words"</b> & </script>', "alike_1": "other (FRI)",
     })  # fmt: skip
     place_N2 = np.stack([np.arange(N) % 10, np.arange(N) // 10], 1) * 1.0
     neighbour_Nk = (np.arange(N)[:, None] + [1, 2]) % N
     return make_explorer(
         table, place_N2, image_NHW, neighbour_Nk, title="Sixty <sources>", class_names=("FRI", "FRII"),
-        flags={"undecided": "no class is sure"}, facts=[("sources", "60")],
+        flags={"undecided": "no class is sure"}, facts=[("sources", "60")], tags=("bent", "hot spots"),
     )  # fmt: skip
 
 
@@ -102,6 +103,9 @@ def test_it_works_in_a_browser(browse, tmp_path):
         $("flag").value = ""; $("search").value = "_5"; $("search").oninput(); out.found = explorer.shown;
         $("search").value = ""; $("column").value = "p_FRI"; $("low").value = "0.9"; $("low").oninput();
         out.sure = explorer.shown; $("low").value = ""; $("low").oninput();
+        const [bent, hot] = document.querySelectorAll("button.tag");
+        bent.click(); out.bent = explorer.shown; hot.click(); out.both = explorer.shown;
+        hot.click(); out.bentOnly = explorer.shown; hot.click(); bent.click(); bent.click(); out.all = explorer.shown;
         const corner = i => explorer.toScreen(i), [ax, ay] = corner(0), [bx, by] = corner(22);
         point("pointerdown", ax - 5, ay + 5, {shiftKey: true});
         for (const [px, py] of [[bx + 5, ay + 5], [bx + 5, by - 5], [ax - 5, by - 5]]) point("pointermove", px, py);
@@ -127,6 +131,7 @@ def test_it_works_in_a_browser(browse, tmp_path):
     sure_N = np.abs(p_N - 0.5) >= 0.1
     assert out["fri"] == ((p_N > 0.5) & sure_N).sum() and out["doubt"] == out["flagged"] == (~sure_N).sum()
     assert out["found"] == 11 and out["sure"] == (np.round(p_N, 4) >= 0.9).sum()
+    assert (out["bent"], out["both"], out["bentOnly"], out["all"]) == (30, 10, 20, N)
     assert out["lasso"] == [0, 1, 2, 10, 11, 12, 20, 21, 22]
     assert out["zoomed"] and out["frames"] == 3 and out["lit"] and out["sheet"] == [8 * 32, 8 * 32]
 
@@ -157,4 +162,9 @@ def test_lengths_that_disagree_are_refused(page):
         make_explorer(
             table, np.zeros((2, 2)), np.zeros((1, 9, 9), np.uint8), np.zeros((1, 1), int),
             title="", class_names=(), flags={},
+        )  # fmt: skip
+    with pytest.raises(InputError, match="expected a column tags, got id, class, flags, cannot_tell"):
+        make_explorer(
+            table, np.zeros((1, 2)), np.zeros((1, 9, 9), np.uint8), np.zeros((1, 1), int),
+            title="", class_names=(), flags={}, tags=("bent",),
         )  # fmt: skip

@@ -42,7 +42,8 @@ def test_sources_are_ranked_by_all_that_was_asked():
     ("query", "share", "words"),
     [
         ("  ", np.ones((2, 2)), "words of tags"),
-        ("fluffy", np.ones((2, 2)), "words of the tags"),
+        ("fluffy", np.ones((2, 2)), "words of the tags, got 'fluffy'; Valid: bent, large"),
+        ("bnet tails", np.ones((2, 2)), "got 'bnet tails'; did you mean 'bent'"),
         ("bent, not bent", np.ones((2, 2)), "bent both"),
         ("bent", np.full((2, 2), 1.5), "shares from 0 to 1"),
         ("bent", np.full((2, 2), np.nan), "shares from 0 to 1"),
@@ -57,8 +58,9 @@ def test_what_cannot_be_found_is_refused(query, share, words):
 def test_the_command_ranks_a_catalogue(tmp_path):
     path = tmp_path / "catalogue.csv"
     pd.DataFrame({"subject": ["a", "b"], "bent": [1, 4], "small": [3, 0]}).to_csv(path, index=False)
-    done = CliRunner().invoke(app, ["tagged", str(path), "bent and fluffy", "-k", "1"])
+    done = CliRunner().invoke(app, ["tagged", str(path), "bent and smal", "-k", "1"])
     assert done.exit_code == 0 and "tags: bent" in done.output and "1.000  b" in done.output
+    assert "'smal' names no tag; did you mean 'small'?" in done.stderr
     assert isinstance(CliRunner().invoke(app, ["tagged", str(tmp_path / "no.csv"), "bent"]).exception, DataError)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -43,6 +43,11 @@ def classify(
     beam: Beam = None,
     catalogue: Catalogue = None,
     turns: Annotated[int, typer.Option("--turns", min=1, help="Turns of every image that are averaged.")] = 2,
+    tags: Annotated[bool, typer.Option("--tags", help="Add columns of plain-English tags.")] = False,
+    search: Annotated[
+        str | None,
+        typer.Option("--search", metavar="WORDS", help='Put first what tags describe: "bent with a bright core".'),
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Classify radio sources in images without labels: classes, sizes, look-alikes, and what cannot be told.
@@ -54,14 +59,20 @@ def classify(
     from equirgz.cli.figure_files import check_suffix
     from equirgz.cli.network import report_bad_files
     from equirgz.data.notes import list_bad
+    from equirgz.errors import require
 
     check_table_path(output)
     check_suffix("--page", page, (".html",))
-    found = classify_sources(one_or_all(images), model, read_given(pixel_scale, beam, catalogue, settings), turns=turns)
+    if search is not None:
+        require(bool(search.strip()), "--search", expected="words of tags", got="nothing")
+    given = read_given(pixel_scale, beam, catalogue, settings)
+    found = classify_sources(one_or_all(images), model, given, turns=turns, tags=tags, search=search or "")
     write_table(found.table, output)
     for line in found.summary():
         typer.echo(line)
     typer.echo(f"{found.model!r}; table {output}")
+    if search is not None:
+        report_search(found, search)
     if page is not None:
         from equirgz.answers.explore import write_explorer
 
@@ -72,6 +83,19 @@ def classify(
     if found.left_out:
         list_bad(found.left_out, output, listed)
         report_bad_files(found.left_out, listed)
+
+
+def report_search(found: Any, search: str, n: int = 10) -> None:
+    """Print what a search was understood to ask for and the first sources; words that name no tag go to stderr."""
+    from equirgz.answers.tagging import read_search
+    from equirgz.tags.find import say_unknown
+
+    wanted = read_search(search, found.model)
+    for line in say_unknown(wanted, found.model.tag_names):
+        typer.echo(line, err=True)
+    typer.echo(f"search: {', '.join([*wanted.tags, *(f'no {tag}' for tag in wanted.absent)])}")
+    for row in found.table.head(n).itertuples():
+        typer.echo(f"{row.search:8.3f}  {row.id}  {row.tags}")
 
 
 def one_or_all(images: list[Path]) -> str | list[str]:

@@ -6,7 +6,7 @@ It needs no network and no server. What is labelled and rated there leaves it as
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ def make_explorer(
     class_names: tuple[str, ...],
     flags: Mapping[str, str],
     facts: list[tuple[str, str]] = (),
+    tags: Sequence[str] = (),
 ) -> str:
     """Return the page as text.
 
@@ -50,12 +51,15 @@ def make_explorer(
     image_NHW : bytes, row 0 south; their middle becomes the thumbnail.
     neighbour_Nk : indices of the sources that look most alike, nearest first.
     flags : name and meaning of what may be flagged; ``facts``: terms and texts below the title.
+    tags : what may stand in the table's column ``tags`` (";" between them), each with a button that filters by it.
 
-    Raises InputError where lengths disagree.
+    Raises InputError where lengths disagree, and for tags without that column.
     """
     lengths = {len(table), len(place_N2), len(image_NHW), len(neighbour_Nk)}
     if lengths != {len(table)} or not len(table):
         raise InputError("explorer", expected="one place, image and row of neighbours per source", got=sorted(lengths))
+    if tags and "tags" not in table:
+        raise InputError("explorer", expected="a column tags", got=", ".join(map(str, table.columns)))
     sprite, columns = make_sprite(make_thumbnails(image_NHW))
     low_2, high_2 = place_N2.min(0), place_N2.max(0)
     unit_N2 = (place_N2 - low_2) / np.where(high_2 > low_2, high_2 - low_2, 1)
@@ -73,7 +77,7 @@ def make_explorer(
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return environment.get_template("explorer.html").render(
-        title=title, facts=facts, data=text, sprite=sprite, class_names=class_names, n=len(table)
+        title=title, facts=facts, data=text, sprite=sprite, class_names=class_names, tags=tags, n=len(table)
     )
 
 
