@@ -51,6 +51,10 @@ def rank(
     cited: Annotated[float, typer.Option("--cited", help="Weight of citations.")] = 0.0,
     keywords: Annotated[str, typer.Option("--keywords", help="Keywords that count, apart by commas.")] = "",
     keyword_weight: Annotated[float, typer.Option("--keyword-weight", help="Their weight.")] = 0.1,
+    now: Annotated[
+        float | None,
+        typer.Option("--now", metavar="YEAR", help="Ages end there; default: the newest paper's year."),
+    ] = None,
     after: Annotated[float | None, typer.Option("--after", help="Only of this year or later.")] = None,
     before: Annotated[float | None, typer.Option("--before", help="Only of this year or earlier.")] = None,
     least_citations: Annotated[float | None, typer.Option("--citations", help="Only with as many citations.")] = None,
@@ -65,7 +69,7 @@ def rank(
     words = tuple(word.strip() for word in keywords.split(",") if word.strip())
     weights = Weights(time=recent, citations=cited, keywords=keyword_weight if words else 0.0)
     asked = Asked(
-        method=method, feedback=feedback, weights=weights, keywords=words, after=after, before=before,
+        method=method, feedback=feedback, weights=weights, keywords=words, now=now, after=after, before=before,
         least_citations=least_citations,
     )  # fmt: skip
     found = PaperIndex.load(index, embed=_load_model(model)).rank(query, k, asked)

@@ -53,24 +53,16 @@ def tagged(
     k: Annotated[int, typer.Option("-k", min=1, help="How many sources.")] = 10,
 ) -> None:
     """List the sources of a table of tags that words describe best (the catalogue of `equirgz tags`, say)."""
-    import pandas as pd
+    from equirgz.tags.find import rank_by_tags, read_tagged, say_unknown
 
-    from equirgz.errors import DataError
-    from equirgz.tags.find import rank_by_tags, say_unknown
-
-    try:
-        read = pd.read_csv(table, dtype={0: str})
-        value_NT = read.iloc[:, 1:].to_numpy(float)
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError(f"{table}: expected CSV with names and tags; {' '.join(str(error).split())}") from error
-    most = max(1.0, float(value_NT.max(initial=0)))  # counts of people become shares of the most that agreed
-    order_N, score_N, wanted = rank_by_tags(query, list(read.columns[1:]), value_NT / most)
+    name_N, names, share_NT = read_tagged(table)
+    order_N, score_N, wanted = rank_by_tags(query, names, share_NT)
     without = f", without {', '.join(wanted.absent)}" if wanted.absent else ""
     typer.echo(f"tags: {', '.join(wanted.tags)}{without}")
-    for line in say_unknown(wanted, list(read.columns[1:])):
+    for line in say_unknown(wanted, names):
         typer.echo(line, err=True)
     for index, score in zip(order_N[:k], score_N[:k], strict=True):
-        typer.echo(f"{score:.3f}  {read.iloc[index, 0]}")
+        typer.echo(f"{score:.3f}  {name_N[index]}")
 
 
 def _write_study(study: Any, output: Path) -> None:

@@ -59,7 +59,7 @@ class EmbeddingTable:
             raise InputError(f"embedding table: expected extras of other names than {reserved[0]!r}; rename the column")
         bad_N = ~np.isfinite(feature_NF).all(1)
         if bad_N.any():
-            got = f"NaN or infinity in {bad_N.sum()}, first {source_id_N[bad_N][0]!r}"
+            got = f"NaN or infinity in {bad_N.sum()}, first {str(source_id_N[bad_N][0])!r}"
             raise InputError("embedding table", expected="finite features", got=got)
         for name, value in (
             ("feature_NF", feature_NF), ("source_id_N", source_id_N), ("label_N", label_N), ("extras", extras)

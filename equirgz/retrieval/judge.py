@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from equirgz.errors import InputError
+from equirgz.errors import InputError, require
 from equirgz.metrics.compare.bootstrap import bootstrap_interval
 from equirgz.metrics.ranking import ndcg_per_query, recall_per_query, reciprocal_rank_per_query
 from equirgz.retrieval.engine import search
@@ -69,11 +69,16 @@ def judge_search(
     nothing relevant there.
     """
     check_not_inside(*ids)
+    require(len(query_QF) > 0, "queries", expected="one or more", got="none")
     of_query_Q, of_row_N = (np.asarray(values) for values in relevant)
     index_Qk, _ = search(query_QF, gallery_NF, max(ks), weight_N=weight_N)
     values, count = np.unique(of_row_N, return_counts=True)
     place_Q = np.minimum(np.searchsorted(values, of_query_Q), len(values) - 1)
     n_Q = np.where(values[place_Q] == of_query_Q, count[place_Q], 0)
+    without = np.flatnonzero(n_Q == 0)
+    if len(without):
+        got = f"none for {str(ids[0][without[0]])!r}" + (f" and {len(without) - 1} more" if len(without) > 1 else "")
+        raise InputError("queries", expected="a relevant row of the table for each", got=got)
     hit_Qk = of_row_N[index_Qk] == of_query_Q[:, None]
     return judge(hit_Qk, ks=ks, n_relevant_Q=n_Q, prefix=prefix, n_draws=n_draws)
 

@@ -84,8 +84,9 @@ def make_annotations(descriptions: pd.DataFrame, experts: pd.DataFrame) -> Annot
         if (owners > 1).any():
             got = f"classification {owners.idxmax()} under several"
             raise DataError(what, expected="one subject and one annotator per classification", got=got)
-        text = table[column].fillna("").astype(str).str.strip()
-        blank = text.str.lower().isin(("", "nan"))
+        text = table[column].fillna("").astype(str).str.strip().replace({"nan": "", "NaN": ""})
+        text = text.map(plain_phrase) if column == "phrase" else text
+        blank = text == ""
         if blank.any():
             left_out.append(f"{what}: {int(blank.sum())} of {len(table)} rows are blank")
         tables.append(table.assign(**{column: text})[~blank])
@@ -100,9 +101,9 @@ def make_annotations(descriptions: pd.DataFrame, experts: pd.DataFrame) -> Annot
         if alone:
             shown = ", ".join(map(str, alone[:5])) + (", ..." if len(alone) > 5 else "")
             left_out.append(f"{len(alone)} subjects {what}: {shown}")
-    require(len(both) > 0, "subjects", expected="some with descriptions and experts", got="none", error=DataError)
-    words = words[words["subject"].isin(both)].assign(phrase=words["phrase"].map(plain_phrase))
-    words = words[words["phrase"] != ""].reset_index(drop=True)
+    expected, mend = "some with descriptions and experts", "; ".join(left_out) or None
+    require(len(both) > 0, "subjects", expected=expected, got="none", mend=mend, error=DataError)
+    words = words[words["subject"].isin(both)].reset_index(drop=True)
     each = experts[experts["subject"].isin(both)].assign(k=experts["expert_class"].str.split(",")).explode("k")
     each = each.assign(k=each["k"].str.strip()).drop_duplicates(["classification", "k"])
     votes = each.groupby(["subject", "k"]).size().unstack(fill_value=0).reindex(both)

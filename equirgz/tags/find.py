@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from equirgz.errors import InputError, require, suggest
+from equirgz.errors import DataError, InputError, require, suggest
 from equirgz.tags.annotations import plain_phrase
 
 NOT = ("no", "not", "without", "never")
@@ -59,6 +61,31 @@ def read_query(query: str, tags: Sequence[str]) -> Wanted:
     both = sorted(set(wanted) & set(absent))
     require(not both, "query", expected="each tag wanted or unwanted", got=f"{', '.join(both)} both")
     return Wanted(tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(absent)), tuple(dict.fromkeys(unknown)))
+
+
+def read_tagged(path: Path | str) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """Return (name_N, tags, share_NT) of a CSV: a column of names, then one per tag, of shares or of counts of people.
+
+    Counts become shares of the most people that agreed on anything. Raises DataError for a file that is none, and for
+    names that come twice, blank cells and negative numbers, by the name of the first.
+    """
+    try:
+        read = pd.read_csv(path, dtype={0: str})
+        name_N, value_NT = read.iloc[:, 0].to_numpy(str), read.iloc[:, 1:].to_numpy(float)
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError(f"{path}: expected CSV with names and tags; {' '.join(str(error).split())}") from error
+    if 0 in value_NT.shape:
+        got = f"{len(value_NT)} sources and {value_NT.shape[1]} tags"
+        raise DataError(str(path), expected="sources, a column of names and one per tag", got=got)
+    names, count = np.unique(name_N, return_counts=True)
+    if (count > 1).any():
+        raise DataError(f"{path}: names", expected="each once", got=f"{str(names[count > 1][0])!r} twice")
+    bad_NT = ~(np.isfinite(value_NT) & (value_NT >= 0))
+    if bad_NT.any():
+        row, column = np.argwhere(bad_NT)[0]
+        what = f"{path}: {name_N[row]}, tag {read.columns[1 + column]}"
+        raise DataError(what, expected="a share or a count of 0 or more", got=value_NT[row, column])
+    return name_N, list(read.columns[1:]), value_NT / max(1.0, float(value_NT.max()))
 
 
 def say_unknown(wanted: Wanted, tags: Sequence[str]) -> list[str]:

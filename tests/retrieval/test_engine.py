@@ -104,8 +104,10 @@ def test_queries_are_judged_by_what_they_are_of():
                                   "retrieval/mean_reciprocal_rank": 1})  # fmt: skip
     turned = {r["metric"]: r["value"] for r in judge_search(np.eye(3), gallery, ([1, 2, 0], kind), ids=ids, ks=(5,))}
     assert turned["retrieval/recall_at_5"] == 0
-    with pytest.raises(InputError, match="a relevant entry for every query"):
-        judge_search(np.eye(3), gallery, ([0, 1, 7], kind), ids=ids)
+    with pytest.raises(InputError, match="expected a relevant row of the table for each, got none for 'q1' and 1 more"):
+        judge_search(np.eye(3), gallery, ([0, 8, 7], kind), ids=ids)
+    with pytest.raises(InputError, match="queries: expected one or more, got none"):
+        judge_search(np.eye(3)[:0], gallery, ([], kind), ids=([], ids[1]))
     with pytest.raises(InputError, match="none in the table itself"):
         judge_search(np.eye(3), gallery, (range(3), kind), ids=(["q0", "q1", "g4"], ids[1]))
 

@@ -218,5 +218,7 @@ def test_the_commands(tmp_path):
     assert (
         found.exit_code == 0 and len(found.output.splitlines()) == 2 and len(pd.read_csv(tmp_path / "found.csv")) == 2
     )
+    early = run(app, ["papers", "rank", str(tmp_path / "i.npz"), "said3x0", "--recent", "1", "--now", "2005"])
+    assert isinstance(early.exception, InputError) and "dates: expected none after 2005" in str(early.exception)
     judged = run(app, ["papers", "judge", str(tmp_path / "papers.csv"), "-o", str(tmp_path / "rows.csv")])
     assert judged.exit_code == 0 and "both" in judged.output and (tmp_path / "rows.csv").exists()

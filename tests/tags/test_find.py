@@ -61,7 +61,25 @@ def test_the_command_ranks_a_catalogue(tmp_path):
     done = CliRunner().invoke(app, ["tagged", str(path), "bent and smal", "-k", "1"])
     assert done.exit_code == 0 and "tags: bent" in done.output and "1.000  b" in done.output
     assert "'smal' names no tag; did you mean 'small'?" in done.stderr
-    assert isinstance(CliRunner().invoke(app, ["tagged", str(tmp_path / "no.csv"), "bent"]).exception, DataError)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (None, "expected CSV with names and tags"),
+        ("s\na\n", "got 1 sources and 0 tags"),
+        ("s,bent\n", "got 0 sources and 1 tags"),
+        ("s,bent\na,1\na,0\n", "names: expected each once, got 'a' twice"),
+        ("s,bent,large\na,1,0\nb,,1\n", "b, tag bent: expected a share or a count of 0 or more, got nan"),
+        ("s,bent\na,-1\n", "a, tag bent: expected a share or a count of 0 or more, got -1"),
+        ("s,bent\na,yes\n", "expected CSV with names and tags"),
+    ],
+)
+def test_a_table_that_is_none_is_refused(tmp_path, text, words):
+    if text is not None:
+        (tmp_path / "t.csv").write_text(text)
+    done = CliRunner().invoke(app, ["tagged", str(tmp_path / "t.csv"), "bent"])
+    assert isinstance(done.exception, DataError) and words in str(done.exception)
 
 
 def test_simulated_sources_bear_the_tags_of_their_truth():

@@ -137,6 +137,8 @@ def test_left_out_is_said_and_faults_are_named():
     found = make_annotations(described, classified)
     assert any("1 of" in line and "blank" in line for line in found.left_out)
     assert any("without an expert: alone" in line for line in found.left_out)
+    with pytest.raises(DataError, match="descriptions and experts, got none; descriptions: .* are blank"):
+        make_annotations(described.assign(phrase="?!"), classified)
     target, few = found.classes(0.5)
     assert all(target.sum() >= 5) and all("under 5" in line for line in few)
     with pytest.raises(InputError, match="agreement"):
