@@ -117,8 +117,8 @@ def _examine_costs() -> Finding:
     if costs == Costs():
         text = "built-in formula; `equirgz doctor --measure` times the convolutions of this machine, 10 s"
         return Finding("none", "costs", text)
-    text = f"measured here: expanded {costs.dense:.2f}, factored {costs.fourier:.2f} times the formula"
-    return Finding("ok", "costs", text)
+    ways = f"expanded {costs.dense:.2f}, in bfloat16 {costs.half:.2f}, factored {costs.fourier:.2f}"
+    return Finding("ok", "costs", f"measured here: {ways} times the formula")
 
 
 def _examine_memory() -> Finding:

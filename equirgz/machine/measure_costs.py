@@ -14,6 +14,7 @@ from equirgz.nn.cpu.machine_costs import Costs
 from equirgz.nn.cpu.path_choice import dense_ns, fourier_ns
 from equirgz.train.memory import keep_freed_memory
 
+WAYS = {"dense": ("dense", False), "fourier": ("fourier", False), "half": ("dense", True)}  # path, in bfloat16
 # Group, fields in, fields out, kernel, side of the map: of networks of the field, where both ways cost alike.
 LAYERS = (
     ("D4", 6, 16, 5, 37), ("D8", 6, 16, 5, 29), ("D16", 4, 8, 5, 17), ("C8", 8, 16, 5, 37), ("C16", 6, 8, 5, 33),
@@ -38,21 +39,24 @@ def measure_costs(rounds: int = 3) -> Costs:
     return Costs(*(median(factors) for factors in zip(*found, strict=True)))
 
 
-def _measure(name: str, in_fields: int, out_fields: int, kernel: int, side: int, *, rounds: int) -> tuple[float, float]:
+def _measure(name: str, in_fields: int, out_fields: int, kernel: int, side: int, *, rounds: int) -> tuple[float, ...]:
     types = (FieldType.regular(name, count) for count in (in_fields, out_fields))
     conv = GroupConv2d(*types, kernel)
     x = torch.randn(IMAGES, conv.in_channels, side, side, requires_grad=True)
-    seconds: dict[str, list[float]] = {"dense": [], "fourier": []}
-    for path in [*seconds] * (rounds + 1):  # the first round makes what is kept
-        conv.path = path
+    seconds: dict[str, list[float]] = {way: [] for way in WAYS}
+    for way in [*WAYS] * (rounds + 1):  # the first round makes what is kept
+        conv.path, half = WAYS[way]
         start = time.process_time()
-        conv(x).sum().backward()
-        seconds[path].append(time.process_time() - start)
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            y = conv(x)
+        y.float().sum().backward()
+        seconds[way].append(time.process_time() - start)
     sizes = (conv.group, in_fields, out_fields, kernel)
     compiled = load_kernels() is not None
     modelled = (
         dense_ns(*sizes, side * side),
         fourier_ns(*sizes, len(conv.basis), side * side, compiled=compiled),
+        dense_ns(*sizes, side * side, half=True),
     )
     measured = (1e9 * min(times[1:]) / IMAGES for times in seconds.values())
     return tuple(a / b for a, b in zip(measured, modelled, strict=True))

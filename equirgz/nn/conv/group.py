@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from equirgz.errors import InputError, check_choice
 from equirgz.geometry.field_type import FieldType, check_kinds
+from equirgz.nn.autocast import float32_in_autocast
 from equirgz.nn.conv.steerable import SteerableConv2d
 from equirgz.nn.cpu.compiled import kernels_for
 from equirgz.nn.cpu.fourier import fourier_conv2d
@@ -48,10 +49,10 @@ class GroupConv2d(SteerableConv2d):
 
     Two ways lead to the same numbers, to rounding: ``F.conv2d`` with the expanded filters, or the
     Fourier components over the rotations, whose cost is linear in |G| (:mod:`equirgz.nn.cpu.fourier`).
-    The attribute ``path`` is "auto" (a cost model decides from the layer, the map size and whether the package's
-    compiled kernels are there), "dense"
-    or "fourier". Always dense: lifting, on other devices than CPUs, in half precision or autocast,
-    under tracing, export and compilation. Only the dense way can be differentiated twice.
+    The attribute ``path`` is "auto" (a cost model decides from the layer, the map size, whether the package's
+    compiled kernels are there, and the precision of the dense way), "dense" or "fourier". Always dense: lifting, on
+    other devices than CPUs, in half precision, under tracing, export and compilation. Within autocast the Fourier
+    way is float32, input to output. Only the dense way can be differentiated twice.
 
     Raises InputError for other types, an even kernel, pixel filters of a group that leaves the lattice, and
     a group too fine for the kernel (:mod:`equirgz.nn.filters.resolution`; C64 with 3x3 filters).
@@ -124,6 +125,10 @@ class GroupConv2d(SteerableConv2d):
         self.check_input(x_BCHW)
         if not self.uses_fourier(x_BCHW):
             return F.conv2d(x_BCHW, self.expand(), self.expand_bias(), self.stride, self.padding)
+        return self._factored(x_BCHW)
+
+    @float32_in_autocast
+    def _factored(self, x_BCHW: Tensor) -> Tensor:
         y_BCHW = fourier_conv2d(x_BCHW, self.weight, self.group, self.basis, self.stride, self.padding)
         return y_BCHW if self.bias is None else y_BCHW + self.expand_bias()[:, None, None]
 
@@ -141,24 +146,24 @@ class GroupConv2d(SteerableConv2d):
                 got=str(self),
                 mend="use path='auto'",
             )
-        if self.path == "dense" or not possible or _needs_dense(x_BCHW, self.weight):
+        half = torch.is_autocast_enabled("cpu") and self.weight.dtype == torch.float32
+        dtype = torch.float32 if half else x_BCHW.dtype
+        if self.path == "dense" or not possible or self.weight.dtype != dtype or _needs_dense(x_BCHW, dtype):
             return False
         rows, columns = (self.out_size(size) for size in x_BCHW.shape[-2:])
         if min(rows, columns, len(x_BCHW)) < 1:
             return False
         sizes = (self.in_fields, self.out_fields, self.kernel_size, len(self.basis), rows * columns)
-        compiled = kernels_for(x_BCHW.dtype, self.kernel_size, self.stride) is not None
-        return self.path == "fourier" or prefers_fourier(self.group, *sizes, compiled=compiled)
+        compiled = kernels_for(dtype, self.kernel_size, self.stride) is not None
+        return self.path == "fourier" or prefers_fourier(self.group, *sizes, compiled=compiled, half=half)
 
 
-def _needs_dense(x_BCHW: Tensor, weight: Tensor) -> bool:
+def _needs_dense(x_BCHW: Tensor, dtype: torch.dtype) -> bool:
     """Return whether only ordinary operators will do: exports and transforms, other devices, low precision."""
     return (
         torch.jit.is_tracing()
         or torch.compiler.is_compiling()
         or torch._C._are_functorch_transforms_active()
         or x_BCHW.device.type != "cpu"
-        or weight.dtype != x_BCHW.dtype
-        or x_BCHW.dtype not in (torch.float32, torch.float64)
-        or torch.is_autocast_enabled("cpu")
+        or dtype not in (torch.float32, torch.float64)
     )

@@ -27,10 +27,11 @@ logger = logging.getLogger("equirgz")
 
 @dataclass(frozen=True)
 class Costs:
-    """Measured over modelled time of the expanded convolution and of the factored one."""
+    """Measured over modelled time of the expanded convolution, the factored one, and the expanded one in bfloat16."""
 
     dense: float = 1.0
     fourier: float = 1.0
+    half: float = 1.0
 
 
 def costs_file() -> Path:
@@ -52,8 +53,9 @@ def load_costs() -> Costs:
     try:
         found = read_json(path)
         machine, costs = str(found["machine"]), Costs(**{key: float(value) for key, value in found["costs"].items()})
-        if not all(math.isfinite(value) and value > 0 for value in asdict(costs).values()):
-            raise ValueError("expected positive numbers")
+        complete = found["costs"].keys() == asdict(costs).keys()
+        if not (complete and all(math.isfinite(value) and value > 0 for value in asdict(costs).values())):
+            raise ValueError("expected a positive number for each way")
     except (EquirgzError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return _leave_out("expected the costs of convolutions, got something else")
     if machine != name_machine():

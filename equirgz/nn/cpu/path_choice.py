@@ -2,18 +2,21 @@ r"""Whether a group convolution is cheaper expanded or by Fourier components: a 
 
 Nanoseconds of a forward and backward pass of one image on one core,
 
-    dense   = a (O |G|) (I |G|) k^2 Q
+    dense   = a (O |G|) (I |G|) k^2 Q,                a = 0.045, within bfloat16 autocast 0.025,
     fourier = b_0 + Q (b_1 MIX + b_2 BASIS + b_3 SUM),
     MIX     = 4 K I O |G|,        BASIS = K k^2 I |G|,        SUM = K I |G|,
 
 with Q output pixels and K basis functions: the three terms are the mixing, the filters over every map, and the
 sums of two of those. Fitted by non-negative least squares of relative errors to 28 layers (C4 ... C16, D4 ... D16, 2
 to 128 fields, kernels 3, 5, 7, maps of 3 to 40 pixels; float32, AVX-512, torch 2.13), with the compiled kernels
-(:mod:`equirgz.nn.cpu.compiled`) and without. A wrong choice costs time, never digits.
+(:mod:`equirgz.nn.cpu.compiled`) and without. In bfloat16 the expanded convolution takes 0.51 to 0.75 of its time
+(15 of those layers, its conversions included; Zen 4, which has the instructions), while the factored one stays in
+float32. A wrong choice costs time, never digits.
 
-The choice depends on the layer, the map size, whether those kernels do the work, and on what was measured on this
-machine once and for all if that was asked for (:mod:`equirgz.nn.cpu.machine_costs`); never on batch, thread count or
-timings of a run, so that runs repeat exactly. It changes a result by rounding only.
+The choice depends on the layer, the map size, the precision, whether those kernels do the work, and on what was
+measured on this machine once and for all if that was asked for (:mod:`equirgz.nn.cpu.machine_costs`); never on batch,
+thread count or timings of a run, so that runs repeat exactly. It changes a result by rounding only, which within
+autocast is that of bfloat16.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from typing import NamedTuple
 from equirgz.geometry.group import Group
 from equirgz.nn.cpu.machine_costs import load_costs
 
-_DENSE = 0.045
+_DENSE, _DENSE_HALF = 0.045, 0.025
 _MARGIN = 1.15  # dense unless the gain is worth the doubt
 
 
@@ -38,9 +41,10 @@ _TORCH = _Rates(0.70e6, 0.040, 0.247, 6.4)
 _COMPILED = _Rates(0.35e6, 0.052, 0.087, 4.0)
 
 
-def dense_ns(group: Group, in_fields: int, out_fields: int, kernel_size: int, pixels: int) -> float:
-    """Return the modelled time of the expanded convolution, ns per image."""
-    return _DENSE * out_fields * in_fields * group.order**2 * kernel_size**2 * pixels
+def dense_ns(group: Group, in_fields: int, out_fields: int, kernel_size: int, pixels: int, half: bool = False) -> float:
+    """Return the modelled time of the expanded convolution, of ``half`` that in bfloat16, ns per image."""
+    rate = _DENSE_HALF if half else _DENSE
+    return rate * out_fields * in_fields * group.order**2 * kernel_size**2 * pixels
 
 
 def fourier_ns(
@@ -67,9 +71,13 @@ def prefers_fourier(
     n_functions: int,
     pixels: int,
     compiled: bool = False,
+    half: bool = False,
 ) -> bool:
-    """Return whether the factored convolution is clearly cheaper on a CPU, for ``pixels`` output pixels."""
+    """Return whether the factored convolution is clearly cheaper on a CPU, for ``pixels`` output pixels.
+
+    With ``half`` cheaper than the expanded one in bfloat16.
+    """
     costs = load_costs()
-    dense = costs.dense * dense_ns(group, in_fields, out_fields, kernel_size, pixels)
+    dense = dense_ns(group, in_fields, out_fields, kernel_size, pixels, half) * (costs.half if half else costs.dense)
     sizes = (in_fields, out_fields, kernel_size, n_functions, pixels)
     return dense > _MARGIN * costs.fourier * fourier_ns(group, *sizes, compiled=compiled)

@@ -27,7 +27,8 @@ def run_shares(parts: Sequence[Part], work: Callable[[Sequence[Part]], Result]) 
     threads = torch.get_num_threads()
     count = min(threads, len(parts))
     if count < 2:
-        return [work(parts)]
+        with torch.autocast("cpu", enabled=False):
+            return [work(parts)]
     shares = [parts[len(parts) * i // count : len(parts) * (i + 1) // count] for i in range(count)]
     results: list = [None] * count
     errors: list[BaseException] = []

@@ -9,6 +9,7 @@ import torch
 from equirgz.errors import InputError
 from equirgz.geometry.action import apply_element_to_maps
 from equirgz.geometry.group import get_group
+from equirgz.kernels import load_kernels
 from equirgz.nn import GroupConv2d
 from equirgz.nn.cpu.fourier import fourier_conv2d
 from equirgz.nn.cpu.fourier_plan import make_plan
@@ -144,10 +145,34 @@ def test_the_choice_depends_on_layer_and_map_alone():
     assert not small.uses_fourier(torch.zeros(1, 8, 72, 72))
     assert not GroupConv2d(trivial("D16", 1), regular("D16", 6), 5).uses_fourier(torch.zeros(1, 1, 72, 72))
     assert not conv.uses_fourier(x.bfloat16()) and not conv.uses_fourier(torch.zeros(0, 192, 9, 9))
-    with torch.autocast("cpu"):
-        assert not conv.uses_fourier(x)
-    conv.path = "dense"
+    middle, x_middle = GroupConv2d(regular("D4", 6), regular("D4", 16), 5), torch.zeros(1, 48, 72, 72)
+    if load_kernels() is not None:
+        assert middle.uses_fourier(x_middle)
+    with torch.autocast("cpu"):  # sooner than the expanded way in float32, not than that in bfloat16
+        assert conv.uses_fourier(x) and conv.uses_fourier(x.bfloat16()) and not middle.uses_fourier(x_middle)
+        assert not conv.to(torch.bfloat16).uses_fourier(x.bfloat16())
+    conv.float().path = "dense"
     assert not conv.uses_fourier(x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_autocast_rounds_nothing_of_the_factored_way(dtype):
+    conv = GroupConv2d(regular("D8", 1), regular("D8", 2), 3, bias=True).to(dtype)
+    conv.path, x, found = "fourier", noise(1, 16, 7, 7, dtype=dtype), []
+    for forwards, backwards in ((False, False), (True, False), (True, True)):
+        leaf = x.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=forwards):
+            y = conv(leaf)
+        with torch.autocast("cpu", torch.bfloat16, enabled=backwards):
+            found.append((y, *torch.autograd.grad(y.square().sum(), leaf)))
+    for y, grad in found[1:]:
+        assert torch.equal(y, found[0][0]) and torch.equal(grad, found[0][1])
+    with torch.autocast("cpu", torch.bfloat16):
+        y_half = conv(x.bfloat16()) if dtype == torch.float32 else y
+        conv.path = "dense"
+        y_dense = conv(x)
+    assert y_half.dtype == dtype and relative(y_half, found[0][0]) < 2**-7
+    assert (y_dense.dtype == torch.bfloat16) == (dtype == torch.float32)  # what autocast rounds where it can
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
@@ -203,4 +228,8 @@ def test_cost_model_follows_its_formula():
     sizes = (6, 16, 5, 11, 5184)
     assert fourier_ns(group, *sizes, compiled=True) < fourier_ns(group, *sizes)
     assert prefers_fourier(get_group("D4"), *sizes, compiled=True) and not prefers_fourier(get_group("D4"), *sizes)
+    assert prefers_fourier(group, *sizes, half=True) and prefers_fourier(
+        get_group("D8"), *sizes, compiled=True, half=True
+    )
+    assert not prefers_fourier(get_group("D4"), *sizes, compiled=True, half=True)
     assert prefers_fourier(group, 6, 16, 5, 11, 5184) and not prefers_fourier(get_group("C4"), 6, 16, 5, 11, 5184)

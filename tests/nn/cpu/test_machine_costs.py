@@ -36,16 +36,34 @@ def test_costs_choose_the_way_and_change_no_number():
     torch.testing.assert_close(*outputs, rtol=0, atol=2e-5 * float(outputs[0].detach().abs().max()))
 
 
+def test_within_autocast_the_costs_of_bfloat16_choose_and_its_rounding_is_all_that_changes():
+    conv, outputs = GroupConv2d(regular("D8", 2), regular("D8", 2), 5), []
+    x = torch.randn(1, 32, 29, 29, requires_grad=True)
+    for half, dtype in ((1e-6, torch.bfloat16), (1e6, torch.float32)):
+        save_costs(Costs(half=half))
+        with torch.autocast("cpu", torch.bfloat16):
+            assert conv.uses_fourier(x) == (half > 1)
+            y = conv(x)
+        (grad,) = torch.autograd.grad(y.float().square().sum(), x)
+        assert y.dtype == dtype
+        outputs.append((y.detach().float(), grad))
+    exact = conv(x).detach()
+    for (rounded, factored), bound in zip(zip(*outputs, strict=True), (2**-7, 2**-6), strict=True):
+        assert 2**-14 < (rounded - factored).norm() / factored.norm() < bound
+    torch.testing.assert_close(outputs[1][0], exact, rtol=0, atol=2e-5 * float(exact.abs().max()))
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [
         (
-            {"machine": "another one", "costs": {"dense": 9.0, "fourier": 0.1}},
+            {"machine": "another one", "costs": {"dense": 9.0, "fourier": 0.1, "half": 1.0}},
             "it was measured on another one; this is",
         ),
-        ({"machine": None, "costs": {"dense": -1.0, "fourier": 1.0}}, "something else"),
-        ({"machine": None, "costs": {"dense": float("nan"), "fourier": 1.0}}, "something else"),
+        ({"machine": None, "costs": {"dense": -1.0, "fourier": 1.0, "half": 1.0}}, "something else"),
+        ({"machine": None, "costs": {"dense": float("nan"), "fourier": 1.0, "half": 1.0}}, "something else"),
         ({"machine": None, "costs": {"sparse": 1.0}}, "something else"),
+        ({"machine": None, "costs": {"dense": 9.0, "fourier": 0.1}}, "something else"),
         ({"machine": None, "costs": 3}, "something else"),
         ({"costs": {}}, "something else"),
         ([], "something else"),
@@ -65,7 +83,7 @@ def test_measuring_gives_positive_factors_and_leaves_threads_alone(monkeypatch):
     monkeypatch.setattr("equirgz.machine.measure_costs.LAYERS", LAYERS[-2:])
     threads = torch.get_num_threads()
     found = measure_costs(rounds=1)
-    assert found.dense > 0 and found.fourier > 0 and torch.get_num_threads() == threads
+    assert found.dense > 0 and found.fourier > 0 and found.half > 0 and torch.get_num_threads() == threads
     save_costs(found)
     assert load_costs() == found
 
