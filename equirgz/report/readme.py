@@ -8,7 +8,7 @@ A block stands between two comments; what is between them is replaced::
     <!-- index: results -->                           a line per results folder
     <!-- end -->
 
-and in a line of prose, one cell of a table by the beginning of its row and the head of its column::
+and in a line of prose, one cell of a table (Markdown or CSV) by the beginning of its row and the head of its column::
 
     <!-- value: results/NAME/tables/error_rate_test_network.md: steerable_cnn D4 | 666 labels -->6.7 ± 0.5<!-- end -->
 
@@ -17,6 +17,7 @@ Paths are relative to the Markdown file.
 
 from __future__ import annotations
 
+import csv
 import re
 from pathlib import Path
 
@@ -120,20 +121,36 @@ def _value(path: Path, target: str) -> str:
 
 
 def read_cell(file: Path, place: str) -> str:
-    """Return the text of one cell of a Markdown table; ``place`` is ``ROW | COLUMN``.
+    """Return the text of one cell of a Markdown or CSV table; ``place`` is ``ROW | COLUMN``.
 
-    ROW is the beginning of a row, its cells joined by spaces (``steerable_cnn D4``); COLUMN the head of a column.
-    Bold marks are left out.
+    ROW is the beginning of a row, its cells joined by spaces (``steerable_cnn D4``), in the first table of the file
+    that has COLUMN as the head of a column. Bold marks are left out; numbers of a CSV have three digits.
     Raises: ResultsError where there is no such row, or more than one; InputError for an unknown column.
     """
     row, _, column = (part.strip() for part in place.rpartition(" | "))
-    lines = [_cells(line) for line in file.read_text(encoding="utf-8").splitlines() if line.startswith("|")]
-    head, rows = lines[0], lines[2:]
-    check_choice(f"{file.name}: column", column, head)
+    tables = _read_tables(file)
+    heads = list(dict.fromkeys(head for table in tables for head in table[0]))
+    check_choice(f"{file.name}: column", column, heads)
+    head, *rows = next(table for table in tables if column in table[0])
     found = [cells for cells in rows if f"{' '.join(filter(None, cells))} ".startswith(f"{row} ")]
     if len(found) != 1:
         raise ResultsError(f"{file}: row", expected=f"one that begins with {row!r}", got=len(found))
     return found[0][head.index(column)]
+
+
+def _read_tables(file: Path) -> list[list[list[str]]]:
+    """Return the cells of each table of a file: its head, then its rows."""
+    text = file.read_text(encoding="utf-8")
+    if file.suffix == ".csv":
+        return [[[_short(cell) for cell in line] for line in csv.reader(text.splitlines())]]
+    blocks = re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE)
+    tables = [[_cells(line) for line in block.splitlines()] for block in blocks]
+    return [[head, *rows] for head, _, *rows in tables]
+
+
+def _short(cell: str) -> str:
+    """Return a number with a fraction to three digits, and any other text as it is."""
+    return f"{float(cell):.3g}" if re.fullmatch(r"-?\d+\.\d+", cell) else cell
 
 
 def _cells(line: str) -> list[str]:

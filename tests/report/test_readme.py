@@ -4,7 +4,7 @@ import pytest
 
 from equirgz.errors import InputError, ResultsError
 from equirgz.report import write_tables
-from equirgz.report.readme import fill_readme, find_readmes, find_table_files
+from equirgz.report.readme import fill_readme, find_readmes, find_table_files, read_cell
 
 
 @pytest.fixture
@@ -85,3 +85,15 @@ def test_a_value_is_a_cell_of_a_table(root):
         page.write_text(f"<!-- value: ../table.md: {place} -->9<!-- end -->")
         with pytest.raises(error):
             fill_readme(page)
+
+
+def test_a_value_is_a_cell_of_a_csv_or_of_the_table_that_has_its_column(tmp_path):
+    sheet, page = tmp_path / "rows.csv", tmp_path / "two.md"
+    sheet.write_text('setting,n,value,low\n"agreement 0.5, new",5,0.533334,\n"agreement 0.5, new",25,1200,-0.25\n')
+    assert read_cell(sheet, "agreement 0.5, new 5 | value") == "0.533"
+    assert read_cell(sheet, "agreement 0.5, new 25 | value") == "1200"
+    assert read_cell(sheet, "agreement 0.5, new 25 | low") == "-0.25"
+    page.write_text("| a | b |\n| :-- | --: |\n| x | 1.0 |\n\nwords\n\n| a | c |\n| :-- | --: |\n| x | 2.0 |\n")
+    assert [read_cell(page, f"x | {column}") for column in "bc"] == ["1.0", "2.0"]
+    with pytest.raises(InputError, match="column"):
+        read_cell(page, "x | d")
