@@ -40,10 +40,14 @@ def resolve(text: str, places: Mapping[str, str], folder: str = "") -> str:
 
     >>> resolve("[a](README.md) [b](b.csv) [c](https://c.d)", {"answers/README.md": "#answers-readme"}, "answers")
     '[a](#answers-readme) [b](../../../results/answers/b.csv) [c](https://c.d)'
+    >>> resolve("[d](../docs/explanation/claims.md)", {})
+    '[d](../../explanation/claims.md)'
     """
 
     def lead(found: re.Match[str]) -> str:
         path = os.path.normpath(PurePosixPath(folder, found[1]))
+        if path.startswith("../docs/"):  # a page of the site, seen from docs/generated/results
+            return f"]({path.replace('../docs', '../..', 1)}{found[2]})"
         return f"]({places.get(path) or f'{DEPTH}/results/{path}{found[2]}'})"
 
     return LINK.sub(lead, text)
