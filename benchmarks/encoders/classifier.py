@@ -31,7 +31,7 @@ from equirgz.pretrained import WEIGHTS, find_weights
 from equirgz.provenance import code_version, package_versions
 
 RAW = {"image_size": 150, "crop": None, "stretch": "linear", "mask": False, "normalise": False}
-N_SIMULATED, N_FRESH, N_TAGGED = 4500, 1000, 6000
+N_SIMULATED, N_FRESH, N_TAGGED = 4500, 1000, 3000
 NUMBERS = ("error/rate", "nll/mean", "calibration/ece")
 CARD = """# {name}
 
