@@ -24,6 +24,7 @@ from pathlib import Path
 from equirgz.errors import ResultsError, check_choice
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_bytes_atomic
+from equirgz.report.decimals import check_decimals
 from equirgz.report.rows.results import find_rows, load_results
 from equirgz.tasks.stored import restore_task
 
@@ -43,7 +44,8 @@ def find_readmes(root: Path | str = ".") -> list[Path]:
 def fill_readme(path: Path | str, *, check: bool = False) -> bool:
     """Fill every generated block of the Markdown file ``path``; return True where its text changed.
 
-    With ``check`` nothing is written and a text that would change is a ResultsError.
+    With ``check`` nothing is written; a text that would change is a ResultsError, and so is a decimal in a sentence
+    that no block makes, where the page asks for that (:mod:`equirgz.report.decimals`).
     Raises: ResultsError for a block without its end, or one whose table or figure is not there;
     InputError for an unknown kind of block.
     """
@@ -55,6 +57,8 @@ def fill_readme(path: Path | str, *, check: bool = False) -> bool:
     new, n_blocks = _BLOCK.subn(lambda found: found[1] + _fill(path, *_kind_and_target(found)) + found[6], old)
     if n_blocks != len(_OPENING.findall(old)):
         raise ResultsError(str(path), expected="<!-- end --> after each generated block", got="an open block")
+    if check:
+        check_decimals(path, new)
     if new == old:
         return False
     if check:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from equirgz.records import read_json
+from equirgz.report.decimals import check_decimals
 from equirgz.report.readme import fill_readme, find_readmes, main_table
 from equirgz.report.rows.results import find_rows, open_results
 from equirgz.report.slim import linked_files
@@ -19,6 +20,7 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 READMES = find_readmes(ROOT)
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/grid.json") if find_rows(path.parent).exists())
+MARKED = {"README.md", "results/README.md", "docs/explanation/claims.md", "docs/explanation/measured.md"}
 SOURCES = {"grid.json", "rows.csv.gz", "predictions.csv.gz", "timings.csv", "provenance.csv", "splits.csv"}
 
 
@@ -30,6 +32,13 @@ def few_draws():
 @pytest.mark.parametrize("path", READMES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_generated_blocks_are_up_to_date(path):
     assert fill_readme(path, check=True) is False
+
+
+def test_decimals_in_sentences_of_results_are_marked_and_the_exceptions_only_shrink():
+    asked = {path.relative_to(ROOT).as_posix(): check_decimals(path, path.read_text()) for path in READMES}
+    assert asked.keys() >= MARKED and {name for name in asked if asked[name] is not None} >= MARKED
+    assert asked.pop("results/README.md") <= {"spectra", "spirals"}
+    assert not any(asked.values())
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
