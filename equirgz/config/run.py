@@ -20,7 +20,7 @@ from equirgz.records import content_hash
 
 Further = Literal[
     "anomalies", "attention", "class_shares", "clusters", "conformal", "imaging", "masks", "neighbours", "outside",
-    "pruning", "sizes", "source_rotation", "spectra", "turned_queries",
+    "pruning", "residual", "sizes", "source_rotation", "spectra", "turned_queries",
 ]  # fmt: skip
 
 

@@ -141,8 +141,8 @@ def test_published_sets_are_complete_and_names_are_suggested():
         if not (info.filename and info.licence):  # what is not known has its reason
             assert "md5" in info.notes and "licence" in info.notes
     named = {name for info in SETS.values() for name in info.datasets}
-    made_of_others = {"frdeep_first_to_nvss", "digits_noisy", "synthetic_fr", "synthetic_radio", "synthetic_votes",
-                      "synthetic_tags", "synthetic_spirals", "synthetic_spectra"}  # fmt: skip
+    made_of_others = {"frdeep_first_to_nvss", "digits_noisy", "digits_coloured", "synthetic_fr", "synthetic_radio",
+                      "synthetic_votes", "synthetic_tags", "synthetic_spirals", "synthetic_spectra"}  # fmt: skip
     assert set(list_datasets()) - named == made_of_others | {"folder", "mosaic", "npz", "own_spectra"}
     with pytest.raises(InputError, match="did you mean 'mirabest_f'"):
         get_set("mirabest_ff")

@@ -1,4 +1,4 @@
-"""The digits of scikit-learn, for checks of methods; and as a task of domain adaptation with noise."""
+"""The digits of scikit-learn, for checks of methods; with noise, as a task of domain adaptation; and in colours."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from equirgz.data.datasets import DATASETS
 from equirgz.data.facts import SetInfo, publish
@@ -81,3 +82,40 @@ def add_noise(images: ImageSet, noise: float, seed: int) -> ImageSet:
     generator = np.random.default_rng(seed)
     noisy = images.image_NHW + 255 * noise * generator.standard_normal(images.image_NHW.shape)
     return replace(images, image_NHW=np.round(np.clip(noisy, 0, 255)).astype(np.uint8))
+
+
+@DATASETS.register("digits_coloured")
+def digits_coloured(
+    data_dir: Path | None = None, /, colours: int = 4, test_fraction: float = 0.5, seed: int = 0
+) -> Data:
+    """scikit-learn's digits in random hues at full saturation, which the table has as ``hue_deg``.
+
+    Parameters
+    ----------
+    colours : hues in which each training digit stands, 1 or more; each test digit stands in one.
+    test_fraction : share of the digits, the last of one stratified order, that tests; 0 <= share < 1.
+    seed : of that order and of the hues.
+    """
+    require(colours >= 1, "digits_coloured colours", expected="1 or more", got=colours)
+    grey = digits(data_dir, test_fraction=test_fraction, seed=seed)
+    tests = {name: colour_in(images, 1, derive_seed(seed, "hues", name)) for name, images in grey.tests.items()}
+    return Data(colour_in(grey.train, colours, derive_seed(seed, "hues", "train")), tests)
+
+
+def colour_in(images: ImageSet, copies: int, seed: int) -> ImageSet:
+    """Return uint8 images (N * copies, 3, H, W), each source in so many random hues, ``hue_deg`` in the table.
+
+    Red, green and blue of the hue h are ``|(h / 60 + k) mod 6 - 3| - 1``, k = 0, 4, 2, cut to 0..1.
+    """
+    place_N = np.repeat(np.arange(len(images)), copies)
+    hue_N = np.random.default_rng(seed).uniform(0, 360, len(place_N))
+    share_N3 = np.clip(np.abs((hue_N[:, None] / 60 + np.array([0, 4, 2])) % 6 - 3) - 1, 0, 1)
+    colour_N3HW = np.round(share_N3[:, :, None, None] * images.image_NHW[place_N, None]).astype(np.uint8)
+    ids = np.array([f"{images.source_id_N[place]}_{i % copies}" for i, place in enumerate(place_N)])
+    return replace(
+        images,
+        image_NHW=colour_N3HW,
+        label_N=images.label_N[place_N],
+        source_id_N=ids,
+        table=pd.DataFrame({"hue_deg": hue_N}),
+    )

@@ -11,6 +11,7 @@ from equirgz.grid.further.feature_rows import cluster_rows, neighbour_rows, outs
 from equirgz.grid.further.imaging_rows import imaging_rows
 from equirgz.grid.further.mask_rows import mask_rows
 from equirgz.grid.further.pruned import pruning_rows
+from equirgz.grid.further.residual_rows import residual_rows
 from equirgz.grid.further.spectra_rows import spectra_rows
 from equirgz.grid.further.turned import attention_rows, source_rotation_rows, turned_query_rows
 from equirgz.grid.run.trained import TrainedRun
@@ -26,6 +27,7 @@ FURTHER: dict[str, Callable[[Answers], Rows]] = {
     "neighbours": neighbour_rows,
     "outside": outside_rows,
     "pruning": pruning_rows,
+    "residual": residual_rows,
     "sizes": size_rows,
     "source_rotation": source_rotation_rows,
     "spectra": spectra_rows,
