@@ -65,3 +65,11 @@ def test_the_command_line_imports_nothing_heavy():
     code = "import sys, equirgz.cli; print([m for m in ('numpy', 'pandas', 'scipy', 'torch') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_worker_imports_what_runs_need_and_not_what_some_files_need():
+    call = "import sys, equirgz.grid.engine.warm as w; w.warm_up('equirgz.grid.run.cell'); "
+    some = {"astropy", "matplotlib", "PIL", "h5py", "parsl", "torch.utils.tensorboard", "torchvision"}
+    code = call + f"print(sorted({some | {'sklearn.linear_model', 'equirgz.data.formats.fits'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['equirgz.data.formats.fits', 'sklearn.linear_model']"

@@ -7,19 +7,19 @@ import warnings
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy import units
-from astropy.coordinates import SkyCoord
-from astropy.io import fits
-from astropy.wcs import WCS, WCSSUB_LATITUDE, WCSSUB_LONGITUDE, FITSFixedWarning
-from astropy.wcs.utils import proj_plane_pixel_scales
 
 from equirgz.data.formats.hdus import find_image
 from equirgz.data.formats.planes import Plane, check_plane, frequency_hz, take_plane
 from equirgz.data.formats.units import JY_PER_BEAM, Sampling, factor_to_jy_per_beam, parse_unit
 from equirgz.errors import DataError, InputError
 from equirgz.paths import as_path
+
+if TYPE_CHECKING:  # the functions import it: workers that read no FITS start sooner
+    from astropy.io import fits
+    from astropy.wcs import WCS
 
 SKY_LONGITUDES = ("RA", "GLON")
 _STEP = re.compile(r"(CDELT\d+|CD\d+_\d+|PC\d+_\d+)[A-Z]?$")
@@ -55,6 +55,8 @@ class FitsImage:
         NaN without a WCS, and for axes that are neither equatorial nor Galactic (ecliptic, of the Earth, the Sun
         or a planet).
         """
+        from astropy.coordinates import SkyCoord
+
         if self.wcs is None or self.wcs.wcs.lngtyp not in SKY_LONGITUDES:
             return float("nan"), float("nan")
         height, width = self.image_HW.shape
@@ -104,6 +106,8 @@ def load_fits(
     Other units, and none, stay. Raises DataError when the file is missing, damaged, holds no image or several, holds a
     cube and no ``plane`` that picks one, or is all NaN; InputError for a ``plane`` or ``unit`` that is not one.
     """
+    from astropy.io import fits
+
     path = as_path(path)
     check_plane(plane)
     if unit is not None and parse_unit(unit) is None:
@@ -151,6 +155,8 @@ def read_unit(header: fits.Header | str, sampling: Sampling | None = None) -> tu
 
 
 def _sampling(wcs: WCS | None, beam_arcsec: tuple[float, float, float] | None, frequency: float | None) -> Sampling:
+    from astropy import units
+
     arcsec2 = float((1 * units.arcsec**2).to_value(units.sr))
     side = pixel_scale_arcsec(wcs)
     beam_sr = None if beam_arcsec is None else np.pi / (4 * np.log(2)) * beam_arcsec[0] * beam_arcsec[1] * arcsec2
@@ -162,11 +168,14 @@ def celestial_wcs(header: fits.Header) -> WCS | None:
 
     A header of axes without CDELT, CD or PC would be read as one of pixels of a degree, the standard's default.
     """
+    from astropy.io.fits.verify import VerifyWarning
+    from astropy.wcs import WCS, WCSSUB_LATITUDE, WCSSUB_LONGITUDE, FITSFixedWarning
+
     if not any(_STEP.match(key) for key in header):
         return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
-        warnings.simplefilter("ignore", fits.verify.VerifyWarning)
+        warnings.simplefilter("ignore", VerifyWarning)
         try:
             wcs = WCS(header).sub([WCSSUB_LONGITUDE, WCSSUB_LATITUDE])
         except Exception:  # wcslib raises many kinds for broken headers; an image without WCS is still one
@@ -178,6 +187,8 @@ def pixel_scale_arcsec(wcs: WCS | None) -> float:
     """Return the geometric-mean side of a pixel, arcsec; NaN without a coordinate system."""
     if wcs is None:
         return float("nan")
+    from astropy.wcs.utils import proj_plane_pixel_scales
+
     return float(np.sqrt(np.prod(proj_plane_pixel_scales(wcs))) * 3600.0)
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-
-from astropy.io import fits
+from typing import TYPE_CHECKING
 
 from equirgz.data.formats.units import is_brightness, parse_unit
 from equirgz.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 #: words of EXTNAME, BTYPE, EXTTYPE or HDUCLASn (or of a file's name) that mark a map which is no image of the sky
 COMPANIONS = frozenset({
@@ -20,7 +22,6 @@ COMPANIONS = frozenset({
     "thumbnail", "thumb", "preview", "islands", "alpha", "spix",
 })  # fmt: skip
 SCIENCE = ("sci", "science", "image", "img", "data", "primary", "map", "intensity")
-_IMAGES = (fits.PrimaryHDU, fits.ImageHDU, fits.CompImageHDU)
 _ROLE_KEYS = ("EXTNAME", "BTYPE", "EXTTYPE", "HDUCLAS1", "HDUCLAS2", "HDUCLAS3")
 
 
@@ -50,7 +51,9 @@ def find_image(hdus: fits.HDUList, path: Path, wanted: int | str | None) -> int:
 
 
 def _has_pixels(hdu: fits.hdu.base._BaseHDU) -> bool:
-    if not isinstance(hdu, _IMAGES) or isinstance(hdu, fits.GroupsHDU):
+    from astropy.io import fits
+
+    if not isinstance(hdu, fits.PrimaryHDU | fits.ImageHDU | fits.CompImageHDU) or isinstance(hdu, fits.GroupsHDU):
         return False
     return len(hdu.shape) >= 2 and min(hdu.shape) > 0
 

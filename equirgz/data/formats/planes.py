@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.io import fits
 
 from equirgz.errors import DataError, InputError
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 Plane = int | str | Mapping[str, int | str]
 #: Stokes codes of the FITS standard

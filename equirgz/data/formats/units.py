@@ -5,10 +5,12 @@ from __future__ import annotations
 import functools
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from astropy import units
+if TYPE_CHECKING:
+    from astropy import units
 
-JY_PER_BEAM = (units.Jy / units.beam).to_string()
+JY_PER_BEAM = "Jy / beam"  # as astropy writes it
 #: a spelling in lower case -> astropy's
 _WORDS = {
     "jy": "Jy", "jansky": "Jy", "janskys": "Jy", "jys": "Jy",
@@ -28,6 +30,8 @@ def parse_unit(text: str) -> units.UnitBase | None:
     What astropy reads is taken as it reads it. Else words count without regard to case (``JY/BEAM``, ``mJy/bm``,
     ``UJY/BEAM``, ``KELVIN``); ``MJY``, which may be milli or mega, has no one meaning.
     """
+    from astropy import units
+
     text = text.strip()
     for spelling in (text, _respell(text)):
         for form in ("fits", None):
@@ -79,6 +83,8 @@ def factor_to_jy_per_beam(unit: units.UnitBase, sampling: Sampling) -> float | N
     mJy/beam and its like by their prefix; Jy/sr times the solid angle of the beam; Jy/pixel times beam over pixel;
     kelvin by the law of Rayleigh and Jeans, ``2 k nu^2 / c^2`` times the beam.
     """
+    from astropy import units
+
     if unit.is_equivalent(units.Jy / units.beam):
         return float(unit.to(units.Jy / units.beam))
     if sampling.beam_sr is None:
@@ -98,5 +104,7 @@ def factor_to_jy_per_beam(unit: units.UnitBase, sampling: Sampling) -> float | N
 
 def is_brightness(unit: units.UnitBase | None) -> bool:
     """Return whether a unit is one of sky brightness: flux density per beam, pixel or solid angle, or kelvin."""
+    from astropy import units
+
     kinds = (units.Jy / units.beam, units.Jy / units.pix, units.Jy / units.sr, units.K, units.Jy)
     return unit is not None and any(unit.is_equivalent(kind) for kind in kinds)

@@ -10,8 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from astropy.coordinates import SkyCoord
-from astropy.nddata import Cutout2D, NoOverlapError
 from scipy import ndimage
 
 from equirgz.data.check.faults import find_blank
@@ -136,6 +134,9 @@ def _scales_differ(a: float, b: float) -> bool:
 def _cut_each(
     mosaic: FitsImage, position_deg_N2: np.ndarray, size: int, ratio: float
 ) -> Iterator[tuple[int, np.ndarray | None, str]]:
+    from astropy.coordinates import SkyCoord
+    from astropy.nddata import Cutout2D, NoOverlapError
+
     known_N = np.isfinite(position_deg_N2).all(1)
     pixel_N2 = np.full(position_deg_N2.shape, np.nan)
     if known_N.any():
@@ -165,6 +166,8 @@ def resample_image(image_HW: np.ndarray, ratio: float) -> np.ndarray:
 
 def _resample_cut(image_HW: np.ndarray, x: float, y: float, size: int, ratio: float) -> np.ndarray:
     """Interpolate size x size points ``ratio`` mosaic pixels apart, centred on (x, y)."""
+    from astropy.nddata import Cutout2D
+
     sigma = 0.5 * np.sqrt(max(ratio**2 - 1, 0.0)) / np.sqrt(2 * np.log(2))
     reach = int(np.ceil(size * ratio / 2 + 4 * sigma + 2))
     cut = Cutout2D(image_HW, (x, y), 2 * reach + 1, mode="partial", fill_value=np.nan)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from astropy.io import fits
 
 from equirgz.data.spectra.rows import Spectrum, to_vacuum
 from equirgz.errors import DataError
 from equirgz.paths import as_path
+
+if TYPE_CHECKING:
+    from astropy.io import fits
 
 ARMS = ("B", "R", "Z")  # of DESI, from blue to red
 IVAR_SUFFIX, FLUX_SUFFIX, WAVE_SUFFIX = "_IVAR", "_FLUX", "_WAVELENGTH"
@@ -42,6 +44,8 @@ def read_spectra(path: Path | str, *, medium: str | None = None, unit: str | Non
     :class:`~equirgz.data.spectra.rows.Spectrum` does, by the name of file and target. Inverse variances that are not
     numbers count as lost pixels.
     """
+    from astropy.io import fits
+
     path = as_path(path)
     try:
         with fits.open(path, memmap=False) as hdus:

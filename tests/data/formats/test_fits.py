@@ -3,6 +3,7 @@ import warnings
 
 import numpy as np
 import pytest
+from astropy import units
 from astropy.coordinates import FK4, FK5, ICRS, Galactic, SkyCoord
 from astropy.io import fits
 from astropy.stats import sigma_clipped_stats
@@ -10,6 +11,7 @@ from astropy.wcs import WCS
 
 from equirgz.data.check.faults import find_faults
 from equirgz.data.formats.fits import load_fits
+from equirgz.data.formats.units import JY_PER_BEAM
 from equirgz.data.noise_level import clipped_std
 from equirgz.errors import DataError, InputError
 
@@ -30,6 +32,10 @@ def make_pixels(size=40):
     pixels = np.random.default_rng(0).normal(0, 1e-4, (size, size)).astype(np.float32)
     pixels[size // 2, size // 2] = 0.05
     return pixels
+
+
+def test_the_unit_that_maps_are_brought_to_is_spelt_as_astropy_does():
+    assert (units.Jy / units.beam).to_string() == JY_PER_BEAM
 
 
 def write_plain(path, pixels):
