@@ -47,7 +47,7 @@ class OrientationScorer(DerivedBuffers):
         in_type, out_type = FieldType.trivial(group, in_channels), FieldType.regular(group, fields)
         self.mask = DiskMask(image_size)
         self.lift = make_conv(in_type, out_type, 5)
-        self.block = ConvNeXtBlock(out_type, 5, 2.0, None)
+        self.block = ConvNeXtBlock(out_type, 5, 2.0, "layer", None)
         self.norm = make_layer_norm(out_type)
         self.score = make_pointwise_conv(out_type, FieldType.regular(group, 1))
         self.register_derived()

@@ -64,14 +64,16 @@ def _make_ordinary(
     return conv
 
 
-NORMS = ("batch", "group")
+NORMS = ("batch", "group", "layer")
 
 
 def make_norm(in_type: FieldType, kind: str = "batch") -> nn.Module:
     """Return the norm of a type: "batch" has statistics per field, and is the ordinary BatchNorm2d for C1's trivial
     fields; "group" has those of each image (:class:`equirgz.nn.FieldGroupNorm2d`), of lengths where channels mix the
-    norm of single positions."""
-    if check_choice("norm", kind, NORMS) == "group":
+    norm of single positions, and "layer" those of single positions (:func:`make_layer_norm`)."""
+    if check_choice("norm", kind, NORMS) == "layer":
+        return make_layer_norm(in_type)
+    if kind == "group":
         return per_kind(in_type, lambda part: FieldGroupNorm2d(part) if part.permutes else LengthLayerNorm2d(part))
 
     def make(part: FieldType) -> nn.Module:

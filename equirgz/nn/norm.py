@@ -6,7 +6,6 @@ Legend: F fields, D channels of one field, C all channels.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from equirgz.errors import InputError
@@ -115,18 +114,25 @@ class FieldGroupNorm2d(nn.Module):
     @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
         weight_C, bias_C = (p.repeat_interleave(self._field_size) for p in (self.weight, self.bias))
-        return F.group_norm(x_BCHW, 1, weight_C, bias_C, self.eps)
+        return torch.group_norm(x_BCHW, 1, weight_C, bias_C, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.in_type}, eps={self.eps}"
 
     def to_plain(self) -> nn.GroupNorm:
         """Return the ordinary GroupNorm with the same outputs."""
-        plain = nn.GroupNorm(1, self.in_type.size, self.eps).to(self.weight)
+        plain = TraceableGroupNorm(1, self.in_type.size, self.eps).to(self.weight)
         with torch.no_grad():
             for name in ("weight", "bias"):
                 getattr(plain, name).copy_(getattr(self, name).repeat_interleave(self._field_size))
         return plain
+
+
+class TraceableGroupNorm(nn.GroupNorm):
+    """``torch.nn.GroupNorm`` without its check of the batch, of which ``torch.jit.trace`` warns."""
+
+    def forward(self, x_BCHW: Tensor) -> Tensor:
+        return torch.group_norm(x_BCHW, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class FieldLayerNorm2d(nn.Module):

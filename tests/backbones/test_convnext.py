@@ -18,11 +18,13 @@ from tests.equivariance import assert_equivariant
     depths=st.lists(st.integers(1, 2), min_size=1, max_size=3),
     stem_stride=st.sampled_from([1, 2, 4]),
     halvings=st.integers(1, 2),
+    norm=st.sampled_from(["group", "layer", "batch"]),
 )
-def test_exact_on_the_lattice_for_all_groups_depths_and_sizes(group, depths, stem_stride, halvings):
+def test_exact_on_the_lattice_for_all_groups_depths_and_sizes(group, depths, stem_stride, halvings, norm):
     torch.manual_seed(0)
     size = halvings * stem_stride * 2 ** (len(depths) - 1) * 2 + 1
     options = {"fields": tuple(range(2, 2 + len(depths))), "depths": tuple(depths), "stem_stride": stem_stride}
+    options["norm"] = norm
     backbone = shake(create_backbone("steerable_convnext", group=group, image_size=size, kernel_size=5, **options))
     assert_equivariant(backbone, dtypes=(torch.float64,), tolerance={torch.float64: 1e-12})
 
@@ -37,9 +39,26 @@ def test_a_d8_network_multiplies_less_than_the_plain_one_of_the_same_channels():
     assert steerable["multiply_adds"] < plain["multiply_adds"]
 
 
+@pytest.mark.parametrize("group", ["C1", "D4"])
+@pytest.mark.parametrize(("name", "first"), [("steerable_convnext", "stem"), ("steerable_vit", "embed")])
+def test_a_faint_lobe_stays_fainter_than_a_bright_one_but_for_norms_of_single_positions(name, first, group):
+    x_BCHW = torch.zeros(1, 1, 33, 33)
+    x_BCHW[..., 15:18, 7:10], x_BCHW[..., 15:18, 23:26] = 1.0, 0.1
+    ratio = {}
+    for norm in ("group", "layer"):
+        torch.manual_seed(0)
+        backbone = create_backbone(name, group=group, image_size=33, norm=norm).eval()
+        y_BCHW = getattr(backbone, first)(x_BCHW).detach()
+        stride = 32 // (y_BCHW.shape[-1] - 1)
+        bright, faint = (y_BCHW[0, :, 16 // stride, column // stride].square().mean() for column in (8, 24))
+        ratio[norm] = float(faint / bright)
+    assert ratio["layer"] > 0.9 and ratio["group"] < 0.1
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"norm": "full"}, "norm: unknown 'full'; .*batch, group, layer"),
         ({"depths": (2, 2)}, r"depths: expected 3 numbers, got \(2, 2\)"),
         ({"depths": 2}, "depths: expected 3 numbers, got 2"),
         ({"depths": (2, 0, 1)}, "depths: expected a whole number, at least 1, got 0"),

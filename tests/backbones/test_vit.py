@@ -27,15 +27,19 @@ def build(group="D4", **options):
     depth=st.integers(1, 3),
     patch_size=st.sampled_from([2, 4, 8]),
     patches=st.integers(1, 4),
+    norm=st.sampled_from(["group", "layer", "batch"]),
     data=st.data(),
 )
-def test_exact_on_the_lattice_for_all_groups_heads_depths_and_sizes(group, heads, depth, patch_size, patches, data):
+def test_exact_on_the_lattice_for_all_groups_heads_depths_and_sizes(
+    group, heads, depth, patch_size, patches, norm, data
+):
     options = {
         "fields": 2 * heads,
         "heads": heads,
         "depth": depth,
         "patch_size": patch_size,
         "image_size": patches * patch_size + 1,
+        "norm": norm,
         "equivariant_blocks": data.draw(st.integers(0, depth)),
     }
     backbone = shake(build(group, **options))
@@ -97,6 +101,7 @@ def test_sizes_are_those_that_the_budget_allows():
         ({"heads": 0}, "heads: expected a whole number, at least 1"),
         ({"patch_size": 6}, "patch_size: expected one of 2, 4, 8, 16, 32 pixels, got 6; use 8"),
         ({"patch_size": True}, "patch_size: expected one of"),
+        ({"norm": "full"}, "norm: unknown 'full'; .*batch, group, layer"),
         ({"attention": "full"}, "attention: unknown 'full'; .*joint, positions"),
         ({"plain_features": "odd"}, "plain_features: unknown 'odd'"),
         ({"image_size": 32}, "image_size: expected 1 mod 8 .* got 32; use 25 or 33"),

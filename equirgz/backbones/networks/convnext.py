@@ -18,7 +18,7 @@ from equirgz.nn import (
     PointwiseMLP,
     make_conv,
     make_depthwise_conv,
-    make_layer_norm,
+    make_norm,
     make_pointwise_conv,
 )
 
@@ -29,11 +29,11 @@ class ConvNeXtBlock(nn.Module):
     Shape: (B, in_type.size, H, W) -> the same. Equivariant as :class:`equirgz.nn.DepthwiseConv2d`.
     """
 
-    def __init__(self, in_type: FieldType, kernel_size: int, mlp_ratio: float, basis: str | None) -> None:
+    def __init__(self, in_type: FieldType, kernel_size: int, mlp_ratio: float, norm: str, basis: str | None) -> None:
         super().__init__()
         self.in_type = self.out_type = in_type
         self.filter = make_depthwise_conv(in_type, kernel_size, basis=basis)
-        self.norm = make_layer_norm(in_type)
+        self.norm = make_norm(in_type, norm)
         self.mlp = PointwiseMLP(in_type, max(1, round(mlp_ratio * in_type.count)))
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
@@ -58,6 +58,7 @@ class SteerableConvNeXt(Backbone):
         kernel_size: int,
         mlp_ratio: float,
         stem_stride: int,
+        norm: str,
         readout: str,
         basis: str | None,
     ) -> None:
@@ -71,7 +72,7 @@ class SteerableConvNeXt(Backbone):
         self.check_size(name, n_stride2, 2**n_stride2 + 1)
         in_type, out_type = FieldType.trivial(group, self.in_channels), FieldType.regular(group, fields[0])
         self.stem = FieldSequential(
-            make_conv(in_type, out_type, 5, stride=reduction, bias=True, basis=basis), make_layer_norm(out_type)
+            make_conv(in_type, out_type, 5, stride=reduction, bias=True, basis=basis), make_norm(out_type, norm)
         )
         self.stages = nn.ModuleList()
         for stage, (count, depth) in enumerate(zip(fields, depths, strict=True)):
@@ -79,12 +80,12 @@ class SteerableConvNeXt(Backbone):
             layers: list[nn.Module] = []
             if stage:
                 pool = AntialiasedAvgPool2d(in_type)
-                layers = [make_layer_norm(in_type), pool, make_pointwise_conv(in_type, out_type, bias=True)]
+                layers = [make_norm(in_type, norm), pool, make_pointwise_conv(in_type, out_type, bias=True)]
                 reduction *= 2
-            layers += [ConvNeXtBlock(out_type, kernel_size, mlp_ratio, basis) for _ in range(depth)]
+            layers += [ConvNeXtBlock(out_type, kernel_size, mlp_ratio, norm, basis) for _ in range(depth)]
             self.stages.append(FieldSequential(*layers))
             self.add_level(f"stages.{stage}", out_type, reduction)
-        self.norm = make_layer_norm(out_type)
+        self.norm = make_norm(out_type, norm)
         map_size = (self.image_size - 1) // reduction + 1
         self.head, self.num_features = make_head(name, "invariant", out_type, map_size, readout)
 
@@ -127,6 +128,7 @@ def steerable_convnext(
     kernel_size: int = 7,
     mlp_ratio: float = 4.0,
     stem_stride: int = 4,
+    norm: str = "group",
     readout: str = "mean",
     basis: str | None = None,
 ) -> Backbone:
@@ -143,6 +145,8 @@ def steerable_convnext(
     kernel_size : odd side of the depthwise filters, pixels.
     mlp_ratio : fields inside an MLP for each field outside.
     stem_stride : 1, 2 or 4; by which the 5x5 lifting convolution subsamples.
+    norm : "group" (statistics of each image, so that positions keep how bright they are beside one another), "layer"
+        (of each position, as published: empty sky then is as loud as the source) or "batch".
     readout : "mean", "max", "mean_max", "spectrum" or "max_filter" (:class:`equirgz.nn.InvariantReadout`).
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
@@ -156,6 +160,7 @@ def steerable_convnext(
         kernel_size=kernel_size,
         mlp_ratio=mlp_ratio,
         stem_stride=stem_stride,
+        norm=norm,
         readout=readout,
         basis=basis,
     )

@@ -24,7 +24,7 @@ from equirgz.nn import (
     estimate_attention_bytes,
     estimate_position_bytes,
     make_conv,
-    make_layer_norm,
+    make_norm,
     make_pointwise_conv,
 )
 from equirgz.nn.attention.positions import MIB, check_heads
@@ -41,13 +41,20 @@ class ViTBlock(nn.Module):
     """
 
     def __init__(
-        self, in_type: FieldType, map_size: int, heads: int, mlp_ratio: float, attention: str, **options: object
+        self,
+        in_type: FieldType,
+        map_size: int,
+        heads: int,
+        mlp_ratio: float,
+        norm: str,
+        attention: str,
+        **options: object,
     ) -> None:
         super().__init__()
         self.in_type = self.out_type = in_type
-        self.norm1 = make_layer_norm(in_type)
+        self.norm1 = make_norm(in_type, norm)
         self.attention = ATTENTIONS[attention](in_type, map_size, heads, **options)
-        self.norm2 = make_layer_norm(in_type)
+        self.norm2 = make_norm(in_type, norm)
         self.mlp = PointwiseMLP(in_type, max(1, round(mlp_ratio * in_type.count)))
 
     def forward(self, x_BCSS: Tensor) -> Tensor:
@@ -80,6 +87,8 @@ class SteerableViT(Backbone):
         position and element, :class:`equirgz.nn.GroupSelfAttention`).
     max_frequency : highest angular frequency of the positional functions.
     memory_budget_mib : MiB that attention may keep per image and block.
+    norm : "group" (statistics of each image, so that tokens keep how bright they are beside one another), "layer" (of
+        each token, as published: empty sky then is as loud as the source) or "batch".
     readout : "mean", "max", "mean_max", "spectrum" or "max_filter" (:class:`equirgz.nn.InvariantReadout`).
     basis : "harmonic" or "pixel"; None: pixel for C1, harmonic otherwise.
     """
@@ -101,6 +110,7 @@ class SteerableViT(Backbone):
         attention: str,
         max_frequency: int,
         memory_budget_mib: float,
+        norm: str,
         readout: str,
         basis: str | None,
     ) -> None:
@@ -126,25 +136,26 @@ class SteerableViT(Backbone):
         side = self.patch_size + 1
         self.embed = FieldSequential(
             make_conv(in_type, out_type, side, stride=self.patch_size, bias=True, basis=basis),
-            make_layer_norm(out_type),
+            make_norm(out_type, norm),
         )
         self.add_level("embed", out_type, self.patch_size)
         self.transformer = nn.ModuleList(
-            ViTBlock(out_type, map_size, heads, mlp_ratio, attention, **options) for _ in range(equivariant_blocks)
+            ViTBlock(out_type, map_size, heads, mlp_ratio, norm, attention, **options)
+            for _ in range(equivariant_blocks)
         )
         self.plain_features: nn.Module = nn.Identity()
         if equivariant_blocks < depth:
             if plain_features == "invariant":
-                self.plain_features = _invariants(out_type)
+                self.plain_features = _invariants(out_type, norm)
                 out_type = self.plain_features.out_type
             else:
                 self.is_invariant = group.order == 1
                 out_type = FieldType.trivial("C1", out_type.size)
         self.plain = nn.ModuleList(
-            ViTBlock(out_type, map_size, heads, mlp_ratio, "positions", **options)
+            ViTBlock(out_type, map_size, heads, mlp_ratio, norm, "positions", **options)
             for _ in range(depth - equivariant_blocks)
         )
-        self.norm = make_layer_norm(out_type)
+        self.norm = make_norm(out_type, norm)
         self.map_mask = DiskMask(map_size, margin_px=-0.5)
         self.out_type = out_type
         self.add_level("norm", FieldType(group, out_type.fields), self.patch_size)
@@ -232,11 +243,11 @@ def _check_blocks(name: str, equivariant_blocks: object, depth: int) -> int:
     return int(equivariant_blocks)
 
 
-def _invariants(in_type: FieldType) -> nn.Module:
+def _invariants(in_type: FieldType, norm: str) -> nn.Module:
     """Return a layer from regular fields to as many invariant channels: the powers of twice as many fields, mixed."""
     spectrum = PowerSpectrum(2 * in_type)
     mix = make_pointwise_conv(spectrum.out_type, FieldType.trivial(in_type.group, in_type.size), bias=True)
-    return FieldSequential(make_layer_norm(in_type), make_pointwise_conv(in_type, 2 * in_type), spectrum, mix)
+    return FieldSequential(make_norm(in_type, norm), make_pointwise_conv(in_type, 2 * in_type), spectrum, mix)
 
 
 @BACKBONES.register("steerable_vit")
@@ -256,6 +267,7 @@ def steerable_vit(
     attention: str = "positions",
     max_frequency: int = 2,
     memory_budget_mib: float = 64.0,
+    norm: str = "group",
     readout: str = "mean",
     basis: str | None = None,
 ) -> Backbone:
@@ -282,6 +294,7 @@ def steerable_vit(
         attention=attention,
         max_frequency=max_frequency,
         memory_budget_mib=memory_budget_mib,
+        norm=norm,
         readout=readout,
         basis=basis,
     )
