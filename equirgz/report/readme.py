@@ -169,8 +169,8 @@ def _figure(path: Path, target: str) -> str:
 def _index(path: Path, target: str) -> str:
     """Return a line per results folder below ``target``: question, runs, and where tables and figures lie."""
     lines = [
-        "| results | question | runs | version | tables | figures |",
-        "| :-- | :-- | --: | :-- | :-- | :-- |",
+        "| results | question | runs | updates | plateau | version | tables | figures |",
+        "| :-- | :-- | --: | --: | :-- | :-- | :-- | :-- |",
     ]
     root = _existing(path, target)
     for plan_file in sorted(root.glob("*/grid.json")):
@@ -182,12 +182,28 @@ def _index(path: Path, target: str) -> str:
             f"[{plan.get('name', folder.name)}]({where})",
             plan.get("question", ""),
             f"{len(measured & planned)}/{len(planned)}",  # ensembles have rows, but are no runs
+            _updates(plan),
+            _plateau(plan),
             plan.get("version", ""),
             _links(folder, where, "tables", ".md"),
             _links(folder, where, "figures", ".png"),
         ]
         lines.append("| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _updates(plan: dict) -> str:
+    """Return how many updates the trainings of a grid have, the fewest and the most where they differ."""
+    steps = sorted({config["train"]["steps"] for config in plan.get("configs", {}).values()})
+    return " to ".join(str(n) for n in dict.fromkeys([*steps[:1], *steps[-1:]]))
+
+
+def _plateau(plan: dict) -> str:
+    """Return what shows that held-out error no longer falls with more updates: a folder, or this grid's own axis."""
+    if "steps" in plan.get("axes", {}):
+        return "axis of this grid"
+    shown = (plan.get("document", {}).get("report") or {}).get("plateau")
+    return f"[{shown}]({shown})" if shown else "not shown"
 
 
 def _links(folder: Path, where: str, part: str, suffix: str) -> str:

@@ -66,6 +66,12 @@ def test_committed_results_weigh_little():
     assert len(sizes) <= 600 and sum(sizes) <= 25e6
 
 
+def test_a_plateau_that_a_grid_names_is_a_grid_over_updates():
+    for folder in FOLDERS:
+        named = (read_json(folder / "grid.json")["document"].get("report") or {}).get("plateau")
+        assert not named or "steps" in read_json(RESULTS / named / "grid.json")["axes"], folder
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_published_numbers_are_those_of_the_benchmark_and_say_of_which_network(folder):
     reported = (read_json(folder / "grid.json")["document"].get("report") or {}).get("reported", [])

@@ -1,8 +1,11 @@
 """Generated blocks of Markdown files."""
 
+import json
+
 import pytest
 
 from equirgz.errors import InputError, ResultsError
+from equirgz.records import read_json
 from equirgz.report import write_tables
 from equirgz.report.readme import fill_readme, find_readmes, find_table_files, read_cell
 
@@ -97,3 +100,23 @@ def test_a_value_is_a_cell_of_a_csv_or_of_the_table_that_has_its_column(tmp_path
     assert [read_cell(page, f"x | {column}") for column in "bc"] == ["1.0", "2.0"]
     with pytest.raises(InputError, match="column"):
         read_cell(page, "x | d")
+
+
+def test_the_index_says_how_long_a_grid_trained_and_what_shows_that_it_was_long_enough(root):
+    plan = read_json(root / "fake" / "grid.json")
+    configs = {str(steps): {"train": {"steps": steps}} for steps in (50, 800, 200)}
+    for change, words in (
+        ({}, "|  | not shown |"),
+        ({"configs": configs}, "| 50 to 800 | not shown |"),
+        (
+            {"configs": {"a": configs["200"]}, "document": {"report": {"plateau": "curves"}}},
+            "| 200 | [curves](curves) |",
+        ),
+        ({"configs": configs, "axes": {"steps": [50, 200, 800]}}, "| 50 to 800 | axis of this grid |"),
+    ):
+        (root / "fake" / "grid.json").write_text(
+            json.dumps(plan | {"configs": {}, "axes": {}, "document": {}} | change)
+        )
+        (root / "README.md").write_text("<!-- index: . -->\n<!-- end -->\n")
+        fill_readme(root / "README.md")
+        assert words in (root / "README.md").read_text()

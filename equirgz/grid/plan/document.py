@@ -52,6 +52,11 @@ class ReportSection(Section):
         (), description="further tables and figures", json_schema_extra={"items": {"enum": list(EXTRAS)}}
     )
     reported: tuple[ReportedNumber, ...] = Field((), description="published numbers, each in the row of its axes")
+    plateau: str | None = Field(
+        None,
+        description="folder of results, with an axis steps, that shows held-out error against updates to be flat where "
+        "these trainings end; the index of results says `not shown` without",
+    )
 
     @field_validator("ensemble", "reference")
     @classmethod
