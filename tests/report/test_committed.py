@@ -20,7 +20,10 @@ ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "results"
 READMES = find_readmes(ROOT)
 FOLDERS = sorted(path.parent for path in RESULTS.glob("*/grid.json") if find_rows(path.parent).exists())
-MARKED = {"README.md", "results/README.md", "docs/explanation/claims.md", "docs/explanation/measured.md"}
+MARKED = {
+    "README.md", "results/README.md", "docs/explanation/claims.md", "docs/explanation/measured.md",
+    "docs/howto/classify.md", "docs/howto/imaging.md",
+}  # fmt: skip
 SOURCES = {"grid.json", "rows.csv.gz", "predictions.csv.gz", "timings.csv", "provenance.csv", "splits.csv"}
 
 
