@@ -19,7 +19,7 @@ from equirgz.report.tables.statistics import STATISTICS
 TABLES, DRAWN = (".csv", ".md", ".tex"), (".png", ".svg")
 FIGURES = (
     "reliability", "rotation", "scaling", "equivariance", "risk_coverage", "samples", "turned_queries",
-    "pareto",
+    "pareto", "learning",
 )  # fmt: skip
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 

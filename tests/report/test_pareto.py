@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.metrics.compare.paired import adjust_holm
 from equirgz.records import read_json, write_json_atomic
-from equirgz.report.figures.over_cost import front, plot_pareto
+from equirgz.report.figures.over_cost import front, plot_learning, plot_pareto
 from equirgz.report.figures.style import figure_style
 from equirgz.report.rows.parts import make_parts
 from equirgz.report.rows.results import open_results
@@ -130,3 +130,41 @@ def test_the_figure_shows_error_and_nll_against_both_costs(made):
         "training step (ms)",
     ]
     assert len(figure.axes) == 4 and figure.axes[0].get_ylabel() == "test error (%)"
+
+
+@pytest.fixture(scope="module")
+def longer(tmp_path_factory):
+    """C1 and D4 with three numbers of updates; a training of n updates took n / 10 s and its seed, on a processor."""
+    folder = make_results(
+        tmp_path_factory.mktemp("learning") / "longer", groups=("C1", "D4"), labels=(50,), augmentations=("none",),
+        extra={"steps": ("40", "100", "400")}, missing=(), failed=(), n_sources=40,
+    )  # fmt: skip
+    plan = read_json(folder / "grid.json")
+    steps = {run["run_key"]: run["labels"]["steps"] for run in plan["runs"]}
+    plan["configs"] = {run["cell_key"]: {"train": {"steps": int(run["labels"]["steps"])}} for run in plan["runs"]}
+    write_json_atomic(folder / "grid.json", plan)
+    timings = pd.read_csv(folder / "timings.csv")
+    seconds = timings["run_key"].map(steps).astype(float) / 10 + timings["value"] - 20
+    timings.assign(value=seconds).to_csv(folder / "timings.csv", index=False)
+    return folder
+
+
+def test_error_is_drawn_against_updates_and_against_seconds_of_training(longer):
+    with figure_style():
+        updates, seconds = plot_learning(*part_of(longer)).axes
+    rows = pd.read_csv(longer / "rows.csv")
+    error = rows[(rows["metric"] == "error/rate") & (rows["readout"] == "network") & (rows["split"] == "test")]
+    expected = error.groupby(["group", "steps"])["value"].mean()
+    for panel, x in ((updates, [40, 100, 400]), (seconds, [5, 11, 41])):
+        drawn = {bars.get_label(): bars.lines[0].get_xydata() for bars in panel.containers}
+        assert sorted(drawn) == ["C1", "D4"]
+        for group, line in drawn.items():
+            np.testing.assert_allclose(line, np.c_[x, expected[group].loc[[40, 100, 400]]])
+
+
+def test_two_numbers_of_updates_are_no_curve(longer, tmp_path):
+    folder = tmp_path / "two"
+    shutil.copytree(longer, folder)
+    rows = pd.read_csv(folder / "rows.csv", dtype=str, keep_default_na=False)
+    rows[rows["steps"] != "100"].to_csv(folder / "rows.csv", index=False)
+    assert plot_learning(*part_of(folder)) is None

@@ -1,4 +1,4 @@
-"""Error and NLL against what a network costs: multiply-adds and the time of a training step."""
+"""Error against what a network costs: multiply-adds and time of a training step; updates and seconds of a training."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from matplotlib.axes import Axes as Panel
 from matplotlib.figure import Figure
 
 from equirgz.report.figures.curves import YLABELS
-from equirgz.report.figures.looks import make_looks
+from equirgz.report.figures.looks import limit_from_zero, make_looks, summarise
 from equirgz.report.figures.style import GREY, add_legend, make_panels, set_log_numbers
 from equirgz.report.rows.parts import Part
 from equirgz.report.rows.results import Results
 from equirgz.report.rows.table_axes import Axes, sort_values
 from equirgz.report.tables.pareto import PLAIN, measure_costs
 
+UPDATES, FEWEST = "steps", 3  # the axis of trainings of several lengths, and how many of them make a curve
 BUDGET = "match"  # the axis along which a network grows: its points are one series
 COSTS = {"multiply_adds": (1e-6, "multiply-adds per image (million)"), "step_ms": (1.0, "training step (ms)")}
 
@@ -29,10 +30,7 @@ def plot_pareto(results: Results, part: Part) -> Figure | None:
     runs = measure_costs(results, part)
     if runs.empty:
         return None
-    runs = runs[runs["n_labels"] == runs["n_labels"].max()]
-    runs = runs[runs["augmentation"] == sort_values(runs["augmentation"], "augmentation")[0]].dropna(
-        subset=["multiply_adds", "error"]
-    )
+    runs = _of_one_recipe(runs).dropna(subset=["multiply_adds", "error"])
     names = list(part.axes.names)
     if runs[names].drop_duplicates().shape[0] < 2:
         return None
@@ -61,6 +59,48 @@ def plot_pareto(results: Results, part: Part) -> Figure | None:
         panel.set_xlabel(COSTS[cost][1])
     add_legend(figure, panels[0], [look.name for look in looks.values()])
     return figure
+
+
+def plot_learning(results: Results, part: Part) -> Figure | None:
+    """Return the headline against the number of updates (left) and the seconds of training (right), a line per network.
+
+    Every point is a training of its own, whose schedule ends with so many updates: the mean over seeds with its 95 %
+    interval. Seconds: means over seeds, of the processor for trainings on it, else on the wall; without timings
+    there is no such panel. The largest label count and first augmentation. None unless a network was trained for
+    three numbers of updates or more.
+    """
+    series = [c for c in part.axes.names if c != UPDATES]
+    if len(series) == len(part.axes.names):
+        return None
+    runs = measure_costs(results, part)
+    runs = runs.assign(steps=pd.to_numeric(runs[UPDATES], errors="coerce"), value=runs["error"])
+    runs = _of_one_recipe(runs.dropna(subset=["steps", "error"]))
+    if runs.empty or runs.groupby(series, dropna=False)["steps"].nunique().max() < FEWEST:
+        return None
+    runs = runs.assign(seconds=runs["step_ms"] * runs["steps"] / 1000)
+    words = {"steps": "updates", "seconds": "training (s)"}
+    words = {column: text for column, text in words.items() if runs[column].notna().any()}
+    looks = make_looks(runs, Axes(tuple(series), ()))
+    figure, panels = make_panels(1, len(words), sharey=True, panel_height_in=2.0)
+    for panel, (column, text) in zip(panels[0], words.items(), strict=True):
+        for place, look in looks.items():
+            mine = runs[(runs[series] == list(place)).all(axis=1)]
+            x, y = mine.groupby("steps")[column].mean(), summarise(mine, ["steps"]).fillna({"half_width": 0})
+            style = {"linestyle": look.linestyle, "label": look.name, "elinewidth": 0.8}
+            panel.errorbar(x, y["mean"], y["half_width"], **look.point, **style)
+        panel.set_xscale("log")
+        set_log_numbers(panel.xaxis)
+        panel.set_xlabel(text)
+    panels[0][0].set_ylabel(part.task.headline.axis)
+    limit_from_zero(panels[0], runs, part.axes)
+    add_legend(figure, panels[0], [look.name for look in looks.values()])
+    return figure
+
+
+def _of_one_recipe(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs with the largest label count and the first augmentation."""
+    runs = runs[runs["n_labels"] == runs["n_labels"].max()]
+    return runs[runs["augmentation"].isin(sort_values(runs["augmentation"], "augmentation")[:1])]
 
 
 def front(cost: pd.Series, value: pd.Series) -> list[tuple[float, float]]:

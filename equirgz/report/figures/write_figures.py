@@ -12,7 +12,7 @@ from equirgz.report.figures.curves import plot_error_vs_labels
 from equirgz.report.figures.orders import plot_metrics_vs_group, plot_turned_queries
 from equirgz.report.figures.over_angle import plot_equivariance, plot_rotation
 from equirgz.report.figures.over_axis import plot_error_vs_axis
-from equirgz.report.figures.over_cost import plot_pareto
+from equirgz.report.figures.over_cost import plot_learning, plot_pareto
 from equirgz.report.figures.reliability import plot_reliability
 from equirgz.report.figures.sample_panel import plot_samples, read_samples
 from equirgz.report.figures.scaling import plot_scaling
@@ -29,7 +29,8 @@ def write_figures(folder: Path | str | Results) -> list[Path]:
     """Write figures/*.png and *.svg of a results folder; return their paths.
 
     error_vs_labels, metrics_vs_group, error_vs_<axis> (another task has the short name of its headline for error),
-    reliability, rotation, equivariance and samples, each where the rows (predictions, samples) carry it;
+    reliability, rotation, equivariance, learning (error against updates and seconds) and samples, each where the rows
+    (predictions, samples) carry it;
     risk_coverage and pareto where the grid's report section asks for them; splits other than "test" and read-outs
     other than "network" have names of their own. The bytes are a function of those files.
     Raises: ResultsError where the rows cannot be read or give no figure.
@@ -54,6 +55,7 @@ def make_figures(results: Results) -> Iterator[tuple[str, Figure]]:
     for whole in make_parts(results.rows, results.task):
         if abscissa != LABELS:  # its axis may be the one that parts are split along
             yield from _named(whole, {"scaling": plot_scaling(whole, abscissa)})
+        yield from _named(whole, {"learning": plot_learning(results, whole)})
         if "pareto" in extras:
             yield from _named(whole, {"pareto": plot_pareto(results, whole)})
         for column in (c for c in whole.axes.names if c not in ALWAYS):
