@@ -12,7 +12,7 @@ and in a line of prose, one cell of a table (Markdown or CSV) by the beginning o
 
     <!-- value: results/NAME/tables/error_rate_test_network.md: steerable_cnn D4 | 666 labels -->6.7 ± 0.5<!-- end -->
 
-Paths are relative to the Markdown file.
+Paths are relative to the Markdown file. A value never stands first in its line: a comment there ends the paragraph.
 """
 
 from __future__ import annotations

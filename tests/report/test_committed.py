@@ -44,6 +44,12 @@ def test_decimals_in_sentences_of_results_are_marked_and_the_exceptions_only_shr
     assert not any(asked.values())
 
 
+@pytest.mark.parametrize("path", READMES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_no_number_ends_its_paragraph(path):
+    """A line that begins with a comment is HTML of its own; one that begins with % is a comment on the site."""
+    assert re.findall(r"^ *(?:%|<!-- value).{,60}", path.read_text(encoding="utf-8"), re.MULTILINE) == []
+
+
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
 def test_kept_tables_are_those_of_the_rows(folder):
     kept = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.glob("tables/**/*.*")}
