@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import warnings
+from typing import TYPE_CHECKING
 
 import torch
 import torch.distributed as dist
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment
-from lightning_fabric.strategies import DDPStrategy
 
 from equirgz.errors import InputError, check_choice
+
+if TYPE_CHECKING:  # over a second, for all of torch's compiler: only for those who train
+    from lightning_fabric import Fabric
 
 
 def make_fabric(precision: str = "32-true", device: str = "auto", processes: int = 1) -> Fabric:
@@ -26,6 +27,10 @@ def make_fabric(precision: str = "32-true", device: str = "auto", processes: int
     has no such instructions, where it would be slower than float32: unless the environment says what to do,
     ``EQUIRGZ_BF16=float32`` (compute in 32-true) or ``EQUIRGZ_BF16=emulate`` (the same numbers, slowly).
     """
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments import LightningEnvironment
+    from lightning_fabric.strategies import DDPStrategy
+
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     accelerator, _, index = device.partition(":")

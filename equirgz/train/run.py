@@ -9,10 +9,9 @@ import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from equirgz.config import TrainConfig
@@ -33,6 +32,9 @@ from equirgz.train.rank import describe_loss, make_rank_meter
 from equirgz.train.sources.batches import BatchMaker, split_batch
 from equirgz.train.step import Sealed, Step, fingerprint
 from equirgz.train.validation import Validate, is_better
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 class TrainingRun:

@@ -10,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 from tqdm import tqdm
 
 from equirgz.config import TrainConfig
@@ -27,6 +27,9 @@ from equirgz.train.loggers import RowLogger
 from equirgz.train.optim import lr_factor
 from equirgz.train.run import TrainingRun
 from equirgz.train.validation import Validate
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def train(

@@ -38,6 +38,7 @@ from equirgz.train.fabric import is_first_process
 def warm_up() -> None:
     """Import what runs import on their way, for processes that fork into many of them."""
     import geomloss  # noqa: F401
+    import lightning_fabric  # noqa: F401
     import sklearn.linear_model
     import sklearn.model_selection
     import sklearn.preprocessing  # noqa: F401
