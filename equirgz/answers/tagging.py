@@ -109,20 +109,21 @@ def check_tells(model: SourceModel) -> None:
         raise InputError("tags", expected="a model that tells tags", got=repr(model), mend=mend)
 
 
-def read_search(query: str, model: SourceModel) -> Wanted:
-    """Return what a query asks of a model's tags.
+def read_search(query: str, model: SourceModel) -> tuple[Wanted, tuple[str, ...]]:
+    """Return what a query asks of the tags that a model tells, and the tags that it asks for and the model does not.
 
-    Raises InputError for an empty query, one without a tag (with the nearest ones), and for tags that the simulator
-    knows and this model was not found to tell.
+    The latter are tags of the simulator that were not found reliably. Raises InputError for an empty query, one without
+    a tag (with the nearest ones), and one of such tags alone.
     """
     check_tells(model)
     wanted = read_query(query, [*model.tag_names, *(tag for tag in TAGS if tag not in model.tag_names)])
-    untold = [tag for tag in (*wanted.tags, *wanted.absent) if tag not in model.tag_names]
-    if untold:
+    tags, absent = (tuple(tag for tag in part if tag in model.tag_names) for part in (wanted.tags, wanted.absent))
+    untold = tuple(tag for tag in (*wanted.tags, *wanted.absent) if tag not in model.tag_names)
+    if not tags and not absent:
         expected = f"tags that this model tells: {', '.join(model.tag_names)}"
         got = f"{', '.join(untold)}, not found reliably in simulated sources"
         raise InputError("search", expected=expected, got=got)
-    return wanted
+    return Wanted(tags, absent, wanted.unknown), untold
 
 
 def rank_table(table: pd.DataFrame, query: str, model: SourceModel) -> tuple[np.ndarray, np.ndarray]:

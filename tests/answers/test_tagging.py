@@ -27,6 +27,7 @@ from equirgz.answers.tagging import (
 from equirgz.cli import app
 from equirgz.data.simulate.synthetic_tags import TAGS
 from equirgz.errors import InputError
+from equirgz.pretrained import FIRST_CHOICE, find_classifier, list_classifiers
 
 N = 480
 
@@ -121,17 +122,20 @@ def test_a_search_that_says_nothing_is_refused_before_images_are_read(telling, q
 
 
 def test_a_model_without_tags_says_which_has_some(model):
-    with pytest.raises(InputError, match="tags: expected a model that tells tags, got SourceModel"):
+    with pytest.raises(InputError, match="tags: expected a model that tells tags, got SourceModel") as caught:
         equirgz.classify("nowhere", model, tags=True)
+    assert FIRST_CHOICE in str(caught.value)
 
 
 def test_the_command_and_its_page(telling, folder, tmp_path):
     saved = telling.save(tmp_path / "tags")
     words = ["classify", str(folder), "-o", str(tmp_path / "o.csv"), "--model", str(saved)]
     tag = telling.tag_names[0]
-    done = CliRunner().invoke(app, [*words, "--page", str(tmp_path / "o.html"), "--search", f"{tag} and fluffy"])
+    search = f"{tag} and fluffy, no x-shaped"
+    done = CliRunner().invoke(app, [*words, "--page", str(tmp_path / "o.html"), "--search", search])
     assert done.exit_code == 0, done.output
     assert f"search: {tag}\n" in done.output and "'fluffy' names no tag; Valid: " in done.stderr
+    assert "'x-shaped' is left out: not found reliably by this model" in done.stderr
     assert re.search(rf"\d {tag}: precision \d\.\d\d, recall \d\.\d\d on simulated sources", done.output)
     table = pd.read_csv(tmp_path / "o.csv")
     assert table.columns[:2].tolist() == ["id", "search"] and table["id"].iloc[-1] == "noise"
@@ -141,3 +145,13 @@ def test_the_command_and_its_page(telling, folder, tmp_path):
     assert re.findall(r'data-tag="([^"]+)"', text) == list(telling.tag_names)
     done = CliRunner().invoke(app, [*words, "--search", " "])
     assert isinstance(done.exception, InputError) and "--search: expected words of tags" in str(done.exception)
+
+
+def test_shipped_models_tell_tags_and_their_cards_say_how_well():
+    told = {name: SourceModel.load(name) for name in list_classifiers()}
+    told = {name: model for name, model in told.items() if model.tags is not None}
+    assert FIRST_CHOICE in told
+    for name, model in told.items():
+        rows = measured_tags(model)
+        assert {"bent", "large"} <= set(rows["tag"]) and (rows["precision"] >= 0.5).all()
+        assert describe_tags(model) in find_classifier(name).with_suffix(".md").read_text()

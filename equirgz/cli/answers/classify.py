@@ -90,7 +90,9 @@ def report_search(found: Any, search: str, n: int = 10) -> None:
     from equirgz.answers.tagging import read_search
     from equirgz.tags.find import say_unknown
 
-    wanted = read_search(search, found.model)
+    wanted, untold = read_search(search, found.model)
+    for tag in untold:
+        typer.echo(f"{tag!r} is left out: not found reliably by this model", err=True)
     for line in say_unknown(wanted, found.model.tag_names):
         typer.echo(line, err=True)
     typer.echo(f"search: {', '.join([*wanted.tags, *(f'no {tag}' for tag in wanted.absent)])}")
