@@ -14,7 +14,7 @@ from torch import Tensor
 
 from equirgz.kernels import Kernels, load_kernels
 
-_IMAGES_A_THREAD = 8
+_PIXELS_A_THREAD = 2**20  # 5 ms on one core: below, threads that start beside torch's waiting ones cost more
 MODES = ("bilinear", "nearest")
 
 
@@ -54,7 +54,8 @@ def sample(kernels: Kernels, x_BCHW: Tensor, inverse_B22: Tensor, shift_B2: Tens
         call = _Call(images=part.stop - part.start, affine=affine_B23[part].data_ptr(), **what)
         kernels.run("sample", call, x_BCHW[part], y_BCHW[part])
 
-    batch, threads = len(x_BCHW), min(torch.get_num_threads(), len(x_BCHW) // _IMAGES_A_THREAD)
+    batch = len(x_BCHW)
+    threads = min(torch.get_num_threads(), batch, y_BCHW.numel() // _PIXELS_A_THREAD)
     if threads < 2:
         work(slice(0, batch))
     else:

@@ -60,6 +60,7 @@ def test_every_pose_is_that_of_torch(loaded, monkeypatch):
         "scale_B": torch.linspace(0.6, 1.5, 24), "shift_px_B2": torch.linspace(-9, 9, 48).view(24, 2),
         "shear_B2": torch.linspace(-0.3, 0.3, 48).view(24, 2),
     }  # fmt: skip
+    monkeypatch.setattr("equirgz.geometry.sampler._PIXELS_A_THREAD", 1000)
     threads = torch.get_num_threads()
     torch.set_num_threads(2)
     both = [warp(x, **pose, out_size=24)]
