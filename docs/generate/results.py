@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 LINK = re.compile(r"\]\(([^)\s:#]+)(#[^)\s]*|)\)")  # to a file, with a heading or without
-BLOCK = re.compile(r"<!-- (index: \S+|end) -->\n?")
+INDEX = re.compile(r"<!-- index: \S+ -->\n(.*?)<!-- end -->\n", re.DOTALL)
 FENCE_OR_HEADING = re.compile(r"^```.*?^```$|^#+(?= )", re.DOTALL | re.MULTILINE)
 TABLE = re.compile(r"(?:^\|.*(?:\n|\Z))+", re.MULTILINE)
+SAID_BY_PAGE = {"version", "tables", "figures"}  # columns of the index
 DEPTH = "../../.."  # from docs/generated/results to the repository
 
 
@@ -26,11 +27,23 @@ def pages(results: Path) -> Iterator[tuple[str, str]]:
     for folder in folders:
         for path in (file.relative_to(results).as_posix() for file in list_tables(folder)):
             places[path] = f"#{make_label(path)}"
-    text = resolve(BLOCK.sub("", (results / "README.md").read_text(encoding="utf-8")), places)
+    text = (results / "README.md").read_text(encoding="utf-8")
+    text = resolve(INDEX.sub(lambda found: drop_columns(found[1]), text), places)
     toctree = "\n".join(["```{toctree}", ":hidden:", "", *(folder.name for folder in folders), "```"])
     yield "index", f"{text}\n{toctree}\n"
     for folder in folders:
         yield folder.name, grid_page(folder, places)
+
+
+def drop_columns(table: str) -> str:
+    """Return the index without the columns that each page says itself: the questions have their room.
+
+    >>> drop_columns("| results | question | tables |\\n| :-- | :-- | --: |\\n| a | b |  |\\n").splitlines()
+    ['| results | question |', '| :-- | :-- |', '| a | b |']
+    """
+    rows = [line.removeprefix("| ").removesuffix(" |").split(" | ") for line in table.splitlines()]
+    kept = [column for column, head in enumerate(rows[0]) if head not in SAID_BY_PAGE]
+    return "".join(f"| {' | '.join(row[column] for column in kept)} |\n" for row in rows)
 
 
 def resolve(text: str, places: Mapping[str, str], folder: str = "") -> str:
