@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from equirgz.data.facts import SetInfo, get_set
 from equirgz.data.root import check_md5, check_sha256, data_root, find_file
@@ -40,6 +41,7 @@ def fetch_set(
     if address is None:
         raise DataError(f"{name}: has no public address; ask its authors and put {info.filename} into {path.parent}")
     import pooch
+    from requests.exceptions import ConnectionError as NoConnection
     from requests.exceptions import RequestException
 
     known = f"md5:{info.md5}" if info.md5 else f"sha256:{info.sha256}" if info.sha256 else None
@@ -49,8 +51,9 @@ def fetch_set(
         pooch.retrieve(address, known, fname=path.name, path=path.parent, downloader=downloader)
         os.chmod(path, 0o644)
     except (RequestException, ValueError) as error:  # pooch's ValueError tells the hash expected and got
-        reason = " ".join(str(error).split())
-        mend = "check the network and fetch it again, or download it by hand"
+        offline = isinstance(error, NoConnection)
+        reason = f"no connection to {urlsplit(address).hostname}" if offline else " ".join(str(error).split())
+        mend = f"check the network and fetch it again, or download it by hand into {path.parent}"
         raise DataError(f"cannot fetch {address}: {reason}; {mend}") from error
     except OSError as error:
         reason = error.strerror or error

@@ -145,8 +145,12 @@ def test_sets_without_address_and_unreachable_servers_are_explained(toy, tmp_pat
     for ask in (lambda: fetch_set("digits", tmp_path), lambda: copy_set("mightee", tmp_path / "x", tmp_path)):
         with pytest.raises(DataError, match=r"expected a set of one file, got one of another form; see https"):
             ask()
-    with pytest.raises(DataError, match="cannot fetch http://127.0.0.1:9/"):
+    with pytest.raises(DataError) as told:
         fetch_set("toy", tmp_path, url="http://127.0.0.1:9/toy.bin")
+    line = (
+        "cannot fetch http://127.0.0.1:9/toy.bin: no connection to 127.0.0.1; check the network and fetch it again, or "
+    )
+    assert str(told.value) == f"{line}download it by hand into {tmp_path}"
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="choose another data root"):
         fetch_set("toy", tmp_path / "file" / "root", url="http://127.0.0.1:9/toy.bin")
