@@ -20,7 +20,7 @@ from equirgz.backbones.storage import check_free
 from equirgz.data.catalogues.labels import tidy_text
 from equirgz.errors import DataError, InputError, suggest
 from equirgz.evaluate.anomaly import AnomalySearch
-from equirgz.metrics import compute_metrics
+from equirgz.metrics import compute_metrics, format_value
 from equirgz.metrics.error import ERROR_RATE
 from equirgz.paths import as_path
 from equirgz.provenance import code_version
@@ -130,7 +130,7 @@ def finetune_folder(
     card = CARD.format(
         name=facts["name"], classes=", ".join(names), n=len(marks), base=base, version=facts["version"], folds=n_folds,
         counts=", ".join(f"{n} {name}" for name, n in counts.items()), temperature=float(classes.temperature),
-        rows="\n".join(f"| {r['metric']} | {r['value']:.3g} {r['unit']} | {r['n']} |" for r in rows),
+        rows="\n".join(f"| {r['metric']} | {format_value(r)} | {r['n']} |" for r in rows),
     )  # fmt: skip
     write_bytes_atomic(path.with_suffix(".md"), card.encode())
     return own, rows

@@ -24,6 +24,7 @@ from equirgz.data.simulate.surveys import Survey, get_survey, list_surveys
 from equirgz.errors import InputError
 from equirgz.grid.plan.packaged import find_recipe
 from equirgz.grid.single import train_one
+from equirgz.metrics import format_value
 from equirgz.metrics.error import ERROR_RATE
 from equirgz.provenance import code_version
 from equirgz.records import read_json, write_bytes_atomic
@@ -145,7 +146,7 @@ def pretrain_for_survey(
     path = model.save(output)
     shown = (ERROR_RATE, "calibration/ece", "regression/spearman")
     rows = [
-        f"| {row['metric']} | {row['value']:.3g} {row['unit']} |"
+        f"| {row['metric']} | {format_value(row)} |"
         for row in run["rows"]
         if row["split"] == "test" and row["readout"] == "network" and row["angle_deg"] is None
         and row["metric"].startswith(shown) and row["value"] is not None

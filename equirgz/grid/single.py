@@ -8,6 +8,7 @@ from typing import Any
 
 from equirgz.config import RunConfig
 from equirgz.errors import InputError, ResultsError
+from equirgz.metrics import format_value
 from equirgz.paths import as_path
 from equirgz.records import read_json, write_json_atomic
 
@@ -76,9 +77,8 @@ def _claim(out: Path, config: RunConfig) -> None:
 
 
 def _format(row: dict[str, Any]) -> str:
-    value = "not defined" if row["value"] is None else f"{row['value']:.4g} {row['unit']}"
     angle = "" if row["angle_deg"] is None else f" at {row['angle_deg']:g} degrees"
-    return f"{row['split']:16s} {row['readout']:13s} {row['metric']}{angle}: {value} (n={row['n']})"
+    return f"{row['split']:16s} {row['readout']:13s} {row['metric']}{angle}: {format_value(row, 4)} (n={row['n']})"
 
 
 def embed_images(

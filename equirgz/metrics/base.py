@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -129,3 +129,16 @@ def compute_metrics(
             }
         )
     return rows
+
+
+def format_value(row: Mapping[str, Any], digits: int = 3) -> str:
+    """Return the value of a row with its unit, which is left out where it is 1; "not defined" where there is no value.
+
+    >>> format_value({"value": 40.0, "unit": "%"}), format_value({"value": 0.47194, "unit": "1"})
+    ('40 %', '0.472')
+    >>> format_value({"value": None, "unit": "nat"})
+    'not defined'
+    """
+    if row["value"] is None:
+        return "not defined"
+    return f"{row['value']:.{digits}g}" + ("" if row["unit"] == "1" else f" {row['unit']}")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, log_loss
 
-from equirgz.metrics import compute_metrics
+from equirgz.metrics import compute_metrics, format_value
 from equirgz.metrics.check import UndefinedMetricError
 from equirgz.metrics.error import balanced_error_rate, error_rate, mean_nll
 
@@ -52,3 +52,11 @@ def test_what_is_defined_for_few_sources_of_one_class_and_what_is_not(n):
     assert {name: found.pop(name) for name in defined} == pytest.approx(defined)
     assert found.pop("calibration/ece_perfect") > 0 and found.pop("calibration/ece_smooth_perfect") > 0
     assert found == dict.fromkeys(("error/balanced", "calibration/ece_classwise", "calibration/ece_adaptive"))
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "shown"),
+    [(40.0, "%", "40 %"), (0.47194, "1", "0.472"), (1.5, "nat", "1.5 nat"), (None, "1", "not defined")],
+)
+def test_a_number_is_shown_with_its_unit_where_it_has_one(value, unit, shown):
+    assert format_value({"value": value, "unit": unit}) == shown

@@ -33,10 +33,11 @@ def finetune(
     """Learn the classes of a few labelled sources, on frozen features; `equirgz classify --model` takes the result."""
     from equirgz.answers.from_marks import finetune_folder
     from equirgz.backbones.storage import weights_path
+    from equirgz.metrics import format_value
 
     given = read_given(pixel_scale, beam, catalogue, settings)
     own, rows = finetune_folder(one_or_all(images), labels, output, model, given)
-    numbers = ", ".join(f"{row['metric']} {row['value']:.3g} {row['unit']}" for row in rows)
+    numbers = ", ".join(f"{row['metric']} {format_value(row)}" for row in rows)
     typer.echo(f"{own!r}: {numbers} of {rows[0]['n']} labelled sources, each answered without its fold")
     saved = weights_path(output)
     typer.echo(f"model {saved.with_suffix('')}, card {saved.with_suffix('.md')}")
