@@ -14,6 +14,7 @@ from equirgz.report.rows.predictions import find_predictions
 from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
 from equirgz.report.tables.cells import TableCell, _find_best, _paired_p
+from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.formats import make_sheet
 from equirgz.report.tables.sheet import sheet_to_markdown
 
@@ -49,6 +50,19 @@ def test_errors_are_told_apart_for_other_test_sources_too(tmp_path):
     assert "paired tests over seeds and test sources tell" in format_table(folder)
     (folder / "predictions.csv.gz").unlink()
     assert "paired tests over seeds tell" in format_table(folder)
+
+
+def test_one_seed_is_not_tested_and_the_tables_of_differences_say_of_what_they_speak(tmp_path):
+    """A table that says "not told apart" beside one that says p < 0.001 is read as a contradiction."""
+    for seeds, words, scope in (
+        ((0,), "not tested", "other test sources alone"),
+        ((0, 1), "not told", "other seeds and"),
+    ):
+        folder = make_results(tmp_path / str(len(seeds)), groups=("C1", "D4"), labels=(729,), seeds=seeds)
+        results = open_results(folder)
+        table = sheet_to_markdown(make_sheet(find_table(results)))
+        assert f"({words}" in table and ("Not tested: one seed" in table) == (len(seeds) == 1)
+        assert f"interval for {scope}" in sheet_to_markdown(make_comparison(results, make_parts(results.rows)[0])[1])
 
 
 def test_differences_without_spread_mark_nothing(tmp_path):

@@ -49,11 +49,15 @@ class TableCell:
 
 @dataclass(frozen=True)
 class Best:
-    """The best row of a column and the rows from which it is distinguishable (``marked``: at least one)."""
+    """The best row of a column and the rows from which it is distinguishable (``marked``: at least one).
+
+    ``tested``: whether any test could be made at all; one seed tells nothing of others.
+    """
 
     row: int
     beats: tuple[int, ...]
     n_others: int
+    tested: bool = True
 
     @property
     def marked(self) -> bool:
@@ -219,14 +223,16 @@ def _find_best(
         pairs += [(a, b, j) for a, b in itertools.combinations(done, 2)]
     adjusted = adjust_holm([compare(answers[a, j], answers[b, j]) for a, b, j in pairs])
     beats: dict[int, list[int]] = {j: [] for j in best_row}
+    tested: set[int] = set()
     for (a, b, j), p in zip(pairs, adjusted, strict=True):
         if best_row[j] in (a, b):
             other = b if best_row[j] == a else a
             cells[other, j] = TableCell(**{**vars(cells[other, j]), "p_best": float(p)})
+            tested |= set() if math.isnan(p) else {j}
             if p < LEVEL:
                 beats[j].append(other)
     n_done = {j: sum(cells[i, j].status == "done" for i in range(n_rows)) for j in best_row}
-    return {j: Best(row, tuple(sorted(beats[j])), n_done[j] - 1) for j, row in best_row.items()}
+    return {j: Best(row, tuple(sorted(beats[j])), n_done[j] - 1, j in tested) for j, row in best_row.items()}
 
 
 def _paired_p(one: list[dict], other: list[dict]) -> float:

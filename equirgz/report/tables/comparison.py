@@ -19,7 +19,7 @@ from equirgz.report.rows.table_axes import labels_text, show_labels, show_value
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.pivot import show_difference
 from equirgz.report.tables.sheet import Sheet
-from equirgz.report.tables.wording import MISSING, show_rule, show_sources
+from equirgz.report.tables.wording import MISSING, show_rule, show_scope, show_sources
 
 CSV_COLUMNS = ("n_labels", "augmentation", "reference", "difference", "half_width_95", "p", "p_holm", "effect_size",
                "disagreement", "n_seeds", "n_sources", "sources_needed")  # fmt: skip
@@ -117,8 +117,8 @@ def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
         f"Data {part.data}, split {part.split} ({show_sources(some.n_sources, folds)}), read-out {part.readout}",
         "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         "Last column: the mean over the others, source by source" if MEAN in columns else "",
-        "Mean ± half-width of the 95 % interval for other seeds and other test sources; p of no difference in "
-        f"brackets, after Holm over the table; bold where p < {LEVEL:g}",
+        f"Mean ± half-width of the {show_scope(some.n_runs)}; p of no difference in brackets, after Holm over the "
+        f"table; bold where p < {LEVEL:g}",
         _sources_needed(found) if part.task.categorical else "",
         show_rule(part.rows["selection_rule"]),
     ]

@@ -22,7 +22,7 @@ from equirgz.report.rows.table_axes import ALL_LABELS, show_labels, show_value, 
 from equirgz.report.tables.cells import LEVEL
 from equirgz.report.tables.pivot import show_difference
 from equirgz.report.tables.sheet import Sheet
-from equirgz.report.tables.wording import MISSING, show_rule, show_sources
+from equirgz.report.tables.wording import MISSING, show_rule, show_scope, show_sources
 
 PLAIN = "C1"  # the group of networks without symmetry
 COSTS = {"multiply_adds": "cost/multiply_adds", "parameters": "cost/parameters"}
@@ -126,8 +126,8 @@ def _make_sheet(
         "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         f"Means over {some.n_runs} seed{'s' if some.n_runs > 1 else ''}; MACs: multiply-adds of one image; step: one "
         "update with its augmentation, on a CPU the time of the processor with all threads together",
-        "minus: in %, ± half-width of the 95 % interval for other seeds and other test sources; p of no difference in "
-        f"brackets, after Holm over the table; bold where the row errs less (p < {LEVEL:g})",
+        f"minus: in %, ± half-width of the {show_scope(some.n_runs)}; p of no difference in brackets, after Holm over "
+        f"the table; bold where the row errs less (p < {LEVEL:g})",
         _verdict(found, plain, means),
         show_rule(part.rows["selection_rule"]),
     ]

@@ -16,7 +16,7 @@ TITLES = {  # of what is measured whatever the task
     "rotation/confidence": "Confidence under rotation",
 }
 MISSING, UNDEFINED = "–", "n/d"
-NOT_APART = "not told apart"
+NOT_APART, NOT_TESTED = "not told apart", "not tested"
 
 
 @dataclass(frozen=True)
@@ -69,13 +69,16 @@ def row_name(table: Table, i: int) -> str:
 
 
 def best_text(table: Table, j: int) -> str:
-    """Return which row has the best mean of column ``j`` and which others a test tells from it: "D4 (from C1)"."""
+    """Return which row has the best mean of column ``j`` and which others a test tells from it: "D4 (from C1)".
+
+    "D4 (not told apart)" where the tests tell it from none, "D4 (not tested)" where there was none to make.
+    """
     best = table.best.get(j)
     if best is None:
         return MISSING
     others = "from all others" if len(best.beats) == best.n_others > 1 else ""
     others = others or f"from {', '.join(row_name(table, i) for i in best.beats)}"
-    return f"{row_name(table, best.row)} ({others if best.beats else NOT_APART})"
+    return f"{row_name(table, best.row)} ({others if best.beats else NOT_APART if best.tested else NOT_TESTED})"
 
 
 def cost_text(value: float) -> str:
@@ -128,6 +131,10 @@ def caption(table: Table, *, best: str = "Last row") -> list[str]:
             f"{best}: the best mean of each column, and in brackets the rows that paired tests {facts['rivals']} "
             f"tell from it (p < {LEVEL:g} after Holm over all pairs of rows); bold where there is one"
         )
+    if any(not best.tested for best in table.best.values()):
+        sentences.append(
+            f"{NOT_TESTED.capitalize()}: one seed, or differences that are all equal, tell nothing of others"
+        )
     if any(c.n_seeds > 1 and math.isnan(c.half_width) and c.mean for c in table.cells.values()):
         sentences.append("Without ±: all seeds have the same value")
     statuses = {cell.status for cell in table.cells.values()}
@@ -145,6 +152,13 @@ def caption(table: Table, *, best: str = "Last row") -> list[str]:
 def show_sources(n: object, folds: str) -> str:
     """Return "n = 104 sources"; with ``folds`` (their number, "" for none) how each source was tested."""
     return f"n = {n} sources" + (f", each tested once per seed by {folds}-fold cross-validation" if folds else "")
+
+
+def show_scope(n_runs: int) -> str:
+    """Return what the interval of a difference over so many seeds is for: of one it says nothing of other trainings."""
+    if n_runs > 1:
+        return "95 % interval for other seeds and other test sources"
+    return "95 % interval for other test sources alone, since one seed tells nothing of others"
 
 
 def show_rule(rules: Iterable[str]) -> str:
