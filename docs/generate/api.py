@@ -21,7 +21,7 @@ PAGES: dict[str, tuple[str, ...]] = {
     "tasks": ("equirgz.tasks",),
     "objectives": (
         "equirgz.objectives", "equirgz.objectives.heads", "equirgz.objectives.generative.flow_matching",
-        "equirgz.objectives.generative.score_matching", "equirgz.objectives.generative.noise_schedules",
+        "equirgz.objectives.generative.noise_schedules",
         "equirgz.objectives.generative.velocity_field", "equirgz.objectives.generative.condition",
         "equirgz.objectives.generative.ode",
     ),

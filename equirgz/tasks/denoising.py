@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from equirgz.errors import DataError, InputError, require
+from equirgz.errors import DataError, InputError, check_choice, require
 from equirgz.tasks.base import TASKS, Headline, Kept, Named, Row, Targets, Task, make_row
+
+SCHEDULES = ("ve", "vp")
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,16 @@ class Denoising(Task):
 
     Attributes
     ----------
-    low, high : noise levels that are learnt, in units of the images, evenly in their logarithm.
-    n_levels : how many of them are measured, both ends among them.
+    low, high : noise levels that are learnt, in units of the images.
+    n_levels : how many of them are measured, both ends among them, evenly in their logarithm.
+    schedule : how often each is learnt, ``ve`` or ``vp``: as in a diffusion of exploding or preserving variance, whose
+        times are drawn evenly (:mod:`equirgz.objectives.generative.noise_schedules`).
     """
 
     low: float = 0.015
     high: float = 30.0
     n_levels: int = 6
+    schedule: str = "ve"
     name = "denoising"
     dense = True
     kept = {"errors": "e"}
@@ -101,15 +106,19 @@ class Denoising(Task):
 
 
 @TASKS.register("denoising")
-def denoising(images: Named | Targets, *, low: float = 0.015, high: float = 30.0, n_levels: int = 6) -> Denoising:
+def denoising(
+    images: Named | Targets, *, low: float = 0.015, high: float = 30.0, n_levels: int = 6, schedule: str = "ve"
+) -> Denoising:
     """The noise added to the set's images, of many levels: a score, the prior of ``equirgz.imaging``.
 
     Parameters
     ----------
     low, high : noise levels to learn, in units of the images; high should exceed the distance of any two of them.
     n_levels : of how many levels the loss is measured.
+    schedule : ve, all levels alike in their logarithm, or vp, as often as a variance-preserving diffusion passes them.
     """
     what = "task denoising"
+    check_choice(f"{what}: schedule", schedule, SCHEDULES)
     require(0 < low < high, what, expected="0 < low < high", got=f"{low} and {high}")
     require(isinstance(n_levels, int) and n_levels >= 2, what, expected="n_levels of 2 or more", got=n_levels)
-    return Denoising(float(low), float(high), n_levels)
+    return Denoising(float(low), float(high), n_levels, schedule)

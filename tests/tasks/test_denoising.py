@@ -7,12 +7,15 @@ import pytest
 import torch
 
 from equirgz import create_backbone
+from equirgz.config import TrainConfig
 from equirgz.errors import InputError
+from equirgz.imaging.network_prior import NetworkPrior
 from equirgz.objectives.base import create_objective
 from equirgz.objectives.heads.base import create_head
 from equirgz.objectives.heads.denoising import NoiseErrorLayers
-from equirgz.objectives.heads.maps import estimate_noise
+from equirgz.objectives.heads.maps import ScoreNetwork, estimate_noise
 from equirgz.tasks import create_task
+from equirgz.train import TrainImages, train
 from tests.tasks.toy import make_blobs
 
 
@@ -42,15 +45,24 @@ class Best(NoiseErrorLayers):
         return (noise_BLHW - self.factor * noise) * (1 + s**2).sqrt()
 
 
-@pytest.mark.parametrize("training", [True, False])
-def test_the_best_estimate_of_gaussian_images_has_the_loss_of_the_closed_form(training):
+def levels_in_time(schedule: str, low: float, high: float) -> np.ndarray:
+    """Return the levels of a diffusion whose times are even between two levels, from its definition alone."""
+    if schedule == "ve":
+        return np.geomspace(low, high, 1000)
+    t = np.linspace(0, 1, 200_001)
+    level = np.sqrt(np.expm1(0.1 * t + 0.5 * 19.9 * t**2))  # sigma^2 / mean^2 = exp(b) - 1
+    return level[(level >= low) & (level <= high)]
+
+
+@pytest.mark.parametrize("training, schedule", [(True, "ve"), (True, "vp"), (False, "ve")])
+def test_the_best_estimate_of_gaussian_images_has_the_loss_of_the_closed_form(training, schedule):
     """n given x + s n is s / (d^2 + s^2) times it, and leaves d^2 / (d^2 + s^2) of its variance."""
-    task, d = make_task(low=0.1, high=10.0, n_levels=5), 1.5
+    task, d = make_task(low=0.1, high=10.0, n_levels=5, schedule=schedule), 1.5
     head = create_head(task).train(training)
     x_BCHW = d * torch.randn(3000, 1, 9, 9, generator=torch.Generator().manual_seed(0))
     torch.manual_seed(1)
     encoded = head.encode(Echo(), x_BCHW)
-    levels = task.levels if not training else np.geomspace(0.1, 10.0, 1000)
+    levels = levels_in_time(schedule, 0.1, 10.0) if training else task.levels
     expected = np.mean(d**2 * (1 + levels**2) / (d**2 + levels**2))
     losses = [float(head.loss(Best(d, factor)(encoded), x_BCHW)) for factor in (1.0, 0.8, 1.2)]
     assert losses[0] == pytest.approx(expected, rel=0.05 if training else 0.2)  # few levels see one noise alone
@@ -101,3 +113,27 @@ def test_the_learnt_score_is_minus_the_estimated_noise_over_the_level():
 def test_what_no_noise_can_be_learnt_of_is_refused(make, words):
     with pytest.raises(InputError, match=words):
         make()
+
+
+@pytest.mark.parametrize("schedule", ["ve", "vp"])
+def test_the_trainer_trains_it_and_the_score_turns_with_the_image(schedule):
+    backbone = create_backbone("steerable_unet", group="D2", image_size=9, fields=(4, 6), conditioned=True)
+    objective = create_objective("supervised", backbone, task=make_task(schedule=schedule))
+    before = [p.detach().clone() for p in objective.parameters()]
+    x = torch.randn(16, 1, 9, 9)
+    log = train(objective, TrainImages(x, x), TrainConfig(steps=3, batch_size=8), seed=0, log_every=1)
+    assert len(log.rows) == 3
+    assert all(not torch.equal(a, b) for a, b in zip(before, objective.parameters(), strict=True))
+    prior = NetworkPrior(objective.head.score(backbone, objective.classifier), 1.8, unit_jy=0.5)
+    turned = prior(x[:3, 0].rot90(2, (1, 2)).flip(1), 0.7)
+    assert torch.allclose(turned, prior(x[:3, 0], 0.7).rot90(2, (1, 2)).flip(1), atol=1e-5)
+
+
+def test_a_prior_in_other_units_is_the_same_prior():
+    score = ScoreNetwork(create_backbone("unet", image_size=9, fields=(4, 6), conditioned=True))
+    plain, bright = NetworkPrior(score, 1.8), NetworkPrior(score, 1.8, unit_jy=4.0)
+    x = torch.randn(2, 9, 9)
+    assert torch.allclose(bright(4 * x, 4 * 0.3), plain(x, 0.3) / 4, atol=1e-6)
+    for arguments in ((1.8, 0.0), (-1.0, 1.0)):
+        with pytest.raises(InputError, match="positive number"):
+            NetworkPrior(score, *arguments)

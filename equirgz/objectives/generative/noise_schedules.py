@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, check_choice, require
-
-NAMES = ("ve", "vp")
+from equirgz.tasks.denoising import SCHEDULES
 
 
 class NoiseSchedule(ABC):
@@ -98,5 +97,5 @@ class VariancePreserving(NoiseSchedule):
 
 def make_schedule(name: str, **limits: float) -> NoiseSchedule:
     """Return the schedule ``ve`` or ``vp``, with ``low`` and ``high`` where given."""
-    check_choice("schedule", name, NAMES)
+    check_choice("schedule", name, SCHEDULES)
     return {"ve": VarianceExploding, "vp": VariancePreserving}[name](**limits)

@@ -5,14 +5,14 @@ Legend: B batch, C channels, L noise levels, F fields, G group elements, H W pix
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
+from equirgz.objectives.generative.noise_schedules import make_schedule
 from equirgz.objectives.heads.base import HEADS, Head
 from equirgz.objectives.heads.maps import MapLayers, ScoreNetwork, check_conditioned, estimate_noise
 from equirgz.objectives.precision import widen
+from equirgz.tasks.denoising import Denoising
 
 
 class NoiseErrorLayers(MapLayers):
@@ -26,8 +26,11 @@ class NoiseErrorLayers(MapLayers):
 
 @HEADS.register("denoising")
 class DenoisingHead(Head):
-    """``loss = mean (1 + s^2) |n - noise(x + s n, s)|^2``, s even in its logarithm, one level per image.
+    """``loss = mean (1 + s^2) |n - noise(x + s n, s)|^2``, one level s per image (arXiv 1907.05600, 2011.13456).
 
+    Levels are those of the task's schedule at times drawn evenly between ``low`` and ``high``; variance-preserving
+    images are those of the same level times ``1 / sqrt(1 + s^2)``, which the network takes anyway, so that schedules
+    differ in how often they learn a level.
     In training noise and levels are of torch's own generator, which the trainer seeds and its checkpoints hold. In
     evaluation every image gets the levels of the task and the same noise each time, so that networks are compared on
     the same noisy images. What it is least for is the score of the images with noise, ``-noise(x, s) / s``
@@ -41,15 +44,14 @@ class DenoisingHead(Head):
 
     def encode(self, backbone: nn.Module, x_BCHW: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Return the maps of noisy images, (B * L, F, G, H', W'), these over sqrt(1 + s^2), levels and noise."""
-        low, high = math.log(self.task.low), math.log(self.task.high)
         if self.training:
             noise_BLHW = torch.randn_like(x_BCHW)
-            level_BL = torch.exp(low + (high - low) * torch.rand_like(x_BCHW[:, :, 0, 0]))
+            level_BL = draw_levels(self.task, torch.rand_like(x_BCHW[:, :, 0, 0]))
         else:
             shape = (self.task.n_levels, *x_BCHW.shape[2:])
             drawn_LHW = torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(x_BCHW)
             noise_BLHW = drawn_LHW.expand(len(x_BCHW), *shape)
-            level_BL = torch.linspace(low, high, self.task.n_levels).exp().to(x_BCHW).expand(len(x_BCHW), -1)
+            level_BL = torch.as_tensor(self.task.levels).to(x_BCHW).expand(len(x_BCHW), -1)
         level_BL11 = level_BL[:, :, None, None]
         z_BLHW = (x_BCHW + level_BL11 * noise_BLHW) * torch.rsqrt(1 + level_BL11.square())
         maps_NFGHW = backbone.forward_maps(z_BLHW.flatten(0, 1)[:, None], level_BL.flatten())
@@ -65,3 +67,11 @@ class DenoisingHead(Head):
         plain = MapLayers(backbone, 1, what="score")
         plain.load_state_dict(layers.state_dict())
         return ScoreNetwork(backbone, plain)
+
+
+def draw_levels(task: Denoising, share: Tensor) -> Tensor:
+    """Return the noise levels at ``share``, 0 to 1, of the way in time from the lowest learnt level to the highest."""
+    ends = {"low": task.low, "high": task.high} if task.schedule == "ve" else {}
+    schedule = make_schedule(task.schedule, **ends)
+    first, last = (schedule.time_of(torch.tensor(level, dtype=torch.float64)) for level in (task.low, task.high))
+    return schedule.level(first + (last - first) * share.double()).to(share)
