@@ -1,4 +1,4 @@
-"""A prior whose every answer is known: Gaussian images, their scores, and the posterior in closed form.
+"""A prior whose every answer is known: Gaussian images, their scores, the posterior in closed form, and its filter.
 
 Legend: B batch, H W pixels, N = H * W.
 """
@@ -42,11 +42,37 @@ class GaussianPrior:
 
     def posterior(self, model: Measurement, y_M: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean (H, W) and covariance (N, N) given visibilities: ``(C^-1 + A^T W A)^-1``, in float64."""
-        size, n = self.mean_HW.shape, self.mean_HW.numel()
-        unit_NHW = torch.eye(n, dtype=self.mean_HW.dtype).reshape(n, *size)
-        information_NN = model.apply_function(lambda value: value, unit_NHW).reshape(n, n).double()
+        size, information_NN = self.mean_HW.shape, self.information(model)
         vector_NN = self.vector_NN.double()
         inverse_NN = (vector_NN / self.value_N.double()) @ vector_NN.T
-        covariance_NN = torch.linalg.inv(inverse_NN + (information_NN + information_NN.T) / 2)
+        covariance_NN = torch.linalg.inv(inverse_NN + information_NN)
         pull_N = model.dirty(y_M[None])[0].double().flatten() + inverse_NN @ self.mean_HW.double().flatten()
         return (covariance_NN @ pull_N).reshape(size), covariance_NN
+
+    def information(self, model: Measurement) -> Tensor:
+        """Return ``A^T W A`` of a model as a matrix (N, N), float64."""
+        n = self.mean_HW.numel()
+        unit_NHW = torch.eye(n, dtype=self.mean_HW.dtype).reshape(n, *self.mean_HW.shape)
+        model.check_images(unit_NHW)
+        information_NN = model.apply_function(lambda value: value, unit_NHW).reshape(n, n).double()
+        return (information_NN + information_NN.T) / 2
+
+
+class GaussianFilter:
+    """``(x_BHW, level) -> (B + P^-1)^-1 x``: what data of a model move in Gaussian images with noise of the level s.
+
+    ``B = A^T W A``, and ``P = (C^-1 + s^-2)^-1`` is the covariance of the images given the noisy one. It stands in for
+    the derivatives of a network: :class:`~equirgz.imaging.posterior_score.PosteriorScore`. Matrices are kept
+    by level, so that sources of one coverage share them.
+    """
+
+    def __init__(self, prior: GaussianPrior, model: Measurement) -> None:
+        self.prior, self.information_NN = prior, prior.information(model)
+        self._kept: dict[float, Tensor] = {}
+
+    def __call__(self, x_BHW: Tensor, level: float) -> Tensor:
+        if level not in self._kept:
+            value_N, vector_NN = self.prior.value_N.double(), self.prior.vector_NN.double()
+            inverse_NN = (vector_NN * (1 / value_N + level**-2)) @ vector_NN.T
+            self._kept[level] = torch.linalg.inv(inverse_NN + self.information_NN).to(x_BHW.dtype)
+        return (x_BHW.flatten(-2) @ self._kept[level]).reshape(x_BHW.shape)

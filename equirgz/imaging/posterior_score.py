@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from equirgz.errors import InputError, check_choice, require
+from equirgz.imaging.gaussian_prior import GaussianFilter
 from equirgz.imaging.measurement import Measurement
 
 Score = Callable[[Tensor, float], Tensor]  # (x_BHW, level) -> the gradient of log p(x) of images with that noise
@@ -28,15 +29,17 @@ class PosteriorScore:
 
     ``tweedie`` (arXiv 2310.06721): the prediction is that of the denoised image ``d = x + s^2 score``, its covariance
     ``s^2 J`` with ``J = dd/dx``, so that the gradient is ``J^T A^T (s^2 A J A^T + W^-1)^-1 (y - A d)``. Exact at every
-    level for Gaussian priors. The inverse is that of ``solver_steps`` of conjugate gradients, preconditioned with
-    ``J = v / (s^2 + v)``, v the ``prior_variance``; each takes the derivative of the denoiser once. With none, J is
-    that in the inverse, which the model's eigenvectors give exactly (pseudoinverse guidance, Song et al. 2023): cheap,
-    and steady where a network's J is not symmetric, as conjugate gradients need it.
+    level for Gaussian priors. The inverse is that of ``solver_steps`` of conjugate gradients, each of which takes the
+    derivative of the denoiser once; a network's J is not symmetric, as they need it. Their preconditioner, which with
+    no steps is the inverse, has the J of Gaussian images: of the ``stand_in``, with the images' covariance, or else of
+    white ones of variance v, ``J = v / (s^2 + v)`` (``prior_variance``; pseudoinverse guidance, Song et al. 2023).
+    Where pixels go together no v is near all variances, and samples of few levels then run away.
 
     Parameters
     ----------
     prior : score of noisy images, a :class:`~equirgz.imaging.gaussian_prior.GaussianPrior` or a network's.
     model, y_M : the measurement and its visibilities.
+    stand_in : a :class:`~equirgz.imaging.gaussian_prior.GaussianFilter` of this model, in place of ``prior_variance``.
     guidance : factor of what the data add; other values than 1 are no posterior, and serve controls.
     """
 
@@ -49,6 +52,7 @@ class PosteriorScore:
         prior_variance: float = 1.0,
         solver_steps: int = 8,
         guidance: float = 1.0,
+        stand_in: GaussianFilter | None = None,
     ) -> None:
         check_choice("likelihood", likelihood, LIKELIHOODS)
         require(prior_variance > 0, "prior_variance", expected="a positive number", got=prior_variance)
@@ -60,6 +64,7 @@ class PosteriorScore:
         self.prior, self.model, self.likelihood = prior, model, likelihood
         self.prior_variance, self.guidance = prior_variance, guidance
         self.solver_steps, self.y_1M, self.dirty_1HW = solver_steps, y_M[None], model.dirty(y_M[None])
+        self.stand_in = stand_in
 
     def __call__(self, x_BHW: Tensor, level: float) -> Tensor:
         if self.likelihood == "convolved":
@@ -83,8 +88,12 @@ class PosteriorScore:
         def covariance(w_BM: Tensor) -> Tensor:
             return level**2 * model.forward(turn(model.adjoint(w_BM))) + w_BM / weight_M
 
-        def precondition(r_BM: Tensor) -> Tensor:  # (W^-1 + v A A^T)^-1, by Woodbury's identity
-            inner_BHW = model.apply_function(lambda value: variance / (1 + variance * value), model.dirty(r_BM))
+        def precondition(r_BM: Tensor) -> Tensor:  # (W^-1 + A P A^T)^-1, by Woodbury's identity
+            dirty_BHW = model.dirty(r_BM)
+            if self.stand_in is not None:
+                inner_BHW = self.stand_in(dirty_BHW, level)
+            else:
+                inner_BHW = model.apply_function(lambda value: variance / (1 + variance * value), dirty_BHW)
             return weight_M * (r_BM - model.forward(inner_BHW))
 
         residual_BM = self.y_1M - model.forward(denoised_BHW)

@@ -8,7 +8,7 @@ import torch
 
 from equirgz.errors import InputError, NumericalError
 from equirgz.imaging.antennas import Coverage
-from equirgz.imaging.gaussian_prior import GaussianPrior
+from equirgz.imaging.gaussian_prior import GaussianFilter, GaussianPrior
 from equirgz.imaging.gridded import ARCSEC, GriddedMeasurement
 from equirgz.imaging.non_uniform import NonUniformMeasurement
 from equirgz.imaging.posterior_score import PosteriorScore
@@ -71,6 +71,22 @@ def test_the_convolved_likelihood_walks_to_the_same_posterior_where_the_prior_is
     found = draw_samples(score, make_schedule("ve").levels(250, 0.05), 1500, N, correctors=8, batch_size=1500)
     error, excess = misfit(found, *prior.posterior(model, y_M))
     assert error < 0.1 and abs(excess) < 0.05
+
+
+@pytest.mark.parametrize("kind", ["gridded", "non_uniform"])
+def test_a_gaussian_that_stands_in_needs_no_solver_where_one_variance_runs_away(kind):
+    """Forty levels, no conjugate gradients, and pixels that go together: variances from 0.1 to 26."""
+    prior, model = make_prior(4.0), make_model(kind)
+    generator = torch.Generator().manual_seed(4)
+    y_M = model.observe(prior.draw(1, generator), generator)[0]
+    posterior, levels = prior.posterior(model, y_M), torch.logspace(1.5, -2, 41, dtype=torch.float64)
+    found = []
+    for stand_in in (GaussianFilter(prior, model), None):
+        score = PosteriorScore(prior, model, y_M, solver_steps=0, stand_in=stand_in)
+        sample = draw_samples(score, levels, 1000, N, sampler="deterministic", batch_size=1000)
+        found.append(misfit(sample, *posterior))
+    assert found[0][0] < 0.05 and abs(found[0][1]) < 0.05
+    assert found[1][0] > 0.1, "white images of variance 1 do not do"
 
 
 @pytest.mark.parametrize("kind", ["gridded", "non_uniform"])
