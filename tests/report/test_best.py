@@ -10,13 +10,14 @@ from scipy import stats
 from equirgz.metrics.compare.crossed import crossed_test
 from equirgz.report import format_table
 from equirgz.report.rows.parts import make_parts
-from equirgz.report.rows.predictions import find_predictions
+from equirgz.report.rows.predictions import RunPredictions, _cut_alike, find_predictions
 from equirgz.report.rows.results import open_results
 from equirgz.report.tables.all_tables import find_table, make_tables
 from equirgz.report.tables.cells import TableCell, _find_best, _paired_p
 from equirgz.report.tables.comparison import make_comparison
 from equirgz.report.tables.formats import make_sheet
 from equirgz.report.tables.sheet import sheet_to_markdown
+from equirgz.tasks.classification import CLASSES
 
 
 def test_best_is_marked_only_where_paired_seeds_tell(tmp_path):
@@ -61,8 +62,22 @@ def test_one_seed_is_not_tested_and_the_tables_of_differences_say_of_what_they_s
         folder = make_results(tmp_path / str(len(seeds)), groups=("C1", "D4"), labels=(729,), seeds=seeds)
         results = open_results(folder)
         table = sheet_to_markdown(make_sheet(find_table(results)))
-        assert f"({words}" in table and ("Not tested: one seed" in table) == (len(seeds) == 1)
+        assert f"({words}" in table and ("Not tested: one seed on the same sources" in table) == (len(seeds) == 1)
         assert f"interval for {scope}" in sheet_to_markdown(make_comparison(results, make_parts(results.rows)[0])[1])
+
+
+def test_runs_are_cut_to_the_sources_that_all_of_them_have_a_loss_of():
+    """An empty mask of an empty truth has none, so that each network had sources of its own and one seed was left."""
+    names = ("a", "b", "c", "d")
+
+    def answer(known: str, asked: tuple[str, ...] = names) -> RunPredictions:
+        return RunPredictions(list(known), {"sums": np.array([float(ord(source)) for source in known])}, asked)
+
+    runs = {"one": answer("abc"), "two": answer("bcd"), "elsewhere": answer("xy", ("x", "y", "z"))}
+    found = dict(_cut_alike(runs, CLASSES))
+    assert found["one"].source_ids == found["two"].source_ids == ["b", "c"]
+    assert found["one"].kept["sums"].tolist() == found["two"].kept["sums"].tolist() == [98.0, 99.0]
+    assert found["elsewhere"] is runs["elsewhere"]
 
 
 def test_differences_without_spread_mark_nothing(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,10 +19,11 @@ from equirgz.tasks.stored import is_kept_column, read_kept
 
 @dataclass(frozen=True)
 class RunPredictions:
-    """What is kept of the answers of one run on the sources of a split that have targets."""
+    """What is kept of the answers of one run on the sources of a split that have a loss, of all that were ``asked``."""
 
     source_ids: list[str]
     kept: Kept
+    asked: tuple[str, ...] = ()
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -61,16 +63,32 @@ class CellPredictions:
 def find_predictions(results: Results, part: Part) -> dict[Place, CellPredictions]:
     """Return the predictions of every cell of ``part``; {} where none are kept.
 
-    Runs whose sources differ from those of the first run of their cell are left out: they cannot be paired.
+    Runs that were asked of the same sources are cut to those that have a loss in all of them: a mask that is empty as
+    the truth is, has none. Other runs whose sources differ from those of the first run of their cell are left out: they
+    cannot be paired.
     """
     columns = [*part.axes.names, "n_labels", "augmentation", *PAIR]
     runs = part.rows.drop_duplicates("run_key").set_index("run_key")[columns].to_dict("index")
     cells: dict[Place, list[tuple[tuple, RunPredictions]]] = {}
-    for run_key, predictions in results.recall(_read_runs, part.split, part.readout).items():
-        if run_key in runs:
+    found = results.recall(_read_runs, part.split, part.readout)
+    for run_key, predictions in _cut_alike({key: run for key, run in found.items() if key in runs}, results.task):
+        if predictions.source_ids:
             run = runs[run_key]
             cells.setdefault(part.axes.place(run), []).append((tuple(run[c] for c in PAIR), predictions))
     return {place: _stack(blocks, results.task) for place, blocks in cells.items()}
+
+
+def _cut_alike(runs: dict[str, RunPredictions], task: Task) -> Iterator[tuple[str, RunPredictions]]:
+    """Yield the runs, those asked of the same sources with the sources that all of them have a loss of."""
+    common: dict[tuple[str, ...], set[str]] = {}
+    for run in runs.values():
+        common[run.asked] = common.get(run.asked, set(run.source_ids)) & set(run.source_ids)
+    for run_key, run in runs.items():
+        if len(common[run.asked]) < len(run.source_ids):
+            in_all_S = np.array([source in common[run.asked] for source in run.source_ids], bool)
+            ids = [source for source in run.source_ids if source in common[run.asked]]
+            run = RunPredictions(ids, task.select(run.kept, in_all_S), run.asked)
+        yield run_key, run
 
 
 def _read_runs(results: Results, split: str, readout: str) -> dict[str, RunPredictions]:
@@ -91,7 +109,7 @@ def _read_run(task: Task, block: dict[str, np.ndarray]) -> RunPredictions:
     kept = task.select(kept, known_S)
     if task.categorical and known_S.any():
         kept["probability"] = check_probability(kept["probability"])
-    return RunPredictions(block["source_id"][known_S].tolist(), kept)
+    return RunPredictions(block["source_id"][known_S].tolist(), kept, tuple(block["source_id"].tolist()))
 
 
 def _index_predictions(results: Results) -> dict[tuple[str, str], np.ndarray]:

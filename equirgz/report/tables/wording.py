@@ -133,7 +133,8 @@ def caption(table: Table, *, best: str = "Last row") -> list[str]:
         )
     if any(not best.tested for best in table.best.values()):
         sentences.append(
-            f"{NOT_TESTED.capitalize()}: one seed, or differences that are all equal, tell nothing of others"
+            f"{NOT_TESTED.capitalize()}: one seed on the same sources, or differences that are all equal, tell nothing "
+            "of others"
         )
     if any(c.n_seeds > 1 and math.isnan(c.half_width) and c.mean for c in table.cells.values()):
         sentences.append("Without ±: all seeds have the same value")
