@@ -117,8 +117,8 @@ def _make_sheet(found: dict, columns: list[Column], part: Part) -> Sheet:
         f"Data {part.data}, split {part.split} ({show_sources(some.n_sources, folds)}), read-out {part.readout}",
         "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         "Last column: the mean over the others, source by source" if MEAN in columns else "",
-        f"Mean ± half-width of the {show_scope(some.n_runs)}; p of no difference in brackets, after Holm over the "
-        f"table; bold where p < {LEVEL:g}",
+        f"Mean ± half-width of the {show_scope(d.test.n_runs for d in found.values())}; p of no difference in "
+        f"brackets, after Holm over the table; bold where p < {LEVEL:g}",
         _sources_needed(found) if part.task.categorical else "",
         show_rule(part.rows["selection_rule"]),
     ]

@@ -126,8 +126,8 @@ def _make_sheet(
         "Networks of different folds share training sources, which the intervals do not count" if folds else "",
         f"Means over {some.n_runs} seed{'s' if some.n_runs > 1 else ''}; MACs: multiply-adds of one image; step: one "
         "update with its augmentation, on a CPU the time of the processor with all threads together",
-        f"minus: in %, ± half-width of the {show_scope(some.n_runs)}; p of no difference in brackets, after Holm over "
-        f"the table; bold where the row errs less (p < {LEVEL:g})",
+        f"minus: in %, ± half-width of the {show_scope(a.test.n_runs for a in found.values())}; p of no difference in "
+        f"brackets, after Holm over the table; bold where the row errs less (p < {LEVEL:g})",
         _verdict(found, plain, means),
         show_rule(part.rows["selection_rule"]),
     ]

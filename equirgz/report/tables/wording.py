@@ -155,11 +155,13 @@ def show_sources(n: object, folds: str) -> str:
     return f"n = {n} sources" + (f", each tested once per seed by {folds}-fold cross-validation" if folds else "")
 
 
-def show_scope(n_runs: int) -> str:
-    """Return what the interval of a difference over so many seeds is for: of one it says nothing of other trainings."""
-    if n_runs > 1:
-        return "95 % interval for other seeds and other test sources"
-    return "95 % interval for other test sources alone, since one seed tells nothing of others"
+def show_scope(n_seeds: Iterable[int]) -> str:
+    """Return what the intervals of differences over so many seeds are for: one seed tells nothing of others."""
+    single = {n == 1 for n in n_seeds}
+    if single == {True}:
+        return "95 % interval for other test sources alone, since one seed tells nothing of others"
+    alone = " (for other test sources alone where both share one seed)" if True in single else ""
+    return f"95 % interval for other seeds and other test sources{alone}"
 
 
 def show_rule(rules: Iterable[str]) -> str:
