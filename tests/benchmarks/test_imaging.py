@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import torch
 
-from benchmarks import imaging
+from benchmarks import imaging, sampling
 from equirgz.errors import InputError
 from equirgz.grid.further import imaging_rows
 from equirgz.grid.further.needs import check_further
@@ -87,3 +87,15 @@ def test_it_is_measured_of_denoising_alone_and_of_images_with_a_pixel_scale(fold
     run = type("Run", (), {"labelled": Labelled()})
     with pytest.raises(InputError, match="expected images with a pixel scale, got mine"):
         imaging_rows.imaging_rows(type("Answers", (), {"run": run}))
+
+
+def test_ways_to_sample_are_measured_on_skies_whose_posterior_is_known(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sampling, "WAYS", {"Gaussian stands in": (3, 0, True)})
+    monkeypatch.setattr(sampling, "GAUSSIAN", (2, 10))
+    monkeypatch.setattr(sampling, "LEARNT", (2, 10))
+    sampling.main(["--profile", "smoke", "-o", str(tmp_path / "sampling")])
+    assert [line.split(" | ")[:3] for line in capsys.readouterr().out.splitlines() if " | " in line] == [
+        ["Gaussian skies", "exact", "2"], ["Gaussian skies", "Gaussian stands in", "2"],
+        ["score, D4", "Gaussian stands in", "2"],
+    ]  # fmt: skip
+    assert (tmp_path / "sampling.md").exists()

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from equirgz.errors import InputError
 from equirgz.grid.further.answers import Answers, Rows, make_row
+from equirgz.imaging.gaussian_prior import GaussianFilter
 from equirgz.imaging.gridded import GriddedMeasurement
 from equirgz.imaging.network_prior import NetworkPrior
-from equirgz.imaging.posterior_score import PosteriorScore
+from equirgz.imaging.posterior_score import PosteriorScore, Score
 from equirgz.imaging.samplers import draw_samples
 from equirgz.imaging.simulated import (
     fit_gaussian,
@@ -56,6 +57,7 @@ def imaging_rows(answers: Answers) -> Rows:
     for split in ("test", *answers.others):
         truth_NHW = in_own_units(answers.sets[split].x_NCHW)
         model = make_measurement(truth_NHW.shape[-1], scale, NOISE)
+        model.check_scale(prior.pixel_scale_arcsec)
         y_NM = observe_all(model, truth_NHW)
         seed = derive_seed(run.config.seed, "imaging", split)
         samples = {"": sample_posteriors(prior, run.task, model, y_NM, seed)}
@@ -70,18 +72,27 @@ def imaging_rows(answers: Answers) -> Rows:
 
 
 def sample_posteriors(
-    prior: NetworkPrior, task: Denoising, model: GriddedMeasurement, y_NM: Tensor, seed: int
+    score: Score,
+    task: Denoising,
+    model: GriddedMeasurement,
+    y_NM: Tensor,
+    seed: int,
+    *,
+    n_samples: int | None = None,
+    n_levels: int | None = None,
+    solver_steps: int = SOLVER_STEPS,
+    stand_in: GaussianFilter | None = None,
 ) -> Tensor:
-    """Return samples (N, S, H, W) under a learnt prior: Heun's rule from the highest level learnt to twice the lowest.
+    """Return samples (N, S, H, W) under a prior's score: Heun's rule from the highest level learnt to twice the lowest.
 
-    Each source has a seed of its own.
+    Each source has a seed of its own. ``n_samples`` and ``n_levels`` are those of the rows where none are given, the
+    other two as of :class:`~equirgz.imaging.posterior_score.PosteriorScore`.
     """
-    model.check_scale(prior.pixel_scale_arcsec)
-    level_L = torch.from_numpy(np.geomspace(task.high, 2 * task.low, N_LEVELS + 1))
+    level_L = torch.from_numpy(np.geomspace(task.high, 2 * task.low, (n_levels or N_LEVELS) + 1))
     return torch.stack([
         draw_samples(
-            PosteriorScore(prior, model, y_M, solver_steps=SOLVER_STEPS), level_L, N_SAMPLES, model.n_pixels,
-            sampler="deterministic", seed=derive_seed(seed, "samples", source),
+            PosteriorScore(score, model, y_M, solver_steps=solver_steps, stand_in=stand_in), level_L,
+            n_samples or N_SAMPLES, model.n_pixels, sampler="deterministic", seed=derive_seed(seed, "samples", source),
         )
         for source, y_M in enumerate(y_NM)
     ])  # fmt: skip
