@@ -19,7 +19,7 @@ def answers(ask, probability=None):
     data = synthetic_spirals(n_train=2, n_test=24, size_px=33)
     test = Preprocessing(33, stretch="linear")(data.tests["test"])
     p_NKHW = test.map_NKHW if probability is None else probability(test)
-    config = SimpleNamespace(data=SimpleNamespace(mask=True))
+    config = SimpleNamespace(data=SimpleNamespace(mask=True, stretch="linear"))
     run = SimpleNamespace(config=config, task=SimpleNamespace(parts=("bar", "arms")))
     return SimpleNamespace(run=run, sets={"test": test}, ask=ask, probability_NK=lambda _: p_NKHW)
 
@@ -44,6 +44,21 @@ def test_masks_of_nothing_are_further_than_volunteers():
     found = measured(mask_rows(answers(two, lambda test: 0 * test.map_NKHW)))
     assert found["masks/nearer_than_volunteers/bar", None] == 0
     assert found["masks/length_spearman/bar", None] is None
+
+
+def test_the_light_in_masks_is_that_of_the_truth_and_of_half_a_mask_less():
+    found = measured(mask_rows(answers(two)))
+    for part in ("bar", "arms"):
+        assert found[f"masks/flux_ratio/{part}", None] == pytest.approx(1)
+        assert found[f"masks/flux_spearman/{part}", None] == pytest.approx(1)
+    left = np.arange(33) < 16
+    half = measured(mask_rows(answers(two, lambda test: left * test.map_NKHW)))
+    assert 0.3 < half["masks/flux_ratio/bar", None] < 0.7
+    of_nothing = measured(mask_rows(answers(two, lambda test: 0 * test.map_NKHW)))
+    assert of_nothing["masks/flux_ratio/bar", None] is None and of_nothing["masks/flux_spearman/bar", None] is None
+    stretched = answers(two)
+    stretched.run.config.data.stretch = "asinh"
+    assert not any("flux" in metric for metric, _ in measured(mask_rows(stretched)))
 
 
 def test_what_turns_with_the_image_has_no_rotation_error_and_what_stands_has():

@@ -1,4 +1,4 @@
-"""Masks as the galaxy turns, the lengths of what they show, and single volunteers beside them.
+"""Masks as the galaxy turns, the lengths and the light of what they show, and single volunteers beside them.
 
 Legend: S samples, N sources, K parts, H W pixels.
 """
@@ -16,6 +16,7 @@ from equirgz.grid.further.answers import Answers, Rows, make_row
 from equirgz.metrics.masks import count_pixels, intersection_over_union, measure_length
 
 ANGLES_DEG = (22.5, 45.0, 90.0)
+POWERS = {"linear": 1, "sqrt": 2}  # that make brightness of stretched pixels
 
 
 def mask_rows(answers: Answers) -> Rows:
@@ -25,9 +26,11 @@ def mask_rows(answers: Answers) -> Rows:
     where the set's table has them: from ``PART_length_arcsec`` of the truth Spearman's rho of the lengths of predicted
     masks (0 where none) and the median of their ratio; from ``volunteer_iou_PART``, the mean IoU of single volunteers
     with the truth, its mean over sources and the share of sources where the prediction is nearer; from
-    ``majority_iou_PART`` its mean.
+    ``majority_iou_PART`` its mean. Of images whose pixels are brightness (``data.stretch`` linear, or sqrt, squared
+    again): ``masks/flux_ratio/PART``, the light inside of predicted over that inside of true masks, its median over
+    sources that have both, and ``flux_spearman``, the rank correlation of both (0 where nothing is predicted).
     """
-    return [*_rotation_rows(answers), *_length_rows(answers), *_volunteer_rows(answers)]
+    return [*_rotation_rows(answers), *_length_rows(answers), *_volunteer_rows(answers), *_flux_rows(answers)]
 
 
 def _rotation_rows(answers: Answers) -> Rows:
@@ -59,6 +62,24 @@ def _length_rows(answers: Answers) -> Rows:
         ratio = float(np.median((length_N / true_N[has_N])[found_N])) if found_N.any() else None
         rows.append(make_row("test", f"masks/length_spearman/{part}", rho, n, direction="higher"))
         rows.append(make_row("test", f"masks/length_ratio/{part}", ratio, int(found_N.sum())))
+    return rows
+
+
+def _flux_rows(answers: Answers) -> Rows:
+    power = POWERS.get(answers.run.config.data.stretch)
+    test, p_NKHW, rows = answers.sets["test"], answers.probability_NK("test"), []
+    if power is None or test.x_NCHW.shape[1] != 1:
+        return rows
+    light_NHW = np.clip(test.x_NCHW[:, 0], 0, None).astype(np.float64) ** power
+    for k, part in enumerate(answers.run.task.parts):
+        inside = (np.nan_to_num(test.map_NKHW[:, k]) >= 0.5, p_NKHW[:, k] >= 0.5)
+        true_N, said_N = ((light_NHW * mask_NHW).sum((1, 2)) for mask_NHW in inside)
+        has_N = true_N > 0
+        true_N, said_N, n = true_N[has_N], said_N[has_N], int(has_N.sum())
+        rho = spearmanr(true_N, said_N)[0] if n > 2 and np.ptp(said_N) > 0 else None
+        ratio = float(np.median((said_N / true_N)[said_N > 0])) if (said_N > 0).any() else None
+        rows.append(make_row("test", f"masks/flux_spearman/{part}", rho, n, direction="higher"))
+        rows.append(make_row("test", f"masks/flux_ratio/{part}", ratio, int((said_N > 0).sum())))
     return rows
 
 
