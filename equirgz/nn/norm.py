@@ -121,18 +121,11 @@ class FieldGroupNorm2d(nn.Module):
 
     def to_plain(self) -> nn.GroupNorm:
         """Return the ordinary GroupNorm with the same outputs."""
-        plain = TraceableGroupNorm(1, self.in_type.size, self.eps).to(self.weight)
+        plain = nn.GroupNorm(1, self.in_type.size, self.eps).to(self.weight)
         with torch.no_grad():
             for name in ("weight", "bias"):
                 getattr(plain, name).copy_(getattr(self, name).repeat_interleave(self._field_size))
         return plain
-
-
-class TraceableGroupNorm(nn.GroupNorm):
-    """``torch.nn.GroupNorm`` without its check of the batch, of which ``torch.jit.trace`` warns."""
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        return torch.group_norm(x_BCHW, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class FieldLayerNorm2d(nn.Module):
