@@ -37,6 +37,7 @@ SCIENCE = (  # parts of the package that decide numbers, relative to its folder
     "train",
     "evaluate",
     "retrieval",
+    "residual",
     "pretrained.py",
     "metrics",
     "imaging",
