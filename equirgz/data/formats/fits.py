@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # the functions import it: workers that read no FITS start so
     from astropy.wcs import WCS
 
 SKY_LONGITUDES = ("RA", "GLON")
-_STEP = re.compile(r"(CDELT\d+|CD\d+_\d+|PC\d+_\d+)[A-Z]?$")
+_STEP = re.compile(r"(?:CDELT|CD|PC)(\d+)(?:_\d+)?$")
 
 
 @dataclass(frozen=True)
@@ -164,23 +164,24 @@ def _sampling(wcs: WCS | None, beam_arcsec: tuple[float, float, float] | None, f
 
 
 def celestial_wcs(header: fits.Header) -> WCS | None:
-    """Return the sky coordinates (longitude first) of a header, or None where it has none, or no step of them.
+    """Return the sky coordinates (longitude first) of a header, or None where it has none, or no step of one of them.
 
     A header of axes without CDELT, CD or PC would be read as one of pixels of a degree, the standard's default.
     """
     from astropy.io.fits.verify import VerifyWarning
     from astropy.wcs import WCS, WCSSUB_LATITUDE, WCSSUB_LONGITUDE, FITSFixedWarning
 
-    if not any(_STEP.match(key) for key in header):
-        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FITSFixedWarning)
         warnings.simplefilter("ignore", VerifyWarning)
         try:
-            wcs = WCS(header).sub([WCSSUB_LONGITUDE, WCSSUB_LATITUDE])
+            whole = WCS(header)
+            wcs = whole.sub([WCSSUB_LONGITUDE, WCSSUB_LATITUDE])
         except Exception:  # wcslib raises many kinds for broken headers; an image without WCS is still one
             return None
-    return wcs if wcs.naxis == 2 and wcs.has_celestial else None
+    stepped = {int(found[1]) for key in header if (found := _STEP.match(key))}
+    known = wcs.naxis == 2 and wcs.has_celestial and {whole.wcs.lng + 1, whole.wcs.lat + 1} <= stepped
+    return wcs if known else None
 
 
 def pixel_scale_arcsec(wcs: WCS | None) -> float:

@@ -223,3 +223,15 @@ def test_real_cutouts_are_read_and_the_bad_ones_reported(data_root):
         "110_345.859-000.360": ["5197 NaN pixels (5.8 %)"],
         "210_180.617+058.693": ["1663 pixels exactly zero"],
     }
+
+
+@pytest.mark.parametrize("left", [(), ("CDELT3",), ("CDELT2", "CDELT3")])
+def test_a_sky_axis_without_a_step_has_no_scale(tmp_path, left):
+    header = make_header()
+    for key in ("CDELT1", "CDELT2", "PC1_1", "PC2_2"):
+        if key not in left:
+            header.remove(key, ignore_missing=True)
+    if "CDELT3" in left:
+        header["CDELT3"] = 1e6
+    fits.PrimaryHDU(make_pixels(), header).writeto(tmp_path / "map.fits")
+    assert np.isnan(load_fits(tmp_path / "map.fits").pixel_scale_arcsec)
