@@ -77,6 +77,8 @@ def versions_of(python: str) -> dict:
         "    except m.PackageNotFoundError: pass\n"
         "from equirgz.kernels import load_kernels\n"
         "p['kernels'] = str(load_kernels() or 'torch')\n"
+        "from equirgz.train.fabric import cpu_has_bf16\n"
+        "p['cpu_has_bf16'] = cpu_has_bf16()\n"
         "print(json.dumps(p))"
     )
     done = subprocess.run([python, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)

@@ -18,6 +18,8 @@ QUANTITIES = {
 }
 GROUPS = ("C4", "C8", "D4", "D8", "D16", "D32")
 
+NO_BF16 = "bf16 is emulated here: this processor has no such instructions, and a training in bf16-mixed is refused on it"
+
 
 def write_report(folder: Path) -> str:
     """Write tables/*.{csv,md,tex} and figures/ratio.{png,svg}; return the ratio tables as text."""
@@ -68,6 +70,7 @@ def _ratio_sheet(rows: pd.DataFrame, quantity: str, words: str, run: dict) -> Sh
         "dense: native with every convolution expanded; bf16: native in bf16-mixed; plain: the LeNet without "
         "symmetry; –: not run "
         "(construction takes minutes, or a step takes over 20 s)",
+        *([NO_BF16] if not run["environment"].get("cpu_has_bf16", True) else []),
         _machine(rows, run),
     ]
     if quantity == "train_step":
