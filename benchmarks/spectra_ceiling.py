@@ -5,9 +5,9 @@
 Each spectrum of the test objects of ``synthetic_spectra`` is fitted with the simulator itself: type, redshift and the
 three numbers of an object, from the nearest of ``--templates`` other objects on, by least squares over flux errors.
 Two spectra are alike as their Gaussian posteriors are: ``-(d' C^-1 d + ln det C) / 2``, d the difference of the fits
-and C the sum of their covariances, none across types. Up to that Gaussian
-approximation no reading of the pixels does better, so this says what an aim for retrieval is worth; nothing is learnt
-and nothing chosen on these objects. A minute of one core; writes ceiling.md.
+and C the sum of their covariances, none across types. It is what somebody reaches who knows the simulator and
+approximates posteriors by one Gaussian each: a yardstick for an aim of retrieval, no bound, since a posterior with
+several peaks may be read better. Nothing is learnt and nothing chosen on these objects. A minute of one core; writes ceiling.md.
 Legend: N objects, L pixels, W fine wavelengths, T templates.
 """
 

@@ -103,8 +103,16 @@ def create_backbone(
         backbone = create_reference(name, engine, arguments)
     else:
         backbone = BACKBONES.create(name, **arguments)
-        backbone.config = {"name": name, "engine": engine, **arguments}
+        backbone.config = {"name": name, "engine": engine, **_whole_options(name, arguments)}
     return _finish(backbone, num_classes, features_only, out_indices)
+
+
+def _whole_options(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Return every option of the backbone, its defaults too, so that a default of another version changes no saved
+    network."""
+    options = inspect.signature(BACKBONES.get(name)).parameters.values()
+    defaults = {option.name: option.default for option in options if option.default is not option.empty}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in (defaults | arguments).items()}
 
 
 def _finish(

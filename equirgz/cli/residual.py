@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from equirgz.cli.options import path_argument, path_option
-
-if TYPE_CHECKING:
-    from equirgz.residual.readings import Reading
 
 SLACK, ROUND_TRIP = 0.05, 1e-2
 
@@ -38,6 +35,7 @@ def residual(
     from equirgz.errors import InputError
     from equirgz.evaluate.embedding_table import EmbeddingTable
     from equirgz.residual.of_table import find_residual
+    from equirgz.residual.readings import describe
 
     if output.suffix.lower() not in (".npz", ".csv"):
         raise InputError("--output", expected="a path ending in .npz or .csv", got=output.name)
@@ -63,15 +61,3 @@ def residual(
             typer.echo(f"warning: {name} can still be read off; give more --steps or fewer --components", err=True)
     if found.round_trip > ROUND_TRIP:
         typer.echo(f"warning: the round trip is above {ROUND_TRIP:g}; the flow is rough, fit it longer", err=True)
-
-
-def describe(before: Reading, after: Reading) -> str:
-    """Return both readings in words, with chance.
-
-    >>> from equirgz.residual.readings import Reading
-    >>> describe(Reading("accuracy", 0.9, 0.95, 0.5, 100), Reading("accuracy", 0.5, 0.52, 0.5, 100))
-    'accuracy linear 0.90 -> 0.50, nonlinear 0.95 -> 0.52 (chance 0.50)'
-    """
-    pairs = (f"{p} {getattr(before, p):.2f} -> {getattr(after, p):.2f}" for p in ("linear", "nonlinear"))
-    kind = "R2" if before.kind == "r2" else before.kind
-    return f"{kind} {', '.join(pairs)} (chance {before.chance:.2f})"

@@ -108,23 +108,24 @@ class FieldGroupNorm2d(nn.Module):
         super().__init__()
         self.in_type = self.out_type = _check_permutes("FieldGroupNorm2d", in_type)
         self.eps, self._field_size = eps, in_type.field_size
-        self.weight = nn.Parameter(torch.ones(in_type.count))
-        self.bias = nn.Parameter(torch.zeros(in_type.count))
+        # not weight and bias, so that weights of the norm of single positions do not fit here unnoticed
+        self.gamma = nn.Parameter(torch.ones(in_type.count))
+        self.beta = nn.Parameter(torch.zeros(in_type.count))
 
     @float32_in_autocast
     def forward(self, x_BCHW: Tensor) -> Tensor:
-        weight_C, bias_C = (p.repeat_interleave(self._field_size) for p in (self.weight, self.bias))
-        return torch.group_norm(x_BCHW, 1, weight_C, bias_C, self.eps)
+        gamma_C, beta_C = (p.repeat_interleave(self._field_size) for p in (self.gamma, self.beta))
+        return torch.group_norm(x_BCHW, 1, gamma_C, beta_C, self.eps)
 
     def extra_repr(self) -> str:
         return f"{self.in_type}, eps={self.eps}"
 
     def to_plain(self) -> nn.GroupNorm:
         """Return the ordinary GroupNorm with the same outputs."""
-        plain = nn.GroupNorm(1, self.in_type.size, self.eps).to(self.weight)
+        plain = nn.GroupNorm(1, self.in_type.size, self.eps).to(self.gamma)
         with torch.no_grad():
-            for name in ("weight", "bias"):
-                getattr(plain, name).copy_(getattr(self, name).repeat_interleave(self._field_size))
+            plain.weight.copy_(self.gamma.repeat_interleave(self._field_size))
+            plain.bias.copy_(self.beta.repeat_interleave(self._field_size))
         return plain
 
 

@@ -89,3 +89,14 @@ def make_probe(probe: str, *, numbers: bool) -> Any:
     else:
         model = SVR(C=10.0) if numbers else SVC(C=10.0)
     return make_pipeline(StandardScaler(), model)
+
+
+def describe(before: Reading, after: Reading) -> str:
+    """Return both readings in words, with chance.
+
+    >>> describe(Reading("accuracy", 0.9, 0.95, 0.5, 100), Reading("accuracy", 0.5, 0.52, 0.5, 100))
+    'accuracy linear 0.90 -> 0.50, nonlinear 0.95 -> 0.52 (chance 0.50)'
+    """
+    pairs = (f"{p} {getattr(before, p):.2f} -> {getattr(after, p):.2f}" for p in ("linear", "nonlinear"))
+    kind = "R2" if before.kind == "r2" else before.kind
+    return f"{kind} {', '.join(pairs)} (chance {before.chance:.2f})"

@@ -178,10 +178,38 @@ def test_the_page_holds_every_source_and_its_look_alikes(folder, saved, tmp_path
     text = (tmp_path / "o.html").read_text()
     data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text)[1])
     assert data["columns"]["id"] == ["fine", "good_0", "good_1", "good_2", "noise", "survey"]
-    assert len(data["neighbours"]) == 6 and all(i not in near for i, near in enumerate(data["neighbours"]))
+    assert len(data["maps"]) == 1
+    near_Nk = data["maps"][0]["neighbours"]
+    assert len(near_Nk) == 6 and all(i not in near for i, near in enumerate(near_Nk))
     assert "Nothing is told of a source" in text
     done = CliRunner().invoke(app, [*words, "--page", "page.pdf"])
     assert "--page" in str(done.exception)
+
+
+def test_a_second_map_is_blind_to_what_it_is_told(found, tmp_path):
+    """Features of two classes far apart and of a hidden number: without the class, the map is of the number."""
+    draw = np.random.default_rng(0)
+    n = 200
+    kind_N, hidden_N = np.arange(n) % 2, draw.normal(size=n)
+    h_NF = draw.normal(scale=0.1, size=(n, 3)) + np.stack([6.0 * kind_N, hidden_N, 0 * hidden_N], 1)
+    table = pd.concat([found.table] * n, ignore_index=True)[:n].assign(
+        **{"id": [f"s{i}" for i in range(n)], "class": np.array(found.model.class_names)[kind_N], "hidden": hidden_N}
+    )
+    image_NSS = np.repeat(found.image_NSS[:1], n, 0)
+    many = replace(found, table=table, h_NF=h_NF.astype(np.float32), image_NSS=image_NSS)
+    path, _ = write_explorer(many, tmp_path / "o.html", "own", without=["class"])
+    text = path.read_text()
+    data = json.loads(re.search(r'<script id="data" type="application/json">(.*?)</script>', text)[1])
+    apart = [
+        np.abs(np.mean(np.array([one["x"], one["y"]])[:, kind_N == 1], 1) - np.mean([one["x"], one["y"]], 1)).max()
+        for one in data["maps"]
+    ]
+    assert [one["name"] for one in data["maps"]] == ["all that the network sees", "without class"]
+    assert apart[0] > 0.2 and apart[1] < 0.1 and "class: accuracy" in text and 'id="which"' in text
+    with pytest.raises(InputError, match=r"--without: .*did you mean 'hidden'"):
+        write_explorer(many, tmp_path / "o.html", "own", without=["hiden"])
+    words = ["classify", str(tmp_path), "-o", str(tmp_path / "o.csv"), "--without", "class"]
+    assert "expected --page" in str(CliRunner().invoke(app, words).exception)
 
 
 def test_a_page_of_too_many_sources_shows_some_of_them(found, tmp_path, monkeypatch):

@@ -1,5 +1,6 @@
 """Encoders on disk: two files in any spelling of their path; anything else is one clear DataError."""
 
+import inspect
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from equirgz import create_backbone, load_encoder, save_encoder
+from equirgz.backbones.base import BACKBONES
 from equirgz.errors import DataError, InputError, ResultsError
 from equirgz.geometry.group import Group, get_group
 from tests.backbones.test_contract import images, shake
@@ -38,6 +40,25 @@ def test_every_spelling_of_the_path_loads_and_a_dot_in_the_name_is_kept(saved, t
     paths = {save_encoder(backbone, tmp_path / stem).name for stem in ("momentum_0.9", "momentum_0.98")}
     assert paths == {"momentum_0.9.safetensors", "momentum_0.98.safetensors"}
     assert load_encoder(tmp_path / "momentum_0.9").config == backbone.config
+
+
+def test_what_is_saved_names_every_option_so_that_no_default_of_another_version_changes_it(tmp_path):
+    for name in ("steerable_convnext", "lenet"):
+        options = set(inspect.signature(BACKBONES.get(name)).parameters)
+        backbone = create_backbone(name, image_size=33, width=0.25)
+        written = json.loads(save_encoder(backbone, tmp_path / name).with_suffix(".json").read_text())["backbone"]
+        assert set(written) == options | {"name", "engine"}
+    assert load_encoder(tmp_path / "steerable_convnext").config["norm"] == "group"
+
+
+@pytest.mark.parametrize("name", ["steerable_convnext", "steerable_vit"])
+def test_weights_of_the_norm_of_single_positions_do_not_fit_that_of_images(tmp_path, name):
+    """Both hold as many numbers: before, one was taken for the other without a word."""
+    path = save_encoder(create_backbone(name, image_size=33, width=0.25, norm="layer"), tmp_path / "old")
+    written = json.loads(path.with_suffix(".json").read_text())["backbone"]
+    edit(path, backbone={key: value for key, value in written.items() if key != "norm"})
+    with pytest.raises(DataError, match="norm.*: expected .*, got .*; build the backbone"):
+        load_encoder(path)
 
 
 @pytest.mark.parametrize("missing", [".safetensors", ".json"])

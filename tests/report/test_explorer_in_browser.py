@@ -17,7 +17,7 @@ from PIL import Image
 
 from equirgz.answers.from_marks import read_marks
 from equirgz.errors import InputError, ResultsError
-from equirgz.report.page.explorer import MOST, choose_sources, make_explorer
+from equirgz.report.page.explorer import MOST, SourceMap, choose_sources, make_explorer
 from equirgz.report.page.screenshot import FLAGS, find_browser
 from equirgz.report.page.sprites import make_sprite, make_thumbnails
 
@@ -41,10 +41,17 @@ def page():
     })  # fmt: skip
     place_N2 = np.stack([np.arange(N) % 10, np.arange(N) // 10], 1) * 1.0
     neighbour_Nk = (np.arange(N)[:, None] + [1, 2]) % N
+    turned = SourceMap("turned", place_N2 @ [[0, 1], [-1, 0]], (np.arange(N)[:, None] + [5, 6]) % N)
     return make_explorer(
-        table, place_N2, image_NHW, neighbour_Nk, title="Sixty <sources>", class_names=("FRI", "FRII"),
-        flags={"undecided": "no class is sure"}, facts=[("sources", "60")], tags=("bent", "hot spots"),
-    )  # fmt: skip
+        table,
+        image_NHW,
+        [SourceMap("plain", place_N2, neighbour_Nk), turned],
+        title="Sixty <sources>",
+        class_names=("FRI", "FRII"),
+        flags={"undecided": "no class is sure"},
+        facts=[("sources", "60")],
+        tags=("bent", "hot spots"),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +123,11 @@ def test_it_works_in_a_browser(browse, tmp_path):
         const frames = explorer.frames(3); out.frames = frames.length;
         const image = pen.getImageData(0, 0, canvas.width, canvas.height).data; out.lit = image.some(v => v > 0);
         out.sheet = [sheet.width, sheet.height];
+        explorer.choose(20); const at = explorer.toScreen(20), alike = $("alike").firstChild.title;
+        $("which").value = "turned"; $("which").onchange();
+        const [one, other] = [explorer.toScreen(20), explorer.toScreen(21)];
+        out.turned = [one[1] - other[1], one[0] - other[0]];
+        out.alikes = [alike, $("alike").firstChild.title]; out.still = [explorer.chosen, explorer.marked().length];
     """)
     assert out["shown"] == N and out["chosen"] == 25 and out["name"] == "source_25"
     assert out["flag"].startswith("undecided: no class is sure") and '<b>"words"</b>' in out["flag"]
@@ -133,6 +145,10 @@ def test_it_works_in_a_browser(browse, tmp_path):
     assert out["found"] == 11 and out["sure"] == (np.round(p_N, 4) >= 0.9).sum()
     assert (out["bent"], out["both"], out["bentOnly"], out["all"]) == (30, 10, 20, N)
     assert out["lasso"] == [0, 1, 2, 10, 11, 12, 20, 21, 22]
+    assert (
+        out["turned"][0] > 5 and abs(out["turned"][1]) < 1e-6
+    )  # its neighbour to the right lies above or below it now
+    assert out["alikes"] == ["source_21", "source_25"] and out["still"] == [20, 2]
     assert out["zoomed"] and out["frames"] == 3 and out["lit"] and out["sheet"] == [8 * 32, 8 * 32]
 
 
@@ -160,11 +176,11 @@ def test_lengths_that_disagree_are_refused(page):
     table = pd.DataFrame({"id": ["a"], "class": ["FRI"], "flags": [""], "cannot_tell": [False]})
     with pytest.raises(InputError, match="one place, image and row of neighbours per source"):
         make_explorer(
-            table, np.zeros((2, 2)), np.zeros((1, 9, 9), np.uint8), np.zeros((1, 1), int),
+            table, np.zeros((1, 9, 9), np.uint8), [SourceMap("", np.zeros((2, 2)), np.zeros((1, 1), int))],
             title="", class_names=(), flags={},
         )  # fmt: skip
     with pytest.raises(InputError, match="expected a column tags, got id, class, flags, cannot_tell"):
         make_explorer(
-            table, np.zeros((1, 2)), np.zeros((1, 9, 9), np.uint8), np.zeros((1, 1), int),
+            table, np.zeros((1, 9, 9), np.uint8), [SourceMap("", np.zeros((1, 2)), np.zeros((1, 1), int))],
             title="", class_names=(), flags={}, tags=("bent",),
         )  # fmt: skip

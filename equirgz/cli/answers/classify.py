@@ -39,6 +39,10 @@ def classify(
     output: Annotated[Path, path_option("-o", "--output", help="Table, .csv, .fits, .vot or .ecsv.")],
     model: Model = "auto",
     page: Annotated[Path | None, path_option("--page", help="Also write a page to look at, .html.")] = None,
+    without: Annotated[
+        list[str] | None,
+        typer.Option("--without", help="A second map on the page, blind to class or a column of numbers; repeatable."),
+    ] = None,
     pixel_scale: PixelScale = None,
     beam: Beam = None,
     catalogue: Catalogue = None,
@@ -63,6 +67,7 @@ def classify(
 
     check_table_path(output)
     check_suffix("--page", page, (".html",))
+    require(not without or page is not None, "--without", expected="--page, which shows its map", got="no page")
     if search is not None:
         require(bool(search.strip()), "--search", expected="words of tags", got="nothing")
     given = read_given(pixel_scale, beam, catalogue, settings)
@@ -76,7 +81,7 @@ def classify(
     if page is not None:
         from equirgz.answers.explore import write_explorer
 
-        path, line = write_explorer(found, page, images[0].resolve().name)
+        path, line = write_explorer(found, page, images[0].resolve().name, without or ())
         typer.echo(f"page {path} ({path.stat().st_size / 1e6:.2g} MB){f'; {line}' if line else ''}")
     listed = output.with_name(f"{output.stem}_left_out.txt")
     listed.unlink(missing_ok=True)

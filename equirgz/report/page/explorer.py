@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,28 @@ import jinja2
 import numpy as np
 import pandas as pd
 
-from equirgz.errors import InputError
+from equirgz.errors import InputError, require
 from equirgz.report.page.sprites import make_sprite, make_thumbnails
 
 MOST = 20_000  # sources that a page holds
 BYTES_EACH = 1100  # of a source on the page, measured on 10 000 simulated ones
+
+
+@dataclass(frozen=True)
+class SourceMap:
+    """Where every source lies on one map (``place_N2``, any scale), and the indices of those that look most alike there
+    (``neighbour_Nk``, nearest first). ``name`` is what the reader chooses it by."""
+
+    name: str
+    place_N2: np.ndarray
+    neighbour_Nk: np.ndarray
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the map as the page holds it: places in the unit square."""
+        low_2, high_2 = self.place_N2.min(0), self.place_N2.max(0)
+        unit_N2 = np.round((self.place_N2 - low_2) / np.where(high_2 > low_2, high_2 - low_2, 1), 5)
+        x, y = unit_N2.T.tolist()
+        return {"name": self.name, "x": x, "y": y, "neighbours": self.neighbour_Nk.tolist()}
 
 
 def choose_sources(n: int, seed: int = 0) -> tuple[np.ndarray, str]:
@@ -32,9 +50,8 @@ def choose_sources(n: int, seed: int = 0) -> tuple[np.ndarray, str]:
 
 def make_explorer(
     table: pd.DataFrame,
-    place_N2: np.ndarray,
     image_NHW: np.ndarray,
-    neighbour_Nk: np.ndarray,
+    maps: Sequence[SourceMap],
     *,
     title: str,
     class_names: tuple[str, ...],
@@ -47,27 +64,23 @@ def make_explorer(
     Parameters
     ----------
     table : of :func:`equirgz.classify`: ``id``, ``class``, ``flags``, ``cannot_tell`` and any other columns.
-    place_N2 : of every source on the map, any scale.
     image_NHW : bytes, row 0 south; their middle becomes the thumbnail.
-    neighbour_Nk : indices of the sources that look most alike, nearest first.
+    maps : the first is shown; where there are more, a menu changes to them.
     flags : name and meaning of what may be flagged; ``facts``: terms and texts below the title.
     tags : what may stand in the table's column ``tags`` (";" between them), each with a button that filters by it.
 
-    Raises InputError where lengths disagree, and for tags without that column.
+    Raises InputError where lengths disagree, for no map, and for tags without that column.
     """
-    lengths = {len(table), len(place_N2), len(image_NHW), len(neighbour_Nk)}
+    require(len(maps) > 0, "explorer", expected="at least one map", got="none")
+    lengths = {len(table), len(image_NHW)} | {len(part) for m in maps for part in (m.place_N2, m.neighbour_Nk)}
     if lengths != {len(table)} or not len(table):
         raise InputError("explorer", expected="one place, image and row of neighbours per source", got=sorted(lengths))
     if tags and "tags" not in table:
         raise InputError("explorer", expected="a column tags", got=", ".join(map(str, table.columns)))
     sprite, columns = make_sprite(make_thumbnails(image_NHW))
-    low_2, high_2 = place_N2.min(0), place_N2.max(0)
-    unit_N2 = (place_N2 - low_2) / np.where(high_2 > low_2, high_2 - low_2, 1)
     data = {
         "columns": {str(name): _column(values) for name, values in table.items()},
-        "x": np.round(unit_N2[:, 0], 5).tolist(),
-        "y": np.round(unit_N2[:, 1], 5).tolist(),
-        "neighbours": neighbour_Nk.tolist(),
+        "maps": [one.to_json() for one in maps],
         "classes": list(class_names),
         "flags": dict(flags),
         "perRow": columns,
@@ -77,7 +90,14 @@ def make_explorer(
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
     text = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     return environment.get_template("explorer.html").render(
-        title=title, facts=facts, data=text, sprite=sprite, class_names=class_names, tags=tags, n=len(table)
+        title=title,
+        facts=facts,
+        data=text,
+        sprite=sprite,
+        class_names=class_names,
+        tags=tags,
+        n=len(table),
+        maps=[one.name for one in maps],
     )
 
 
