@@ -7,7 +7,8 @@ three numbers of an object, from the nearest of ``--templates`` other objects on
 Two spectra are alike as their Gaussian posteriors are: ``-(d' C^-1 d + ln det C) / 2``, d the difference of the fits
 and C the sum of their covariances, none across types. It is what somebody reaches who knows the simulator and
 approximates posteriors by one Gaussian each: a yardstick for an aim of retrieval, no bound, since a posterior with
-several peaks may be read better. Nothing is learnt and nothing chosen on these objects. A minute of one core; writes ceiling.md.
+several peaks may be read better. Nothing is learnt and nothing chosen on these objects. A minute of
+one core; writes ceiling.md.
 Legend: N objects, L pixels, W fine wavelengths, T templates.
 """
 

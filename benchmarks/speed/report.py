@@ -18,7 +18,7 @@ QUANTITIES = {
 }
 GROUPS = ("C4", "C8", "D4", "D8", "D16", "D32")
 
-NO_BF16 = "bf16 is emulated here: this processor has no such instructions, and a training in bf16-mixed is refused on it"
+NO_BF16 = "bf16 is emulated here: this processor has no such instructions, and bf16-mixed is refused on it"
 
 
 def write_report(folder: Path) -> str:

@@ -7,7 +7,7 @@ from equirgz import create_backbone
 from equirgz.geometry.action import turn_lattice
 from tests.backbones.test_contract import images, shake
 
-LIMIT = {torch.float32: 1e-6, torch.float64: 1e-12}
+LIMIT = {torch.float32: 1e-5, torch.float64: 1e-12}  # as promised; 1.5e-6 is seen without AVX-512
 
 
 @pytest.mark.parametrize("dtype", LIMIT, ids=str)

@@ -53,7 +53,7 @@ def test_the_norm_of_an_image_is_that_of_all_its_fields():
     x_BCHW = torch.randn(2, 12, 5, 5, dtype=torch.float64)
     mean_B = x_BCHW.mean((1, 2, 3), keepdim=True)
     deviation_B = (x_BCHW.var((1, 2, 3), correction=0, keepdim=True) + norm.eps).sqrt()
-    gamma_C, beta_C = (p.repeat_interleave(4)[:, None, None] for p in (norm.weight, norm.bias))
+    gamma_C, beta_C = (p.repeat_interleave(4)[:, None, None] for p in (norm.gamma, norm.beta))
     torch.testing.assert_close(norm(x_BCHW), (x_BCHW - mean_B) / deviation_B * gamma_C + beta_C)
     torch.testing.assert_close(norm.to_plain()(x_BCHW), norm(x_BCHW))
     torch.testing.assert_close(norm(x_BCHW)[:1], norm(x_BCHW[:1]))
