@@ -103,16 +103,19 @@ def _table_file(path: Path, target: str) -> Path:
 def main_table(folder: Path) -> str:
     """Return the name of the table that stands for a results folder: the task's headline on the test split.
 
-    Of the network's own answers; where no run has them (encoders without labels), of the first read-out by name.
+    Of the network's own answers; where no run has them (encoders without labels), of the first read-out by name. Of a
+    grid of several data sets, whose tables are one for each, that of the first by name.
     """
     plan = read_json(folder / "grid.json") if (folder / "grid.json").exists() else {}
     metric = restore_task(plan.get("task")).headline.metric
-    readout = "network"
+    readout, data = "network", ""
     if find_rows(folder).exists():
         rows = load_results(folder)
         found = sorted(set(rows.loc[(rows["metric"] == metric) & (rows["split"] == "test"), "readout"]))
         readout = readout if readout in found or not found else found[0]
-    return re.sub(r"[^\w.+-]+", "_", f"{metric}_test_{readout}")
+        sets = sorted(set(rows["data"].dropna()))
+        data = f"_{sets[0]}" if len(sets) > 1 else ""
+    return re.sub(r"[^\w.+-]+", "_", f"{metric}_test_{readout}{data}")
 
 
 def _table(path: Path, target: str) -> str:
