@@ -40,7 +40,7 @@ def test_generated_blocks_are_up_to_date(path):
 def test_decimals_in_sentences_of_results_are_marked_and_the_exceptions_only_shrink():
     asked = {path.relative_to(ROOT).as_posix(): check_decimals(path, path.read_text()) for path in READMES}
     assert asked.keys() >= MARKED and {name for name in asked if asked[name] is not None} >= MARKED
-    assert asked.pop("results/README.md") <= {"spectra", "spirals"}
+    assert asked.pop("results/README.md") <= {"spirals"}
     assert not any(asked.values())
 
 
