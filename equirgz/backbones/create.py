@@ -103,7 +103,7 @@ def create_backbone(
         backbone = create_reference(name, engine, arguments)
     else:
         backbone = BACKBONES.create(name, **arguments)
-        backbone.config = {"name": name, "engine": engine, **_whole_options(name, arguments)}
+    backbone.config = {"name": name, "engine": engine, **_whole_options(name, arguments)}
     return _finish(backbone, num_classes, features_only, out_indices)
 
 

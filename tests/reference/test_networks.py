@@ -35,9 +35,7 @@ def test_to_reference_and_back(engine, key, dtype) -> None:
             parameter += 0.05 * torch.randn_like(parameter)
     reference = to_reference(native, engine.name)
     assert library_convs(reference)
-    # Images in which no maximum hangs on rounding: where one does, gradients differ by per cents.
-    generator = torch.Generator().manual_seed(3)
-    x = torch.randn(3, 1, options["image_size"], options["image_size"], dtype=dtype, generator=generator)
+    x = torch.randn(3, 1, options["image_size"], options["image_size"], dtype=dtype)
     for training in (True, False):
         native.train(training)
         reference.train(training)

@@ -40,7 +40,6 @@ def create_reference(name: str, engine: str, arguments: dict[str, Any]) -> Backb
             f"engine {engine!r}: expected a backbone with steerable layers, got {name!r} of group "
             f"{backbone.group}{got}; use engine='native', another group, or basis='harmonic'"
         )
-    backbone.config = {"name": name, "engine": engine, **arguments}
     return backbone
 
 
